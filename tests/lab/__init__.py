@@ -1,0 +1,25 @@
+"""A laboratory of real hosts on one machine.
+
+A *workstation* (Bazel, Nix), a *Nix server* (sshd, Nix daemon, its own
+`/nix/store`), *executors* whose only `/nix/store` is the server's, and a real
+Remote Execution service. The demo, the tests and the benchmarks share it.
+
+Belongs here: making root trees, starting and stopping hosts and the services
+in them, and the store content they build. Does not belong here: what a test
+asserts, and anything that imports `nix_remote` (the lab must be able to
+judge it from outside). Only Python's standard library is used, so that the
+lab runs before anything is installed.
+
+    images.py            the root trees, by Debian package names
+    cache.py             where built things are kept, and how they are built once
+    prerequisites.py     the Debian packages the outer machine needs
+    commands.py          runs processes, always with a bound
+    network.py           the switch that the hosts are plugged into
+    host.py              one host: file system, namespaces, commands in it
+    nix.py               Nix and its daemon on a host
+    sshd.py              an SSH server on a host, and accounts for it
+    remote_execution.py  BuildGrid, and buildbox workers on executors
+    bazel.py             Bazel on the workstation
+    lab.py               all of it, put together
+    nixpkgs/             a small package set made of Debian packages
+"""

@@ -1,0 +1,50 @@
+"""`python3 -m tests.lab`: labs by hand. `tools/lab` is the same, from any folder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from tests.lab.commands import LabError
+from tests.lab.lab import Lab, names
+
+
+def main() -> int:
+    """Runs one subcommand; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="tools/lab", description="Laboratories by hand.")
+    parser.add_argument("--name", default="hand", help="which lab (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="start a fresh lab")
+    commands.add_parser("down", help="end it and delete its files")
+    commands.add_parser("list", help="the labs that exist, and their hosts")
+    run = commands.add_parser("run", help="run a command on a host")
+    run.add_argument("host")
+    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
+    options = parser.parse_args()
+    lab = Lab(options.name, lambda text: print(text, file=sys.stderr, flush=True))
+    try:
+        if options.command == "up":
+            lab.up()
+        elif options.command == "down":
+            lab.down()
+        elif options.command == "list":
+            _list()
+        else:
+            argv = lab.hosts[options.host].enter(options.argv or ["bash"], {})
+            os.execvp(argv[0], argv)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _list() -> None:
+    for name in names():
+        for host in Lab(name).hosts.values():
+            state = "up" if host.first_process is not None else "down"
+            print(f"{name}\t{host.name}\t{host.address}\t{state}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""Root trees for the lab's hosts: what is installed in them, and how they are built and cached.
+
+A `Debian` image is a release with packages; a `Layer` is what a script adds
+to another image. Both are built once and never changed afterwards: hosts
+mount them read-only, below a writable overlay of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Union
+
+from tests.lab import cache
+from tests.lab.commands import LabError, run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+REQUIREMENTS = REPOSITORY / "bzl" / "private" / "python" / "requirements.txt"
+
+# What reaches package indexes from inside a build; pip reads its own variables.
+_PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@dataclass(frozen=True)
+class Debian:
+    """A Debian release with packages. `suites` are tried in order."""
+
+    name: str
+    suites: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What `script` (bash, as root, with network) adds to the image `below`.
+
+    `files` appear in the script's working folder under their own names.
+    """
+
+    name: str
+    below: "Image"
+    script: str
+    files: tuple[Path, ...] = field(default=())
+
+
+Image = Union[Debian, Layer]
+
+
+def folder_name(image: Image) -> str:
+    """The name of an image's folder in the cache; it changes with any of its inputs."""
+    if isinstance(image, Debian):
+        return f"{image.name}-{cache.digest(image.suites, image.packages)}"
+    below = folder_name(image.below)
+    return f"{image.name}-{cache.digest(below, image.script, *image.files)}"
+
+
+def is_built(image: Image) -> bool:
+    """Whether `lower_directories` would return at once."""
+    return (cache.root() / folder_name(image)).exists()
+
+
+def lower_directories(image: Image) -> tuple[Path, ...]:
+    """The folders that make up an image, top first; built now if need be."""
+    if isinstance(image, Debian):
+        debian = image
+        return (cache.build_once(folder_name(image), lambda folder: _bootstrap(debian, folder)),)
+    layer = image
+    below = lower_directories(layer.below)
+    return (cache.build_once(folder_name(layer), lambda folder: _add(layer, below, folder)), *below)
+
+
+def _bootstrap(image: Debian, target: Path) -> None:
+    refusals = []
+    for suite in image.suites:
+        shutil.rmtree(target)
+        built = run(
+            [
+                "mmdebstrap",
+                "--variant=minbase",
+                # Testing and unstable are at times served past their stated validity.
+                '--aptopt=Acquire::Check-Valid-Until "false"',
+                f"--include={','.join(image.packages)}",
+                suite,
+                target,
+            ],
+            timeout=900,
+        )
+        if built.status == 0:
+            return
+        refusals.append(f"{suite}:\n{built.stderr[-3000:]}")
+    raise LabError(f"no root tree for {image.name}\n" + "\n".join(refusals))
+
+
+# Runs in a mount namespace of its own: mounts vanish with it, whatever happens.
+_ADD = r"""
+set -eu
+mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK" "$ROOT"
+mount -t proc proc "$ROOT/proc"
+mount --rbind /dev "$ROOT/dev"
+mount -t tmpfs tmpfs "$ROOT/run"
+mount -t tmpfs tmpfs "$ROOT/tmp"
+mkdir -p "$ROOT/run/build" "$ROOT/run/certificates"
+if [ -e "$CERTIFICATES" ]; then cp "$CERTIFICATES" "$ROOT/run/certificates/ca.crt"; fi
+touch "$ROOT/etc/resolv.conf"
+mount --bind /etc/resolv.conf "$ROOT/etc/resolv.conf"
+for file in $FILES; do cp "$file" "$ROOT/run/build/"; done
+cd "$ROOT"
+exec chroot "$ROOT" /bin/bash -euc "cd /run/build; $SCRIPT"
+"""
+
+
+def _add(image: Layer, below: tuple[Path, ...], target: Path) -> None:
+    scratch = target.with_suffix(".scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / "work").mkdir(parents=True)
+    (scratch / "root").mkdir()
+    env = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        **{name: value for name, value in os.environ.items() if name.startswith("PIP_")},
+        "PIP_CERT": "/run/certificates/ca.crt",
+        "CERTIFICATES": str(_CERTIFICATES),
+        "LOWER": ":".join(str(folder) for folder in below),
+        "UPPER": str(target),
+        "WORK": str(scratch / "work"),
+        "ROOT": str(scratch / "root"),
+        "FILES": " ".join(str(path) for path in image.files),
+        "SCRIPT": image.script,
+    }
+    if not _CERTIFICATES.exists():
+        del env["PIP_CERT"]
+    try:
+        command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _ADD]
+        run(command, timeout=900, env=env).check()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+# Bazel 7.7, Nix 2.34, buildbox, OpenSSH: workstation, server and executor.
+CURRENT = Debian(
+    "testing",
+    ("testing", "unstable"),
+    (
+        "bazel-bootstrap",
+        "bubblewrap",
+        "buildbox",
+        "gcc",
+        "iproute2",
+        "libc6-dev",
+        "nix-bin",
+        "openssh-client",
+        "openssh-server",
+        "procps",
+        "python3",
+        "python3-venv",
+    ),
+)
+
+# Debian 13: Nix 2.26, and the Remote Execution service.
+STABLE = Debian(
+    "debian13",
+    ("trixie",),
+    ("iproute2", "nix-bin", "openssh-server", "postgresql", "procps", "python3-venv"),
+)
+
+# Debian 12: Nix 2.8, and the packages that the lab's own package set is made of.
+OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server", "procps"))
+
+# The wheels that nix_remote's Bazel rules install, for hosts without a way out,
+# and an environment with the copier's dependencies for running it by hand.
+WORKSTATION = Layer(
+    "workstation",
+    CURRENT,
+    r"""
+python3 -m venv /opt/nix-remote
+/opt/nix-remote/bin/pip download --quiet --no-deps --require-hashes \
+    --only-binary=:all: --requirement requirements.txt --dest /opt/wheels
+/opt/nix-remote/bin/pip install --quiet --no-deps --no-index --require-hashes \
+    --find-links /opt/wheels --requirement requirements.txt
+printf '[global]\nno-index = true\nfind-links = /opt/wheels\n' > /etc/pip.conf
+site=$(/opt/nix-remote/bin/python -c 'import site; print(site.getsitepackages()[0])')
+echo /src/nix_remote > "$site/nix_remote.pth"
+printf '#!/bin/sh\nexec /opt/nix-remote/bin/python -m nix_remote "$@"\n' > /usr/local/bin/nix-remote
+chmod +x /usr/local/bin/nix-remote
+""",
+    (REQUIREMENTS,),
+)
+
+BUILDGRID = Layer(
+    "buildgrid",
+    STABLE,
+    r"""
+python3 -m venv /opt/buildgrid
+/opt/buildgrid/bin/pip install --quiet --requirement buildgrid-requirements.txt
+
+# A database that is ready to start. Losing it costs nothing: no need to sync.
+database=/var/lib/remote-execution/database
+programs=$(echo /usr/lib/postgresql/*/bin)
+as_postgres="setpriv --reuid=postgres --regid=postgres --init-groups"
+install -d -o postgres -g postgres -m 700 "$database" /run/postgresql
+$as_postgres "$programs/initdb" --pgdata="$database" --auth=trust --no-sync --username=buildgrid >/dev/null
+printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '/run/postgresql'" \
+    "fsync = off" "full_page_writes = off" "synchronous_commit = off" \
+    "shared_buffers = 32MB" "max_connections = 60" >> "$database/postgresql.conf"
+$as_postgres "$programs/pg_ctl" --pgdata="$database" --wait --silent --log=/tmp/database.log start
+/opt/buildgrid/bin/bgd migrate apply 'postgresql+psycopg:///postgres?host=/run/postgresql&user=buildgrid'
+$as_postgres "$programs/pg_ctl" --pgdata="$database" --wait --silent --mode=fast stop
+""",
+    (Path(__file__).with_name("buildgrid-requirements.txt"),),
+)
+
+# Debian 12's own packages as files, for `tests/lab/nixpkgs`. That release, because
+# patchelf 0.18 of the later ones breaks programs that are not position independent.
+PACKAGE_FILES = Layer(
+    "package-files",
+    OLD,
+    r"""
+mkdir -p /opt/debs
+cd /opt/debs
+apt-get -q update >/dev/null
+apt-get -q -o APT::Sandbox::User=root download $(cat /run/build/packages.txt)
+for file in *.deb; do mv "$file" "${file%%_*}.deb"; done
+""",
+    (Path(__file__).parent / "nixpkgs" / "packages.txt",),
+)
+
+
+def package_files() -> Path:
+    """The folder of Debian packages (`NAME.deb`) that `tests/lab/nixpkgs` unpacks."""
+    return lower_directories(PACKAGE_FILES)[0] / "opt" / "debs"

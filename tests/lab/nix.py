@@ -1,0 +1,126 @@
+"""Nix on a host of the lab: configuration, build users, daemon, store content."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from tests.lab import images
+from tests.lab.host import Host, wait_until
+
+PACKAGE_SET = "/opt/nixpkgs"
+"""Where `install_package_set` puts the lab's own package set."""
+
+_BUILD_USERS = 4
+
+
+def configure(host: Host, *, first_user_id: int, extra: str = "") -> None:
+    """Writes `nix.conf` and makes the build users.
+
+    Every host needs its own range of user ids: Nix ends all processes of a
+    build user before and after a build, whichever host they belong to.
+    `extra` is appended to `nix.conf`.
+    """
+    host.write(
+        "/etc/nix/nix.conf",
+        # Debian's /usr has the tools that unpack packages. Not /bin: it is a link
+        # to /usr/bin, and binding it hides what Nix itself puts there.
+        "sandbox = true\n"
+        "extra-sandbox-paths = /usr /lib=/usr/lib /lib64=/usr/lib64\n"
+        "build-users-group = nixbld\n"
+        "substituters =\n" + extra,
+    )
+    host.sh(
+        f"""
+        getent group nixbld >/dev/null || groupadd --gid {first_user_id} nixbld
+        for number in $(seq 1 {_BUILD_USERS}); do
+          useradd --uid $(({first_user_id} + number)) --gid nixbld --groups nixbld \
+            --no-create-home --home-dir /var/empty --shell /usr/sbin/nologin nixbld$number
+        done
+        """
+    )
+
+
+def start_daemon(host: Host) -> None:
+    """Starts `nix-daemon`; returns when it answers."""
+    host.start_service("nix-daemon", ["nix-daemon"])
+    socket = "/nix/var/nix/daemon-socket/socket"
+    wait_until(
+        lambda: host.run(["test", "-S", socket]).status == 0, f"the Nix daemon of {host.name}"
+    )
+
+
+def install_package_set(host: Host) -> None:
+    """Puts the lab's package set and the Debian packages it unpacks on a host."""
+    host.put(Path(__file__).parent / "nixpkgs", PACKAGE_SET)
+    host.put(images.package_files(), f"{PACKAGE_SET}/debs")
+
+
+def build(host: Host, attributes: Sequence[str], *, timeout: float = 300) -> dict[str, str]:
+    """Builds packages of the lab's package set; returns attribute -> store path."""
+    paths = {}
+    for attribute in attributes:
+        command = ["nix-build", PACKAGE_SET, "--no-out-link", "-A", attribute]
+        paths[attribute] = host.run(command, timeout=timeout).check().stdout.strip()
+    return paths
+
+
+def build_expression(host: Host, expression: str, *, timeout: float = 300) -> list[str]:
+    """Builds a Nix expression (`pkgs` is the lab's package set); returns its store paths."""
+    text = f"let pkgs = import {PACKAGE_SET} {{ }}; in {expression}"
+    command = ["nix-build", "--no-out-link", "-E", text]
+    return host.run(command, timeout=timeout).check().stdout.split()
+
+
+def closure(host: Host, path: str) -> list[str]:
+    """Every store path that `path` needs, itself included, references first."""
+    return host.run(["nix-store", "--query", "--requisites", path]).check().stdout.split()
+
+
+def is_valid(host: Host, path: str) -> bool:
+    return host.run(["nix-store", "--check-validity", path]).status == 0
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a store says of one of its paths."""
+
+    path: str
+    nar_hash: str
+    nar_size: int
+    references: tuple[str, ...]
+
+
+def registration(host: Host, path: str) -> Registration:
+    """What the host's own Nix says about a valid path."""
+
+    def query(what: str) -> list[str]:
+        return host.run(["nix-store", "--query", what, path]).check().stdout.split()
+
+    return Registration(
+        path, query("--hash")[0], int(query("--size")[0]), tuple(sorted(query("--references")))
+    )
+
+
+def collect_garbage(host: Host) -> list[str]:
+    """Deletes everything no root keeps; returns the store paths it deleted."""
+    done = host.run(["nix-store", "--gc"], timeout=120).check()
+    return [
+        line.split("'")[1]
+        for line in done.text.splitlines()
+        if line.startswith("deleting '/nix/store/") and "/nix/store/trash" not in line
+    ]
+
+
+def verify(host: Host, paths: Sequence[str]) -> None:
+    """Reads every path and compares it with its registered hash; raises `LabError` on a difference."""
+    host.run(["nix-store", "--verify-path", *paths], timeout=120).check()
+
+
+def derivation_outputs(host: Host, installable: str) -> dict[str, str]:
+    """Output name -> store path of a derivation file."""
+    shown = host.run(["nix", "--extra-experimental-features", "nix-command", "derivation", "show", installable])
+    (derivation,) = json.loads(shown.check().stdout).values()
+    return {name: output["path"] for name, output in derivation["outputs"].items()}

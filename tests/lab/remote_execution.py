@@ -1,0 +1,63 @@
+"""A real Remote Execution service: BuildGrid with PostgreSQL, and buildbox workers on executors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.lab.host import Host, wait_until
+
+PORT = 50051
+
+_CONFIGURATION = Path(__file__).with_name("buildgrid.yml")
+
+
+def start_service(host: Host) -> None:
+    """Starts the database and BuildGrid; returns when its port accepts connections."""
+    host.sh("install -d -o postgres -g postgres /run/postgresql")
+    programs = host.sh("echo /usr/lib/postgresql/*/bin").strip()
+    host.start_service(
+        "postgresql",
+        [f"{programs}/postgres", "-D", "/var/lib/remote-execution/database"],
+        user="postgres",
+    )
+    ready = [f"{programs}/pg_isready", "--host=/run/postgresql"]
+    wait_until(lambda: host.run(ready).status == 0, "PostgreSQL")
+    address = f"{host.address}:{PORT}"
+    text = _CONFIGURATION.read_text().replace("@ADDRESS@", address)
+    host.write("/etc/buildgrid.yml", text)
+    host.start_service("buildgrid", ["/opt/buildgrid/bin/bgd", "server", "start", "/etc/buildgrid.yml"])
+    probe = f"exec 3<>/dev/tcp/{host.address}/{PORT}"
+    wait_until(
+        lambda: host.run(["bash", "-c", probe]).status == 0, "BuildGrid", timeout=60, interval=0.2
+    )
+
+
+def start_worker(executor: Host, service: Host) -> None:
+    """Lets an executor take actions.
+
+    Actions run under bubblewrap with an empty root: they see their inputs,
+    `/nix/store` (read-only), `/proc`, `/dev` and nothing else.
+    """
+    executor.sh("mkdir -p /var/cache/actions")
+    executor.start_service(
+        "worker",
+        [
+            "buildbox-worker",
+            f"--remote=http://{service.address}:{PORT}",
+            "--request-timeout=30",
+            "--retry-limit=1000",
+            "--retry-delay=500",
+            "--concurrent-jobs=2",
+            "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
+            "--runner-arg=--disable-localcas",
+            "--runner-arg=--workspace-path=/var/cache/actions",
+            "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
+            *("--platform", "OSFamily=linux"),
+            *("--platform", "ISA=x86-64"),
+            executor.name,
+        ],
+    )
+    wait_until(
+        lambda: "Starting buildbox-worker with BotID" in executor.log("worker"),
+        f"the worker on {executor.name}",
+    )

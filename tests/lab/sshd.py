@@ -1,0 +1,97 @@
+"""A real SSH server on a host, accounts for it, and clients that may log in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.lab.host import Host, wait_until
+
+PORT = 2222
+"""Not 22, so that `[host]:port` entries of known_hosts are what every test uses."""
+
+_KEY = "/root/.ssh/id_ed25519"
+
+
+@dataclass(frozen=True)
+class SshServer:
+    """The SSH server of a host."""
+
+    host: Host
+    port: int = PORT
+
+    @property
+    def host_key(self) -> str:
+        """The public host key: type and base64."""
+        return " ".join(self.host.read("/etc/ssh/lab_host_key.pub").split()[:2])
+
+    def start(self, options: str = "") -> None:
+        """Makes a host key if there is none, starts sshd, waits until it accepts connections.
+
+        `options` are put first in its configuration, so they win.
+        """
+        self.host.sh(
+            "[ -e /etc/ssh/lab_host_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/lab_host_key"
+        )
+        self.host.write(
+            "/etc/ssh/lab_sshd_config",
+            f"{options}\n"
+            f"Port {self.port}\n"
+            "HostKey /etc/ssh/lab_host_key\n"
+            "PermitRootLogin prohibit-password\n"
+            "PasswordAuthentication no\n"
+            "KbdInteractiveAuthentication no\n"
+            "LogLevel VERBOSE\n"
+            "PrintMotd no\n",
+        )
+        self.host.sh("mkdir -p /run/sshd")
+        sshd = "/usr/sbin/sshd"
+        self.host.start_service("sshd", [sshd, "-D", "-e", "-f", "/etc/ssh/lab_sshd_config"])
+        probe = f"exec 3<>/dev/tcp/127.0.0.1/{self.port}; read -r -t 5 line <&3; [[ $line == SSH-* ]]"
+        wait_until(
+            lambda: self.host.run(["bash", "-c", probe]).status == 0, f"sshd of {self.host.name}"
+        )
+
+    def stop(self) -> None:
+        """Ends the listener; sessions that are open stay."""
+        self.host.stop_service("sshd")
+
+    def logins(self) -> int:
+        """How many logins the server has accepted so far."""
+        return self.host.log("sshd").count("Accepted publickey")
+
+
+def add_account(server: Host, name: str, *, shell: str = "/bin/bash") -> None:
+    """Makes an ordinary account with a home folder."""
+    # A password of "*" matches nothing; without it sshd takes the account for locked.
+    server.sh(f"useradd --create-home --user-group --password '*' --shell {shell} {name}")
+
+
+def authorize(server: Host, account: str, public_key: str, *, options: str = "") -> None:
+    """Lets a key log in to an account. `options` go in front of the key."""
+    home = server.sh(f"getent passwd {account} | cut -d: -f6").strip()
+    line = f"{options} {public_key}".strip()
+    server.write(f"{home}/.ssh/authorized_keys", f"{line}\n", mode="600")
+    server.sh(f"chmod 700 {home}/.ssh; chown -R {account}: {home}/.ssh")
+
+
+def public_key(client: Host) -> str:
+    """The client's own public key; the pair is made on first use."""
+    client.sh(
+        f"mkdir -p -m 700 /root/.ssh; [ -e {_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_KEY}"
+    )
+    return client.read(f"{_KEY}.pub").strip()
+
+
+def write_client_config(client: Host, server: SshServer, accounts: dict[str, str]) -> None:
+    """Makes the server known to the client: one `Host` entry per alias -> account."""
+    entries = [
+        f"Host {alias}\n"
+        f"    HostName {server.host.address}\n"
+        f"    Port {server.port}\n"
+        f"    User {account}\n"
+        f"    IdentityFile {_KEY}\n"
+        for alias, account in accounts.items()
+    ]
+    client.write("/root/.ssh/config", "\n".join(entries), mode="600")
+    known = f"[{server.host.address}]:{server.port} {server.host_key}\n"
+    client.write("/root/.ssh/known_hosts", known, mode="600")
