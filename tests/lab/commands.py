@@ -28,7 +28,7 @@ class Outcome:
         """Both streams, for messages and for searching."""
         return self.stdout + self.stderr
 
-    def check(self) -> "Outcome":
+    def check(self) -> Outcome:
         """Returns itself, or raises `LabError` if the command failed."""
         if self.status != 0:
             raise LabError(

@@ -89,9 +89,11 @@ class Host:
         self._switch.plug_in(self.name, self.plan.number)
         with open(self.folder / "log", "wb") as log:
             starter = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace]
-                + ["unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"]
-                + ["--propagation", "private", "bash", str(_INIT)],
+                [
+                    *("ip", "netns", "exec", self.namespace),
+                    *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child"),
+                    *("--propagation", "private", "bash", str(_INIT)),
+                ],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -101,7 +103,7 @@ class Host:
         first = self._wait_for_first_process(starter)
         (self.folder / "pid").write_text(f"{first}\n")
 
-    def _wait_for_first_process(self, starter: "subprocess.Popen[bytes]") -> int:
+    def _wait_for_first_process(self, starter: subprocess.Popen[bytes]) -> int:
         deadline = time.monotonic() + 30
         children = Path(f"/proc/{starter.pid}/task/{starter.pid}/children")
         while time.monotonic() < deadline:
@@ -168,7 +170,7 @@ class Host:
         env: Optional[Mapping[str, str]] = None,
         stdout: Union[int, IO[bytes]] = subprocess.DEVNULL,
         stderr: Union[int, IO[bytes]] = subprocess.DEVNULL,
-    ) -> "subprocess.Popen[bytes]":
+    ) -> subprocess.Popen[bytes]:
         """Starts a command inside and returns at once."""
         return subprocess.Popen(
             self.enter(argv, env or {}), stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr

@@ -41,7 +41,7 @@ class Layer:
     """
 
     name: str
-    below: "Image"
+    below: Image
     script: str
     files: tuple[Path, ...] = field(default=())
 
@@ -204,7 +204,8 @@ database=/var/lib/remote-execution/database
 programs=$(echo /usr/lib/postgresql/*/bin)
 as_postgres="setpriv --reuid=postgres --regid=postgres --init-groups"
 install -d -o postgres -g postgres -m 700 "$database" /run/postgresql
-$as_postgres "$programs/initdb" --pgdata="$database" --auth=trust --no-sync --username=buildgrid >/dev/null
+$as_postgres "$programs/initdb" --pgdata="$database" --auth=trust --no-sync \
+    --username=buildgrid >/dev/null
 printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '/run/postgresql'" \
     "fsync = off" "full_page_writes = off" "synchronous_commit = off" \
     "shared_buffers = 32MB" "max_connections = 60" >> "$database/postgresql.conf"

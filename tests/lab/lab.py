@@ -53,7 +53,7 @@ class Lab:
             plan.name: Host(plan, self.folder / plan.name, self._switch) for plan in _PLANS
         }
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Lab:
         self.up()
         return self
 
@@ -100,7 +100,7 @@ class Lab:
             raise
 
     def down(self) -> None:
-        """Ends every process, mount and network of this lab and deletes its files. Safe to repeat."""
+        """Ends every process and mount of this lab and deletes its files. Safe to repeat."""
         for host in self.hosts.values():
             host.remove()
         self._switch.down()

@@ -43,8 +43,10 @@ class Switch:
         check(["ip", "-n", namespace, "link", "set", "lo", "up"])
         port = f"port{number}"
         check(
-            ["ip", "-n", self.namespace, "link", "add", port]
-            + ["type", "veth", "peer", "name", "eth0", "netns", namespace]
+            [
+                *("ip", "-n", self.namespace, "link", "add", port),
+                *("type", "veth", "peer", "name", "eth0", "netns", namespace),
+            ]
         )
         check(["ip", "-n", self.namespace, "link", "set", port, "master", "br0", "up"])
         check(["ip", "-n", namespace, "address", "add", f"{address(number)}/24", "dev", "eth0"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -115,12 +114,5 @@ def collect_garbage(host: Host) -> list[str]:
 
 
 def verify(host: Host, paths: Sequence[str]) -> None:
-    """Reads every path and compares it with its registered hash; raises `LabError` on a difference."""
+    """Compares the content of every path with its registered hash; `LabError` on a difference."""
     host.run(["nix-store", "--verify-path", *paths], timeout=120).check()
-
-
-def derivation_outputs(host: Host, installable: str) -> dict[str, str]:
-    """Output name -> store path of a derivation file."""
-    shown = host.run(["nix", "--extra-experimental-features", "nix-command", "derivation", "show", installable])
-    (derivation,) = json.loads(shown.check().stdout).values()
-    return {name: output["path"] for name, output in derivation["outputs"].items()}

@@ -25,7 +25,9 @@ def start_service(host: Host) -> None:
     address = f"{host.address}:{PORT}"
     text = _CONFIGURATION.read_text().replace("@ADDRESS@", address)
     host.write("/etc/buildgrid.yml", text)
-    host.start_service("buildgrid", ["/opt/buildgrid/bin/bgd", "server", "start", "/etc/buildgrid.yml"])
+    host.start_service(
+        "buildgrid", ["/opt/buildgrid/bin/bgd", "server", "start", "/etc/buildgrid.yml"]
+    )
     probe = f"exec 3<>/dev/tcp/{host.address}/{PORT}"
     wait_until(
         lambda: host.run(["bash", "-c", probe]).status == 0, "BuildGrid", timeout=60, interval=0.2

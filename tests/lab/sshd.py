@@ -29,9 +29,8 @@ class SshServer:
 
         `options` are put first in its configuration, so they win.
         """
-        self.host.sh(
-            "[ -e /etc/ssh/lab_host_key ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/lab_host_key"
-        )
+        key = "/etc/ssh/lab_host_key"
+        self.host.sh(f"[ -e {key} ] || ssh-keygen -q -t ed25519 -N '' -f {key}")
         self.host.write(
             "/etc/ssh/lab_sshd_config",
             f"{options}\n"
@@ -46,7 +45,9 @@ class SshServer:
         self.host.sh("mkdir -p /run/sshd")
         sshd = "/usr/sbin/sshd"
         self.host.start_service("sshd", [sshd, "-D", "-e", "-f", "/etc/ssh/lab_sshd_config"])
-        probe = f"exec 3<>/dev/tcp/127.0.0.1/{self.port}; read -r -t 5 line <&3; [[ $line == SSH-* ]]"
+        probe = (
+            f"exec 3<>/dev/tcp/127.0.0.1/{self.port}; read -r -t 5 line <&3; [[ $line == SSH-* ]]"
+        )
         wait_until(
             lambda: self.host.run(["bash", "-c", probe]).status == 0, f"sshd of {self.host.name}"
         )

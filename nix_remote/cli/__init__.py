@@ -1,0 +1,1 @@
+"""The command line: options, texts for people, JSON for machines, exit statuses."""

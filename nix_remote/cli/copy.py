@@ -1,0 +1,86 @@
+"""`nix-remote copy`: makes the Nix server keep the closure of store paths."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import platform
+import sys
+from pathlib import Path
+
+from nix_remote import settings
+from nix_remote.cli.command import Command
+from nix_remote.cli.render import Renderer, count_of, format_bytes
+from nix_remote.cli.result import Result, describe_copy
+from nix_remote.copy.engine import copy
+from nix_remote.local.store import LocalStore
+from nix_remote.remote import connect
+from nix_remote.remote.gc_roots import Owner, location
+from nix_remote.remote.store import DurableRoot
+
+_DESCRIPTION = """\
+Copies the closure of store paths to the Nix server: only what is missing there.
+When it exits with 0, every path of the closure is valid on the server and kept
+from garbage collection by a root that belongs to the workspace."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="store paths, paths below them, or links to them"
+    )
+    parser.add_argument(
+        "--workspace",
+        type=Path,
+        metavar="DIR",
+        help="the workspace that needs the paths; names their roots (default: this folder)",
+    )
+    parser.add_argument(
+        "--package",
+        metavar="NAME",
+        help="what the paths are called there; names their roots, and begins every line",
+    )
+
+
+def _run(options: argparse.Namespace) -> Result:
+    chosen = settings.from_environment(
+        os.environ, host=options.host, workspace=options.workspace, package=options.package
+    )
+    local = LocalStore(chosen.local_store)
+    tops = list(dict.fromkeys(local.store_path(text) for text in options.paths))
+    closure = local.closure(tops)
+    owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
+    roots = [DurableRoot(top, location(owner, chosen.package, top)) for top in tops]
+    renderer = Renderer(
+        sys.stderr, host=chosen.host, package=chosen.package, verbose=options.verbose
+    )
+    try:
+        with connect.open_store(chosen, renderer) as remote:
+            result = copy(
+                closure, roots, alias=chosen.host, local=local, remote=remote, listener=renderer
+            )
+    finally:
+        renderer.close()
+    return Result("copy", describe_copy(chosen.host, result))
+
+
+def _conclude(result: Result) -> str:
+    sent = result.data["sent"]
+    sent_bytes = result.data["sent_bytes"]
+    assert isinstance(sent, list)
+    assert isinstance(sent_bytes, int)
+    if not sent:
+        return ""
+    return (
+        f"sent {count_of(len(sent), 'path')} ({format_bytes(sent_bytes)}) to {result.data['host']}"
+    )
+
+
+COMMAND = Command(
+    name="copy",
+    summary="make the Nix server keep the closure of store paths",
+    description=_DESCRIPTION,
+    add_options=_add_options,
+    run=_run,
+    conclude=_conclude,
+)

@@ -1,0 +1,464 @@
+"""Everything that can go wrong and that a user must see: what, why, and the fix.
+
+    NixRemoteError
+      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting
+      SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
+      LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
+                               PathContentMissing · PathContentChanged
+      ConnectionFailed    12   HostNotFound · ConnectionRefused · ConnectionTimedOut ·
+                               ConnectionBroken · TransferStalled
+      HostKeyError        13   HostKeyUnknown · HostKeyChanged
+      AuthenticationError 14   LoginRefused
+      ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
+                               ServerEndedSession · ProtocolViolation
+      TrustError          16   SignatureRequired
+      TransferError       17   PathRefused
+      PromiseError        18   ClosureNotKept · RootRefused
+      Interrupted        130
+
+Every leaf has a stable code (for scripts and for searching), an exit status
+shared by its family, and a fix. Exceptions of other libraries never reach a
+user: they are turned into one of these where they arise.
+
+Belongs here: texts and their classification. No input or output.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import ClassVar, Final, Optional
+
+CRASHED: Final = 70
+"""Exit status of a defect in nix_remote itself; everything else is below."""
+
+
+class NixRemoteError(Exception):
+    """What happened, why, and what the user can do about it."""
+
+    code: ClassVar[str]
+    exit_status: ClassVar[int]
+
+    def __init__(self, what: str, *, why: str = "", fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def render(self) -> str:
+        """The text for people: several lines, no line break at the end."""
+        lines = [f"error[{self.code}]: {self.what}"]
+        for label, text in (("why", self.why), ("fix", self.fix)):
+            if text:
+                lines.append(f"  {label}: " + text.replace("\n", "\n       "))
+        return "\n".join(lines)
+
+
+# Usage
+
+
+class UsageError(NixRemoteError):
+    """The command line or the environment asks for something impossible."""
+
+    exit_status = 2
+
+
+class NoHost(UsageError):
+    code = "no-host"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no Nix server is named",
+            fix="set BAZEL_NIX_REMOTE to a Host entry of your SSH config, or give --host",
+        )
+
+
+class InvalidHostAlias(UsageError):
+    code = "invalid-host-alias"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(
+            f"{alias!r} cannot be the name of a Nix server",
+            why="a name is made of letters, digits and . _ - + % : @, and a dash never comes first",
+            fix="set BAZEL_NIX_REMOTE to the name of one Host entry of your SSH config",
+        )
+
+
+class InvalidSetting(UsageError):
+    code = "invalid-setting"
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
+
+
+# SSH configuration
+
+
+class SshConfigError(NixRemoteError):
+    """The user's SSH configuration cannot be followed."""
+
+    exit_status = 10
+
+
+class SshConfigUnreadable(SshConfigError):
+    code = "ssh-config-unreadable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"the SSH configuration {path} cannot be read",
+            why=why,
+            fix=f"repair {path}; `ssh -G HOST` shows what OpenSSH makes of it",
+        )
+
+
+class SshConfigUnsupported(SshConfigError):
+    code = "ssh-config-unsupported"
+
+    def __init__(self, alias: str, directive: str, where: str) -> None:
+        super().__init__(
+            f"the SSH configuration of {alias} uses {directive}, which is not supported yet",
+            why=f"it is set in {where} and changes where or as whom the connection is made",
+            fix=f"add a Host entry for the Nix server that does without {directive}",
+        )
+
+
+# The local store
+
+
+class LocalStoreError(NixRemoteError):
+    """A path cannot be read from the store on this machine."""
+
+    exit_status = 11
+
+
+class NotAStorePath(LocalStoreError):
+    code = "not-a-store-path"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(
+            f"{text!r} is not in the Nix store",
+            why="only paths below /nix/store can be copied",
+            fix="give a store path, a path below one, or a link to one (such as ./result)",
+        )
+
+
+class PathNotValid(LocalStoreError):
+    code = "path-not-valid"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} is not valid in the store of this machine",
+            why="it was never realised here, or it has been garbage-collected",
+            fix=f"realise it: nix-store --realise {path}\n"
+            "(in Bazel: bazel fetch --force, so that rules_nixpkgs builds it again)",
+        )
+
+
+class LocalStoreUnavailable(LocalStoreError):
+    code = "local-store-unavailable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "the Nix store of this machine cannot be queried",
+            why=why,
+            fix="check that `nix-store --query --requisites PATH` works for your user",
+        )
+
+
+class PathContentMissing(LocalStoreError):
+    code = "path-content-missing"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"the content of {path} cannot be read on this machine",
+            why=why,
+            fix=f"repair it: nix-store --repair-path {path}",
+        )
+
+
+class PathContentChanged(LocalStoreError):
+    code = "path-content-changed"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"{path} has changed on this machine since it was registered",
+            why=why,
+            fix=f"see the difference: nix-store --verify-path {path}\n"
+            f"repair it: nix-store --repair-path {path}",
+        )
+
+
+# Connecting
+
+
+class ConnectionFailed(NixRemoteError):
+    """There is no connection to the Nix server, or it broke."""
+
+    exit_status = 12
+
+
+class HostNotFound(ConnectionFailed):
+    code = "host-not-found"
+
+    def __init__(self, alias: str, hostname: str, entry_found_in: Optional[str]) -> None:
+        if entry_found_in is None:
+            why = f"no Host entry of your SSH config names {alias}, and it is no host name either"
+            fix = f"add an entry to ~/.ssh/config:\n{_HOST_ENTRY.format(alias=alias)}"
+        else:
+            why = f"{entry_found_in} gives it the HostName {hostname}, which does not resolve"
+            fix = f"correct HostName in {entry_found_in}, or your DNS: getent hosts {hostname}"
+        super().__init__(f"the Nix server {alias} cannot be found", why=why, fix=fix)
+
+
+_HOST_ENTRY: Final = "Host {alias}\n    HostName nix.example.org\n    User me"
+
+
+class ConnectionRefused(ConnectionFailed):
+    code = "connection-refused"
+
+    def __init__(self, alias: str, address: str, why: str) -> None:
+        super().__init__(
+            f"{alias} ({address}) does not accept SSH connections",
+            why=why,
+            fix=f"check HostName and Port of {alias}, and that sshd runs there: ssh -v {alias}",
+        )
+
+
+class ConnectionTimedOut(ConnectionFailed):
+    code = "connection-timed-out"
+
+    def __init__(self, alias: str, address: str, waiting_for: str, seconds: float) -> None:
+        super().__init__(
+            f"{alias} ({address}) does not answer",
+            why=f"waited {seconds:g} s for {waiting_for}",
+            fix=f"check that you can reach it: ssh -v {alias}\n"
+            f"a slow link: raise ConnectTimeout in the Host entry of {alias}",
+        )
+
+
+class ConnectionBroken(ConnectionFailed):
+    code = "connection-broken"
+
+    def __init__(self, alias: str, doing: str, why: str) -> None:
+        super().__init__(
+            f"the connection to {alias} broke while {doing}",
+            why=why,
+            fix="run it again: paths that arrived whole are not sent a second time",
+        )
+
+
+class TransferStalled(ConnectionFailed):
+    code = "transfer-stalled"
+
+    def __init__(self, alias: str, waiting_for: str, seconds: float) -> None:
+        super().__init__(
+            f"nothing has moved between here and {alias} for {seconds:g} s",
+            why=f"waiting for {waiting_for}",
+            fix=f"look at the server: another copy may hold the path, a garbage collection may be\n"
+            f"running, or its disk may be stuck: ssh {alias} 'pgrep -a nix'\n"
+            "a longer bound: NIX_REMOTE_STALL_TIMEOUT=SECONDS",
+        )
+
+
+# The server's identity
+
+
+class HostKeyError(NixRemoteError):
+    """The server is not known to be the one that is meant."""
+
+    exit_status = 13
+
+
+class HostKeyUnknown(HostKeyError):
+    code = "host-key-unknown"
+
+    def __init__(self, alias: str, name: str, key: str, files: str) -> None:
+        super().__init__(
+            f"the host key of {alias} is not known",
+            why=f"it shows {key}, and no line for {name} is in {files}",
+            fix=f"connect once and compare the fingerprint with the server's: ssh {alias} true\n"
+            "(on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)",
+        )
+
+
+class HostKeyChanged(HostKeyError):
+    code = "host-key-changed"
+
+    def __init__(self, alias: str, name: str, key: str, expected: str, file: str) -> None:
+        super().__init__(
+            f"the host key of {alias} is not the one that is known: do not trust this connection",
+            why=f"it shows {key}; {file} has {expected} for {name}",
+            fix="somebody may be between you and the server. Only if you know that its key was\n"
+            f"replaced: ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(name)}; ssh {alias} true",
+        )
+
+
+# Logging in
+
+
+class AuthenticationError(NixRemoteError):
+    """The server does not let us in."""
+
+    exit_status = 14
+
+
+class LoginRefused(AuthenticationError):
+    code = "login-refused"
+
+    def __init__(self, alias: str, user: str, tried: str) -> None:
+        super().__init__(
+            f"{alias} does not let {user} in",
+            why=f"tried {tried}",
+            fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
+            "keys with a passphrase must be in an agent: ssh-add",
+        )
+
+
+# Nix on the server
+
+
+class ServerError(NixRemoteError):
+    """Logged in, but the server does not do what a Nix server does."""
+
+    exit_status = 15
+
+
+class NixNotFound(ServerError):
+    code = "nix-not-found"
+
+    def __init__(self, alias: str, tried: str, said: str) -> None:
+        super().__init__(
+            f"there is no Nix on {alias}, or not where a login without a terminal finds it",
+            why=f"tried {tried}" + (f"; it said: {said}" if said else ""),
+            fix=f"check: ssh {alias} nix-daemon --version\n"
+            "(Nix must be on the PATH that sshd gives, or in one of the usual places)",
+        )
+
+
+class UnexpectedOutput(ServerError):
+    code = "unexpected-output"
+
+    def __init__(self, alias: str, printed: str) -> None:
+        super().__init__(
+            f"{alias} printed something instead of speaking the Nix protocol",
+            why=f"it began with: {printed}",
+            fix=f"this must print nothing at all: ssh {alias} true\n"
+            "(look at .bashrc and the like on the server, or at a login shell of nologin)",
+        )
+
+
+class ServerTooOld(ServerError):
+    code = "server-too-old"
+
+    def __init__(self, alias: str, version: str, needed: str) -> None:
+        super().__init__(
+            f"the Nix of {alias} is too old ({version})", fix=f"install {needed} or later there"
+        )
+
+
+class ServerEndedSession(ServerError):
+    code = "server-ended-session"
+
+    def __init__(self, alias: str, doing: str, said: str) -> None:
+        super().__init__(
+            f"Nix on {alias} ended the session while {doing}",
+            why=f"it said: {said}" if said else "it did not say why",
+            fix=f"check that its daemon runs: ssh {alias} nix-store --version; "
+            "then run this again: paths that arrived whole are kept",
+        )
+
+
+class ProtocolViolation(ServerError):
+    code = "protocol-violation"
+
+    def __init__(self, alias: str, why: str) -> None:
+        super().__init__(
+            f"{alias} sent something that is not in the Nix protocol",
+            why=why,
+            fix="run it again; if it happens again, please report it with the output of -v",
+        )
+
+
+# Trust
+
+
+class TrustError(NixRemoteError):
+    """The server's Nix does not accept what we may send."""
+
+    exit_status = 16
+
+
+class SignatureRequired(TrustError):
+    code = "signature-required"
+
+    def __init__(self, alias: str, user: str, path: str) -> None:
+        super().__init__(
+            f"Nix on {alias} takes unsigned paths only from users it trusts; {user} is not one",
+            why=f"{path} has no signature by a key that the server trusts",
+            fix=f"on the server, add to nix.conf: extra-trusted-users = {user}\n"
+            "and restart its Nix daemon",
+        )
+
+
+# Transferring
+
+
+class TransferError(NixRemoteError):
+    """The server took the connection, but not the content."""
+
+    exit_status = 17
+
+
+class PathRefused(TransferError):
+    code = "path-refused"
+
+    def __init__(self, alias: str, path: str, said: str) -> None:
+        super().__init__(
+            f"{alias} did not accept {path}",
+            why=f"it said: {said}",
+            fix="repair what it complains about, then run this again: what arrived is kept",
+        )
+
+
+# The promise
+
+
+class PromiseError(NixRemoteError):
+    """Everything was sent, but the server cannot be said to keep it."""
+
+    exit_status = 18
+
+
+class ClosureNotKept(PromiseError):
+    code = "closure-not-kept"
+
+    def __init__(self, alias: str, missing: int, example: str, rounds: int) -> None:
+        super().__init__(
+            f"{missing} paths are not valid on {alias} although they were sent, such as {example}",
+            why=f"something deletes them: it happened {rounds} times in a row",
+            fix=f"let the garbage collection on {alias} finish, then run this again",
+        )
+
+
+class RootRefused(PromiseError):
+    code = "root-refused"
+
+    def __init__(self, alias: str, location: str, said: str) -> None:
+        super().__init__(
+            f"no durable garbage-collector root could be made on {alias}",
+            why=f"{location}: {said}",
+            fix="make that folder writable for the account, or give the account a home folder",
+        )
+
+
+# Ending early
+
+
+class Interrupted(NixRemoteError):
+    code = "interrupted"
+    exit_status = 130
+
+    def __init__(self) -> None:
+        super().__init__(
+            "interrupted",
+            fix="run it again: paths that arrived whole are not sent a second time",
+        )

@@ -1,0 +1,97 @@
+"""The store of this machine, as the copier sees it: names, closures, content."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, Iterator, Sequence
+
+from nix_remote.copy.closure import in_dependency_order
+from nix_remote.errors import (
+    LocalStoreUnavailable,
+    NotAStorePath,
+    PathContentChanged,
+    PathContentMissing,
+    PathNotValid,
+)
+from nix_remote.local import database, serve
+from nix_remote.local.nar import nar_chunks
+from nix_remote.settings import LocalStoreSettings
+from nix_remote.wire.types import STORE_DIRECTORY, PathInfo, StorePath, parse_store_path
+
+# Values of NIX_REMOTE that mean the ordinary store of this machine.
+_ORDINARY: Final = ("", "auto", "daemon", "local")
+
+
+class LocalStore:
+    """The Nix store of this machine. Nothing in it is ever changed."""
+
+    def __init__(self, settings: LocalStoreSettings) -> None:
+        self._settings = settings
+
+    def store_path(self, text: str) -> StorePath:
+        """The store path that a path given by a person means.
+
+        A path below a store path and a link to one (`./result`) mean that
+        store path. Raises `NotAStorePath`.
+        """
+        # A path that has been collected cannot be followed, but is still a name.
+        for candidate in (text, os.path.realpath(text)):
+            if candidate.startswith(STORE_DIRECTORY + "/"):
+                top = "/".join(candidate.split("/")[:4])
+                try:
+                    return parse_store_path(top)
+                except ValueError:
+                    break
+        raise NotAStorePath(text)
+
+    def closure(self, roots: Sequence[StorePath]) -> list[PathInfo]:
+        """Everything `roots` need, in dependency order.
+
+        Raises `PathNotValid` for a root that is not valid, and
+        `LocalStoreUnavailable` if the store cannot be asked.
+        """
+        infos = self._closure_infos(roots)
+        for root in roots:
+            if root not in infos:
+                raise PathNotValid(root)
+        try:
+            return in_dependency_order(infos, roots)
+        except (KeyError, ValueError) as error:
+            raise LocalStoreUnavailable(f"its answer makes no sense: {error}") from None
+
+    def _closure_infos(self, roots: Sequence[StorePath]) -> dict[StorePath, PathInfo]:
+        if self._settings.remote in _ORDINARY:
+            try:
+                return database.closure_infos(self._settings.state_directory, roots)
+            except database.DatabaseUnusable:
+                pass
+        return serve.closure_infos(roots)
+
+    def check_present(self, infos: Sequence[PathInfo]) -> None:
+        """Raises `PathContentMissing` if one of these paths is registered but not there."""
+        for info in infos:
+            if not os.path.lexists(info.path):
+                raise PathContentMissing(info.path, "it is registered as valid, but does not exist")
+
+    def nar(self, info: PathInfo) -> Iterator[bytes]:
+        """The NAR of a path, in pieces.
+
+        Raises `PathContentMissing` if it cannot be read and
+        `PathContentChanged` if its size is not what is registered. Whether
+        the content is the registered one, the receiver finds out.
+        """
+        size = 0
+        try:
+            for chunk in nar_chunks(info.path):
+                size += len(chunk)
+                if size > info.nar_size:
+                    break
+                yield chunk
+        except OSError as error:
+            raise PathContentMissing(info.path, str(error)) from None
+        except ValueError as error:
+            raise PathContentChanged(info.path, str(error)) from None
+        if size != info.nar_size:
+            found = "more" if size > info.nar_size else str(size)
+            why = f"its NAR had {info.nar_size} bytes when it was registered; it has {found} now"
+            raise PathContentChanged(info.path, why)

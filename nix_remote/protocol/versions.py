@@ -1,0 +1,89 @@
+"""What each version of the worker protocol and of Nix can do.
+
+    Nix          worker protocol   since then
+    2.4          1.32              the oldest supported
+    2.15         1.35              tells whether it trusts us
+    2.20         1.37              AddPermRoot (its own gate is 1.36)
+    2.24         1.38              feature lists
+    2.35         1.38              the collector respects temporary roots made while it runs
+
+(Checked by running 2.8, 2.26 and 2.34; the other rows are from Nix's sources.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Optional
+
+from nix_remote.wire.codec import WireError
+
+
+class ProtocolVersion(NamedTuple):
+    """A protocol version; on the wire one number, major * 256 + minor."""
+
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    @property
+    def number(self) -> int:
+        return self.major << 8 | self.minor
+
+
+def protocol_version(number: int) -> ProtocolVersion:
+    """From the number on the wire."""
+    return ProtocolVersion(number >> 8, number & 0xFF)
+
+
+class UnsupportedVersion(WireError):
+    """The other side speaks the protocol, but too old a version of it."""
+
+    def __init__(self, protocol: str, version: ProtocolVersion, oldest: ProtocolVersion) -> None:
+        super().__init__(f"it speaks the {protocol} protocol {version}; {oldest} is needed")
+
+
+WORKER_CLIENT: Final = ProtocolVersion(1, 37)
+"""What we say we speak. 1.38 would add nothing but one more round trip, and
+Lix refuses clients below 1.35."""
+
+WORKER_OLDEST: Final = ProtocolVersion(1, 32)
+
+SERVE_CLIENT: Final = ProtocolVersion(2, 7)
+SERVE_OLDEST: Final = ProtocolVersion(2, 5)
+
+
+@dataclass(frozen=True)
+class WorkerServer:
+    """What a server said of itself when a worker session began."""
+
+    protocol: ProtocolVersion
+    """The highest version it speaks."""
+    nix_version: Optional[str]
+    """For instance `2.34.8`; None below protocol 1.33."""
+    trusts_us: Optional[bool]
+    """Whether unsigned paths are accepted; None if it did not say."""
+
+    @property
+    def effective(self) -> ProtocolVersion:
+        """The version spoken in this session."""
+        return min(self.protocol, WORKER_CLIENT)
+
+    @property
+    def can_make_roots(self) -> bool:
+        """Whether AddPermRoot exists."""
+        return self.effective >= (1, 36)
+
+    @property
+    def collector_heeds_temporary_roots(self) -> bool:
+        """Whether a temporary root made while the collector runs is sure to be respected.
+
+        True from Nix 2.35 on. Lix calls itself 2.9x, with protocol 1.35, and
+        does not have that repair.
+        """
+        if self.protocol < (1, 38) or self.nix_version is None:
+            return False
+        numbers = re.match(r"(\d+)\.(\d+)", self.nix_version)
+        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (2, 35)

@@ -1,0 +1,130 @@
+"""What a worker-protocol server sends before each reply: log lines, activities, the outcome.
+
+Every operation is answered by any number of messages and then by `Last`
+(the reply follows) or `Failure` (nothing follows). Layouts checked against
+Nix 2.8, 2.26 and 2.34; `Failure` has this layout from protocol 1.26 on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Union
+
+from nix_remote.wire.codec import Decoder, WireError, read_bytes, read_number, read_text
+
+_NEXT: Final = 0x6F6C6D67
+_LAST: Final = 0x616C7473
+_ERROR: Final = 0x63787470
+_START_ACTIVITY: Final = 0x53545254
+_STOP_ACTIVITY: Final = 0x53544F50
+_RESULT: Final = 0x52534C54
+
+_MAX_MESSAGE: Final = 1024 * 1024
+_MAX_FIELDS: Final = 64
+_MAX_TRACES: Final = 1000
+
+_ESCAPE_SEQUENCES: Final = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: window titles, links
+    r"|\x1b."
+)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain_text(text: str) -> str:
+    """Text from the other side, made safe to print: no escape sequences, no control characters.
+
+    Servers colour their messages even without a terminal; a hostile one
+    could do worse.
+    """
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return _CONTROL.sub("", _ESCAPE_SEQUENCES.sub("", text))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A log line, or the description of an activity that begins."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A message that concerns progress displays only."""
+
+
+@dataclass(frozen=True)
+class Last:
+    """The operation succeeded; its reply follows."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The operation failed. No reply follows."""
+
+    message: str
+
+
+Message = Union[Line, Noise, Last, Failure]
+
+
+def read_message() -> Decoder[Message]:
+    """The next message of the server."""
+    tag = yield from read_number()
+    if tag == _LAST:
+        return Last()
+    if tag == _NEXT:
+        return Line(plain_text((yield from read_text(_MAX_MESSAGE))).rstrip())
+    if tag == _ERROR:
+        return (yield from _read_failure())
+    if tag == _START_ACTIVITY:
+        for _ in range(3):  # id, level, type
+            yield from read_number()
+        text = plain_text((yield from read_text(_MAX_MESSAGE))).strip()
+        yield from _skip_fields()
+        yield from read_number()  # parent
+        return Line(text) if text else Noise()
+    if tag == _STOP_ACTIVITY:
+        yield from read_number()
+        return Noise()
+    if tag == _RESULT:
+        yield from read_number()
+        yield from read_number()
+        yield from _skip_fields()
+        return Noise()
+    raise WireError(f"0x{tag:x} is not a message of the worker protocol")
+
+
+def _skip_fields() -> Decoder[None]:
+    count = yield from read_number()
+    if count > _MAX_FIELDS:
+        raise WireError(f"a message with {count} fields")
+    for _ in range(count):
+        kind = yield from read_number()
+        if kind == 0:
+            yield from read_number()
+        elif kind == 1:
+            yield from read_bytes(_MAX_MESSAGE)
+        else:
+            raise WireError(f"a field of type {kind}")
+
+
+def _read_failure() -> Decoder[Failure]:
+    yield from read_bytes()  # always "Error"
+    yield from read_number()  # level
+    yield from read_bytes()  # a name that is no longer used
+    message = yield from read_text(_MAX_MESSAGE)
+    yield from _skip_position()
+    traces = yield from read_number()
+    if traces > _MAX_TRACES:
+        raise WireError(f"an error with {traces} traces")
+    for _ in range(traces):
+        yield from _skip_position()
+        yield from read_bytes(_MAX_MESSAGE)
+    return Failure(plain_text(message).strip().removeprefix("error: "))
+
+
+def _skip_position() -> Decoder[None]:
+    if (yield from read_number()) != 0:
+        raise WireError("an error with a source position, which no server sends")

@@ -1,0 +1,1 @@
+"""The store of the Nix server: what is valid there, sending paths, keeping them."""

@@ -1,0 +1,218 @@
+"""A worker session over a channel: written from one thread, read by another.
+
+Requests are written without waiting for replies; a reader thread takes the
+replies as they come and completes a future for each. Both directions have to
+run at the same time: a server stops reading once its own replies are not
+read. When the session dies, every unanswered request fails with the cause.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Any, Callable, Deque, Final, Optional, TypeVar
+
+from nix_remote import events
+from nix_remote.errors import (
+    ConnectionBroken,
+    NixNotFound,
+    NixRemoteError,
+    ProtocolViolation,
+    ServerEndedSession,
+    ServerTooOld,
+    TransferStalled,
+    UnexpectedOutput,
+)
+from nix_remote.protocol import versions, worker
+from nix_remote.protocol.worker_log import plain_text
+from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
+from nix_remote.wire.codec import WireError
+
+T = TypeVar("T")
+
+_READ_SIZE: Final = 64 * 1024
+_WRITE_SIZE: Final = 256 * 1024
+_SHOWN: Final = 200
+_FIRST_NOTICE: Final = 10.0
+_COMMAND_NOT_FOUND: Final = 127
+_MAGIC: Final = worker.SERVER_MAGIC.to_bytes(8, "little")
+
+
+class RequestRefused(Exception):
+    """The server refused one request; the session goes on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class WorkerSession:
+    """An open worker session. Use it from one thread; close it from any."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        alias: str,
+        command: str,
+        stall_timeout: float,
+        listener: events.Listener,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channel = channel
+        self._alias = alias
+        self._command = command
+        self._stall_timeout = stall_timeout
+        self._listener = listener
+        self._clock = clock
+        self._connection = worker.WorkerConnection()
+        self._futures: Deque[Future[Any]] = deque()
+        self._greeted: Future[versions.WorkerServer] = Future()
+        self._failure: Optional[NixRemoteError] = None
+        self._closing = False
+        self._first_bytes = b""
+        self._outgoing = bytearray(self._connection.greeting())
+        self._last_movement = clock()
+        self._reader = threading.Thread(
+            target=self._read_all, name="nix-remote-reader", daemon=True
+        )
+        self._reader.start()
+
+    def submit(self, request: worker.Request[T]) -> Future[T]:
+        """Queues a request behind everything submitted or written before."""
+        future: Future[T] = Future()
+        # First the future: the reply may be here before this thread goes on.
+        self._futures.append(future)
+        self.write(self._connection.request(request))
+        return future
+
+    def write(self, data: Buffer) -> None:
+        """Queues bytes that belong to the request submitted last."""
+        self._outgoing += data
+        if len(self._outgoing) >= _WRITE_SIZE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sends everything that is queued. Raises what ended the session, if something did."""
+        pending = memoryview(bytes(self._outgoing))
+        self._outgoing.clear()
+        notice = _FIRST_NOTICE
+        while pending:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                pending = pending[self._channel.write(pending) :]
+            except ChannelTimeout:
+                notice = self._check_movement("the server to take more data", notice)
+            except ConnectionBroken:
+                # The reader knows the cause; this side only noticed the effect.
+                self._reader.join(2)
+                raise (self._failure or self._broken("the stream closed")) from None
+            else:
+                self._last_movement = self._clock()
+
+    def greeting(self) -> versions.WorkerServer:
+        """What the server says of itself; waits for it."""
+        return self.wait(self._greeted, "the server's greeting")
+
+    def wait(self, future: Future[T], waiting_for: str) -> T:
+        """The outcome of a request; sends what is queued first.
+
+        Raises `RequestRefused` if the server said no, and what ended the
+        session if it ended before the answer.
+        """
+        self.flush()
+        notice = _FIRST_NOTICE
+        while not future.done():
+            if self._failure is not None:
+                raise self._failure
+            concurrent.futures.wait([future], timeout=POLL_SECONDS)
+            notice = self._check_movement(waiting_for, notice)
+        return future.result()
+
+    def close(self) -> None:
+        """Ends the session. The server drops its temporary roots."""
+        self._closing = True
+        self._channel.close()
+        self._reader.join(2)
+
+    def _check_movement(self, waiting_for: str, notice: float) -> float:
+        """Reports or raises when nothing has moved for long; returns when to report next."""
+        idle = self._clock() - self._last_movement
+        if idle >= self._stall_timeout:
+            raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
+        if idle < notice:
+            return notice
+        self._listener(events.Waiting(waiting_for, idle))
+        return notice * 2
+
+    def _read_all(self) -> None:
+        try:
+            while True:
+                try:
+                    data = self._channel.read(_READ_SIZE)
+                except ChannelTimeout:
+                    if self._closing:
+                        return
+                    continue
+                if not data:
+                    self._fail(self._ended())
+                    return
+                self._last_movement = self._clock()
+                if self._connection.server is None:
+                    self._first_bytes = (self._first_bytes + data)[:_SHOWN]
+                for event in self._connection.receive(data):
+                    self._handle(event)
+        except ConnectionBroken as error:
+            self._fail(self._broken(error.why))
+        except WireError as error:
+            self._fail(self._violated(error))
+            # Whatever else it sends cannot be trusted.
+            self._channel.close()
+
+    def _handle(self, event: worker.Event) -> None:
+        if isinstance(event, worker.Greeted):
+            self._greeted.set_result(event.server)
+        elif isinstance(event, worker.Replied):
+            self._futures.popleft().set_result(event.value)
+        elif isinstance(event, worker.Refused):
+            self._futures.popleft().set_exception(RequestRefused(event.message))
+        else:
+            self._listener(events.ServerSaid(event.text))
+
+    def _fail(self, error: NixRemoteError) -> None:
+        self._failure = error
+        if not self._greeted.done():
+            self._greeted.set_exception(error)
+        while self._futures:
+            self._futures.popleft().set_exception(error)
+
+    def _doing(self) -> str:
+        return "copying" if self._connection.server is not None else "the session was opened"
+
+    def _broken(self, why: str) -> NixRemoteError:
+        return ConnectionBroken(self._alias, self._doing(), why)
+
+    def _ended(self) -> NixRemoteError:
+        status = self._channel.exit_status()
+        said = plain_text(self._channel.stderr_tail()).strip()
+        if self._connection.server is not None:
+            return ServerEndedSession(self._alias, self._doing(), said)
+        if self._first_bytes:
+            return UnexpectedOutput(self._alias, self._shown_first_bytes())
+        if status == _COMMAND_NOT_FOUND:
+            return NixNotFound(self._alias, self._command, said)
+        return ServerEndedSession(self._alias, self._doing(), said)
+
+    def _violated(self, error: WireError) -> NixRemoteError:
+        if isinstance(error, versions.UnsupportedVersion):
+            return ServerTooOld(self._alias, str(error), "Nix 2.4")
+        if self._connection.server is None and not self._first_bytes.startswith(_MAGIC):
+            return UnexpectedOutput(self._alias, self._shown_first_bytes())
+        return ProtocolViolation(self._alias, str(error))
+
+    def _shown_first_bytes(self) -> str:
+        return repr(plain_text(self._first_bytes.decode(errors="replace")).strip())

@@ -1,0 +1,62 @@
+"""The Nix server's store, as the copier sees it: one interface, whatever protocol is spoken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterable, Iterator, Protocol, Sequence
+
+from nix_remote.wire.types import PathInfo, StorePath
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A path to be sent. Its content is read when its turn comes."""
+
+    info: PathInfo
+    nar: Iterator[bytes]
+
+
+@dataclass(frozen=True)
+class DurableRoot:
+    """A link on the server that keeps a path, and all it needs, for longer than a session."""
+
+    path: StorePath
+    location: str
+    """Relative to the home folder of the account."""
+
+
+class ReferenceVanished(Exception):
+    """A path that was valid on the server, or had been sent, is gone. Look again and resend."""
+
+
+class RemoteStore(Protocol):
+    """A session with the Nix server's store. Its temporary roots live as long as it does."""
+
+    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        """Takes temporary roots for all of `paths`; returns those that are valid.
+
+        Alone this is not enough to keep them: a collector that already runs
+        may have condemned some. `secure` makes sure.
+        """
+
+    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
+        """Raises `TrustError` if it is known beforehand that the server will refuse one."""
+
+    def push(self, paths: Iterable[Outgoing]) -> None:
+        """Sends paths, given in dependency order, and waits until all are registered.
+
+        Raises `ReferenceVanished`, or a `NixRemoteError` for what cannot heal.
+        """
+
+    def secure(
+        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
+    ) -> frozenset[StorePath]:
+        """Waits for a running collector to end, makes durable roots, looks again.
+
+        Returns which of `paths` are valid. If all are, they stay so: the
+        durable roots keep them. Call it after `lock_and_query` of the same
+        paths in the same session. Raises `RootRefused`.
+        """
+
+    def close(self) -> None:
+        """Ends the session. Safe to repeat."""

@@ -1,0 +1,98 @@
+"""What a run is to do, put together from options, environment and defaults.
+
+The only module that reads the environment. (The SSH and Nix programs and
+libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
+
+    BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
+    NIX_REMOTE_SSH_CONFIG        another SSH config than ~/.ssh/config
+    NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
+    NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Mapping, Optional
+
+from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
+
+DEFAULT_STALL_TIMEOUT: Final = 600.0
+"""Seconds. Longer than a garbage collection of an ordinary server takes."""
+
+_ALIAS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+%:@-]*")
+
+
+@dataclass(frozen=True)
+class LocalStoreSettings:
+    """Which store of this machine is meant; as Nix itself takes it from the environment."""
+
+    remote: str = ""
+    """`NIX_REMOTE`: empty, `auto` and `daemon` mean the ordinary store."""
+    state_directory: Path = Path("/nix/var/nix")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's settings."""
+
+    host: str
+    workspace: Path
+    """The folder the copy is made for; it names the durable roots."""
+    package: Optional[str]
+    """What the copied paths are called there; None: by the store paths' own names."""
+    ssh_config: Path
+    stall_timeout: float
+    """Seconds."""
+    local_store: LocalStoreSettings
+
+
+def check_alias(alias: str) -> str:
+    """Returns the alias if it can be one; raises `InvalidHostAlias` otherwise.
+
+    The name reaches the SSH config and, in messages, a terminal: what a
+    shell or a terminal could read as something else is refused.
+    """
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidHostAlias(alias)
+    return alias
+
+
+def from_environment(
+    environment: Mapping[str, str],
+    *,
+    host: Optional[str] = None,
+    workspace: Optional[Path] = None,
+    package: Optional[str] = None,
+) -> Settings:
+    """Settings for a run; arguments that are given win over the environment."""
+    alias = host if host is not None else environment.get("BAZEL_NIX_REMOTE", "")
+    if not alias:
+        raise NoHost()
+    config = environment.get("NIX_REMOTE_SSH_CONFIG")
+    return Settings(
+        host=check_alias(alias),
+        workspace=workspace if workspace is not None else Path.cwd(),
+        package=package,
+        ssh_config=Path(config) if config else Path("~/.ssh/config").expanduser(),
+        stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
+        local_store=LocalStoreSettings(
+            environment.get("NIX_REMOTE", ""),
+            Path(environment.get("NIX_STATE_DIR") or LocalStoreSettings.state_directory),
+        ),
+    )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise InvalidSetting(name, text, "a number of seconds above 0")
+    return value

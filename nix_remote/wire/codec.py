@@ -1,0 +1,160 @@
+"""Encodes and decodes the primitives that all Nix protocols share.
+
+Everything is built of unsigned 64-bit little-endian numbers; a string is its
+length, its bytes, and zeros up to a multiple of eight. (Checked against Nix
+2.8, 2.26 and 2.34, worker protocol 1.34-1.38 and serve protocol 2.7.)
+
+A decoder is a generator: it yields how many bytes it wants next and is sent
+exactly these. So it needs no socket, never reads ahead, and can be fed one
+byte at a time. `Feed` runs one. Every read has a limit: a hostile or confused
+peer cannot make us allocate what it likes.
+
+Does not belong here: what any message means (`nix_remote.protocol`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generator, Generic, Iterable, Optional, TypeVar
+
+T = TypeVar("T")
+
+Decoder = Generator[int, bytes, T]
+"""Yields the number of bytes wanted, is sent that many, returns what they mean."""
+
+MAX_TEXT: Final = 64 * 1024
+"""Longest string accepted where a message does not say otherwise, in bytes."""
+
+MAX_ITEMS: Final = 1_000_000
+"""Longest list accepted where a message does not say otherwise."""
+
+_WORD: Final = 8
+
+
+class WireError(Exception):
+    """The peer sent something no correct peer sends. The stream is of no further use."""
+
+
+def encode_number(value: int) -> bytes:
+    """A number below 2**64."""
+    return value.to_bytes(_WORD, "little")
+
+
+def encode_bool(value: object) -> bytes:
+    """The truth of `value`: 0 or 1."""
+    return encode_number(1 if value else 0)
+
+
+def encode_bytes(value: bytes) -> bytes:
+    """A string: length, bytes, padding."""
+    return encode_number(len(value)) + value + bytes(-len(value) % _WORD)
+
+
+def encode_text(value: str) -> bytes:
+    """A string of text, as UTF-8."""
+    return encode_bytes(value.encode())
+
+
+def encode_texts(values: Iterable[str]) -> bytes:
+    """A list or set of strings, in the order given."""
+    encoded = [encode_text(value) for value in values]
+    return encode_number(len(encoded)) + b"".join(encoded)
+
+
+def read_number() -> Decoder[int]:
+    """A number of any size up to 2**64 - 1."""
+    return int.from_bytes((yield _WORD), "little")
+
+
+def read_bool() -> Decoder[bool]:
+    """A truth value. Anything but 0 and 1 is an error."""
+    value = yield from read_number()
+    if value > 1:
+        raise WireError(f"a truth value must be 0 or 1, not {value}")
+    return value == 1
+
+
+def read_bytes(limit: int = MAX_TEXT) -> Decoder[bytes]:
+    """A string of at most `limit` bytes. Its padding must be zeros."""
+    length = yield from read_number()
+    if length > limit:
+        raise WireError(f"a string of {length} bytes where at most {limit} are allowed")
+    value = yield length
+    padding = yield -length % _WORD
+    if padding.strip(b"\0"):
+        raise WireError("the padding of a string is not zero")
+    return value
+
+
+def read_text(limit: int = MAX_TEXT) -> Decoder[str]:
+    """A string as text. Bytes that are not UTF-8 are kept as surrogate escapes."""
+    return (yield from read_bytes(limit)).decode(errors="surrogateescape")
+
+
+def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[list[str]]:
+    """A list of at most `max_items` strings of at most `limit` bytes each."""
+    count = yield from read_number()
+    if count > max_items:
+        raise WireError(f"a list of {count} items where at most {max_items} are allowed")
+    values = []
+    for _ in range(count):
+        values.append((yield from read_text(limit)))
+    return values
+
+
+class Feed(Generic[T]):
+    """Runs a decoder on bytes that arrive in pieces of any size."""
+
+    def __init__(self, decoder: Decoder[T]) -> None:
+        self._decoder = decoder
+        self._pending = bytearray()
+        self._result: Optional[T] = None
+        self._done = False
+        self._wanted = self._step(None)
+
+    def push(self, data: bytes) -> None:
+        """Hands over what arrived. Raises `WireError` as soon as it makes no sense.
+
+        Bytes beyond the end of the decoder's message are an error: only one
+        message is decoded by a feed.
+        """
+        self._pending += data
+        position = 0
+        while not self._done and len(self._pending) - position >= self._wanted:
+            chunk = bytes(self._pending[position : position + self._wanted])
+            position += self._wanted
+            self._wanted = self._step(chunk)
+        del self._pending[:position]
+        if self._done and self._pending:
+            raise WireError(f"{len(self._pending)} bytes beyond the end of a message")
+
+    def _step(self, chunk: Optional[bytes]) -> int:
+        try:
+            return next(self._decoder) if chunk is None else self._decoder.send(chunk)
+        except StopIteration as stop:
+            self._result = stop.value
+            self._done = True
+            return 0
+
+    @property
+    def done(self) -> bool:
+        """Whether the decoder has returned."""
+        return self._done
+
+    @property
+    def result(self) -> T:
+        """What the decoder returned. Only meaningful once `done`."""
+        if not self._done:
+            raise WireError("the message is not complete")
+        return self._result  # type: ignore[return-value]  # set together with _done
+
+    @property
+    def pending(self) -> bytes:
+        """Bytes that arrived but do not yet make up what is wanted."""
+        return bytes(self._pending)
+
+
+def decode(decoder: Decoder[T], data: bytes) -> T:
+    """Decodes one complete message; anything missing or left over is a `WireError`."""
+    feed = Feed(decoder)
+    feed.push(data)
+    return feed.result

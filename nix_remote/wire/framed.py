@@ -1,0 +1,36 @@
+"""Framed streams: how the worker protocol (1.23 and later) carries a NAR.
+
+A stream is any number of frames (a length that is not zero, then that many
+bytes, without padding) and a length of zero. Where frames begin means nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nix_remote.wire.codec import Decoder, WireError, encode_number, read_number
+
+END: Final = encode_number(0)
+"""Closes a stream. Sent early, it makes the server refuse the NAR and carry on."""
+
+MAX_FRAME: Final = 2**32 - 1
+"""The longest frame a server accepts, in bytes."""
+
+
+def frame_header(size: int) -> bytes:
+    """What goes in front of a frame of `size` bytes (1 to `MAX_FRAME`)."""
+    if not 0 < size <= MAX_FRAME:
+        raise ValueError(f"a frame cannot have {size} bytes")
+    return encode_number(size)
+
+
+def read_framed(limit: int) -> Decoder[bytes]:
+    """The content of a whole framed stream of at most `limit` bytes."""
+    content = bytearray()
+    while True:
+        size = yield from read_number()
+        if size == 0:
+            return bytes(content)
+        if size > limit - len(content):
+            raise WireError(f"a framed stream of more than {limit} bytes")
+        content += yield size
