@@ -17,7 +17,8 @@ _HOOK = Label(":hook.bzl")
 
 _LOAD_HOOK = 'load("%s", _nix_remote_wrap = "wrap")\n' % _HOOK
 
-_WRAPPED_RULE = """\
+# Every replaced text begins and ends where a line does.
+_WRAPPED_RULE = """
     implementation = _nix_remote_wrap({implementation}),
     environ = ["{variable}"],
     configure = True,
@@ -25,25 +26,25 @@ _WRAPPED_RULE = """\
 
 def _wrapped(implementation):
     return (
-        "    implementation = {},\n".format(implementation),
+        "\n    implementation = {},\n".format(implementation),
         _WRAPPED_RULE.format(implementation = implementation, variable = HOST_VARIABLE),
     )
 
 _RULES_REPLACEMENTS = [
     _wrapped("_nixpkgs_package_impl"),
     _wrapped("_nixpkgs_flake_package_impl"),
-    ('    ":util.bzl",\n', '    "%s",\n' % _UTIL),
+    ('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL),
 ]
 
 # Stays as it is: `//` now means the repository with the wrapped rules.
-_LOAD_RULES = 'load("//:nixpkgs.bzl", "nixpkgs_package")\n'
+_LOAD_RULES = '\nload("//:nixpkgs.bzl", "nixpkgs_package")\n'
 _PACKAGE_EXTENSION_REPLACEMENTS = [(_LOAD_RULES, _LOAD_RULES)]
 
 def _replace(file, text, replacements):
     for anchor, replacement in replacements:
         if text.count(anchor) != 1:
             fail(UNSUPPORTED_RULES_NIXPKGS.format(
-                anchor = anchor.rstrip("\n"),
+                anchor = anchor.strip("\n"),
                 count = text.count(anchor),
                 file = file,
             ))
