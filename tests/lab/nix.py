@@ -113,6 +113,12 @@ def collect_garbage(host: Host) -> list[str]:
     ]
 
 
+def empty_store(host: Host) -> None:
+    """Removes all roots that clients made and deletes everything they kept."""
+    host.sh("rm -f /nix/var/nix/gcroots/auto/*")
+    collect_garbage(host)
+
+
 def verify(host: Host, paths: Sequence[str]) -> None:
     """Compares the content of every path with its registered hash; `LabError` on a difference."""
     host.run(["nix-store", "--verify-path", *paths], timeout=120).check()

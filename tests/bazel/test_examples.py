@@ -1,0 +1,69 @@
+"""The examples, as they are: remote builds that need the store paths of a package.
+
+Of their files the lab replaces one, the package set: it cannot download nixpkgs.
+They use the Python that nix_remote sets up by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from tests.lab import bazel, images, nix
+from tests.lab import lab as laboratory
+from tests.lab.bazel import Workspace
+from tests.lab.commands import Outcome
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module", params=["hello_bzlmod", "hello_workspace"])
+def example(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Workspace]:
+    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / request.param)
+    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
+    yield workspace
+    workspace.shut_down()
+
+
+def _build(example: Workspace, *, host: str) -> Outcome:
+    # Every test is to see what the executor does, not what it did.
+    words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeting"]
+    return example.bazel(*words, env={"BAZEL_NIX_REMOTE": host})
+
+
+def test_without_a_host_the_executor_lacks_the_store_path(example: Workspace, lab: Lab) -> None:
+    nix.empty_store(lab.server)
+    failed = _build(example, host="")
+    shell = nix.build(lab.workstation, ["bash"])["bash"]
+    assert failed.status != 0
+    assert f"{shell}/bin/bash: No such file or directory" in failed.stderr
+    # A fresh workspace: this is all that has ever been fetched in it.
+    assert "hello" in example.repositories()
+    assert "nix_remote_python" not in example.repositories()
+
+
+def test_with_a_host_the_action_runs_on_the_executor(example: Workspace, lab: Lab) -> None:
+    nix.empty_store(lab.server)
+    built = _build(example, host=laboratory.ALIAS).check()
+    assert "1 remote" in built.stderr
+    assert example.host.read(f"{example.folder}/bazel-bin/greeting.txt") == "Hello, world!\n"
+    hello = nix.build(lab.workstation, ["hello"])["hello"]
+    nix.verify(lab.server, nix.closure(lab.workstation, hello))
+
+
+def test_what_was_copied_outlives_a_garbage_collection(example: Workspace, lab: Lab) -> None:
+    _build(example, host=laboratory.ALIAS).check()
+    nix.collect_garbage(lab.server)
+    example.bazel("clean").check()
+    assert "1 remote" in _build(example, host=laboratory.ALIAS).check().stderr
+
+
+def test_a_second_build_does_not_log_in_to_the_server(example: Workspace, lab: Lab) -> None:
+    _build(example, host=laboratory.ALIAS).check()
+    before = lab.ssh_server.logins()
+    example.shut_down()
+    _build(example, host=laboratory.ALIAS).check()
+    assert lab.ssh_server.logins() == before
