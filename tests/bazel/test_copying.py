@@ -13,6 +13,9 @@ from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(180)
 
+only_bzlmod = pytest.mark.parametrize(
+    "project", [Mode.BZLMOD], indirect=True, ids=lambda mode: str(mode.value)
+)
 only_workspace = pytest.mark.parametrize(
     "project", [Mode.WORKSPACE], indirect=True, ids=lambda mode: str(mode.value)
 )
@@ -181,6 +184,14 @@ def test_a_package_that_may_be_left_out_is_not_copied(project: Project) -> None:
     assert project.python.copies() == before
 
 
+@only_bzlmod
+def test_packages_that_modules_share_are_copied(project: Project, lab: Lab) -> None:
+    project.declare(more='nix_pkg.default(attr = "hello")\nuse_repo(nix_pkg, "hello")')
+    project.bazel("query", "@hello//:all", host=laboratory.ALIAS).check()
+    hello = nix.build(lab.workstation, ["hello"])["hello"]
+    assert project.python.copies()[-1].store_paths == {hello}
+
+
 @only_workspace
 def test_flake_packages_are_copied(project: Project, lab: Lab) -> None:
     flake = """
@@ -215,4 +226,5 @@ def test_python_files_of_a_package_are_not_imported(project: Project) -> None:
     script = f"for name in argparse nix_remote; do echo '{trap}' > $out/$name.py; done"
     package = new_package(script=script)
     project.declare(package)
-    project.fetch(package).check()
+    # The copier runs in the package's folder.
+    project.fetch(package, env={"PYTHONPATH": "."}).check()

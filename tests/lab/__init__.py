@@ -19,7 +19,7 @@ lab runs before anything is installed.
     nix.py               Nix and its daemon on a host
     sshd.py              an SSH server on a host, and accounts for it
     remote_execution.py  BuildGrid, and buildbox workers on executors
-    bazel.py             Bazel on the workstation
+    bazel.py             Bazel on the workstation; bazel_modules/ has what it misses there
     lab.py               all of it, put together
     nixpkgs/             a small package set made of Debian packages
 """

@@ -50,14 +50,13 @@ def nixpkgs_git_repository(name, **_):
 # Packages
 
 _COMMON_ATTRS = {
-    "build_file": attr.label(doc = "A BUILD file for the package."),
-    "build_file_content": attr.string(doc = "Its text, instead."),
+    "build_file_content": attr.string(doc = "The text of a BUILD file for the package."),
     "fail_not_supported": attr.bool(default = True, doc = "Whether to insist on Nix."),
     "nixopts": attr.string_list(doc = "More options for Nix."),
     "quiet": attr.bool(doc = "Whether to hide what Nix prints."),
 }
 
-def _realise(repository_ctx, command, build_file):
+def _realise(repository_ctx, command):
     # The real rules build on that host here.
     if repository_ctx.os.environ.get("BAZEL_NIX_REMOTE"):
         fail("stand-in: BAZEL_NIX_REMOTE reached rules_nixpkgs")
@@ -66,15 +65,10 @@ def _realise(repository_ctx, command, build_file):
     for child in repository_ctx.path(store_path).readdir():
         repository_ctx.symlink(child, child.basename)
     has_build_file = repository_ctx.path("BUILD").exists or repository_ctx.path("BUILD.bazel").exists
-    if not has_build_file and build_file:
-        repository_ctx.file("BUILD", build_file)
+    if not has_build_file and repository_ctx.attr.build_file_content:
+        repository_ctx.file("BUILD", repository_ctx.attr.build_file_content)
     elif not has_build_file:
         repository_ctx.template("BUILD", Label("@rules_nixpkgs_core//:BUILD.bazel.tpl"))
-
-def _build_file(repository_ctx):
-    if repository_ctx.attr.build_file:
-        return repository_ctx.read(repository_ctx.attr.build_file)
-    return repository_ctx.attr.build_file_content
 
 def _may_build(repository_ctx):
     if repository_ctx.which("nix-build"):
@@ -85,52 +79,34 @@ def _may_build(repository_ctx):
 
 def _nixpkgs_package_impl(repository_ctx):
     attr = repository_ctx.attr
-    repositories = {attr.repository: "nixpkgs"} if attr.repository else attr.repositories
-    search_path = []
-    for label, name in repositories.items():
-        search_path += ["-I", "{}={}".format(name, repository_ctx.path(label))]
-    nix_file = repository_ctx.path(attr.nix_file) if attr.nix_file else None
-    build_file = _build_file(repository_ctx)
+    nixpkgs = repository_ctx.path(attr.repository)
     if not _may_build(repository_ctx):
         return
 
-    if nix_file:
-        expression = [nix_file]
-    else:
-        default = "import <nixpkgs> { config = {}; overlays = []; }"
-        expression = ["-E", attr.nix_file_content or default]
-    command = [find_program(repository_ctx, "nix-build")] + search_path + expression
+    command = [find_program(repository_ctx, "nix-build"), "-I", "nixpkgs=%s" % nixpkgs]
+    command += ["-E", "import <nixpkgs> { config = {}; overlays = []; }"]
     command += ["-A", attr.attribute_path or attr.unmangled_name]
     command += ["--out-link", "bazel-support/nix-out-link"] + attr.nixopts
-    _realise(repository_ctx, command, build_file)
+    _realise(repository_ctx, command)
 
 _nixpkgs_package = repository_rule(
     implementation = _nixpkgs_package_impl,
     attrs = _COMMON_ATTRS | {
         "attribute_path": attr.string(doc = "Which attribute of the expression."),
-        "nix_file": attr.label(allow_single_file = [".nix"], doc = "A Nix file."),
-        "nix_file_content": attr.string(doc = "Its text, instead."),
-        "repositories": attr.label_keyed_string_dict(doc = "Nix repository -> search path entry."),
-        "repository": attr.label(doc = "The Nix repository `nixpkgs`."),
+        "repository": attr.label(mandatory = True, doc = "The Nix repository `nixpkgs`."),
         "unmangled_name": attr.string(mandatory = True, doc = "The name the user gave."),
     },
     doc = "A package from `nix-build`.",
 )
 
-def nixpkgs_package(name, repositories = {}, **kwargs):
+def nixpkgs_package(name, **kwargs):
     """Declares a package of a Nix repository."""
-    _nixpkgs_package(
-        name = name,
-        repositories = {label: entry for entry, label in repositories.items()},
-        unmangled_name = name,
-        **kwargs
-    )
+    _nixpkgs_package(name = name, unmangled_name = name, **kwargs)
 
 def _nixpkgs_flake_package_impl(repository_ctx):
     attr = repository_ctx.attr
     flake = repository_ctx.path(attr.nix_flake_file).dirname
     repository_ctx.path(attr.nix_flake_lock_file)
-    build_file = _build_file(repository_ctx)
     if not _may_build(repository_ctx):
         return
 
@@ -138,7 +114,7 @@ def _nixpkgs_flake_package_impl(repository_ctx):
     command += ["--extra-experimental-features", "nix-command flakes"]
     command.append("path:%s" % flake + ("#" + attr.package if attr.package else ""))
     command += ["--out-link", "bazel-support/nix-out-link"] + attr.nixopts
-    _realise(repository_ctx, command, build_file)
+    _realise(repository_ctx, command)
 
 _nixpkgs_flake_package = repository_rule(
     implementation = _nixpkgs_flake_package_impl,
