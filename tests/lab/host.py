@@ -42,6 +42,7 @@ class Host:
         self.plan = plan
         self.folder = folder
         self._switch = switch
+        self._starter: Optional[subprocess.Popen[bytes]] = None
 
     @property
     def name(self) -> str:
@@ -102,6 +103,7 @@ class Host:
             )
         first = self._wait_for_first_process(starter)
         (self.folder / "pid").write_text(f"{first}\n")
+        self._starter = starter
 
     def _wait_for_first_process(self, starter: subprocess.Popen[bytes]) -> int:
         deadline = time.monotonic() + 30
@@ -219,6 +221,9 @@ class Host:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: self.first_process is None, f"host {self.name} to stop")
+        if self._starter is not None:
+            self._starter.wait(timeout=10)
+            self._starter = None
         (self.folder / "pid").unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -1,0 +1,45 @@
+"""How a repository rule reads an environment variable so that Bazel notices a change."""
+
+HOST_VARIABLE = "BAZEL_NIX_REMOTE"
+PYTHON_VARIABLE = "NIX_REMOTE_PYTHON"
+
+def read_variable(repository_ctx, name):
+    """The value of an environment variable; empty when it is not set.
+
+    Before Bazel 7.1 a rule has no `getenv`, and only the names in its `environ`
+    are tracked: a rule that calls this needs the name there, too.
+
+    Args:
+      repository_ctx: the repository rule's context
+      name: the variable's name
+
+    Returns:
+      a string, never None
+    """
+    if hasattr(repository_ctx, "getenv"):
+        return repository_ctx.getenv(name, "")
+    return repository_ctx.os.environ.get(name, "")
+
+def without_variable(repository_ctx, name):
+    """A stand-in for `repository_ctx` in which an environment variable is not set.
+
+    Processes it starts still inherit the variable.
+
+    Args:
+      repository_ctx: the repository rule's context
+      name: the variable's name
+
+    Returns:
+      a struct with every field of `repository_ctx`
+    """
+    fields = {field: getattr(repository_ctx, field) for field in dir(repository_ctx)}
+    os_fields = {field: getattr(repository_ctx.os, field) for field in dir(repository_ctx.os)}
+    environ = dict(repository_ctx.os.environ)
+    environ.pop(name, None)
+    fields["os"] = struct(**(os_fields | {"environ": environ}))
+    if "getenv" in fields:
+        getenv = fields["getenv"]
+        fields["getenv"] = (
+            lambda asked, default = None: default if asked == name else getenv(asked, default)
+        )
+    return struct(**fields)

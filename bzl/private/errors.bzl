@@ -1,0 +1,82 @@
+"""What nix_remote's repository rules say when they fail: what happened, why, and what helps.
+
+The copier brings its own text; `COPY_FAILED` only says which package it was about.
+"""
+
+COPY_FAILED = """\
+nix_remote could not copy @{package} to {host} (exit status {status}).
+{reason}
+"""
+
+NOTHING_REALISED = """\
+nix_remote found no store path of @{package}, so it copied nothing to {host}.
+  Why: rules_nixpkgs realised the package, but there is no link named
+       bazel-support/nix-out-link* in its repository. An --out-link or
+       --no-out-link in `nixopts` has this effect.
+  Fix: remove that option.
+"""
+
+UNSUPPORTED_RULES_NIXPKGS = """\
+nix_remote does not support this version of rules_nixpkgs.
+  What: {file} has this text {count} times, and must have it once:
+        {anchor}
+  Why:  nix_remote hosts your own rules_nixpkgs_core again with its hook put in at
+        such places. It knows rules_nixpkgs_core 0.10 to 0.13.
+  Fix:  use one of these versions, or a nix_remote that supports yours. To build
+        without nix_remote, load from @rules_nixpkgs_core instead.
+"""
+
+NO_PYTHON = """\
+nix_remote found no python3 on PATH.
+  Why: its copier is a Python program, and BAZEL_NIX_REMOTE asks for a copy.
+  Fix: install Python 3.9 or newer with its venv module (Debian: apt install
+       python3-venv), or set NIX_REMOTE_PYTHON to a Python that has paramiko and
+       sshconf.
+"""
+
+PYTHON_UNSUITABLE = """\
+nix_remote cannot use the Python {python}.
+  Why: it must be Python 3.9 or newer. Asked for its version, it said:
+{output}
+  Fix: put a newer python3 first on PATH, or set NIX_REMOTE_PYTHON to a newer one
+       that has paramiko and sshconf.
+"""
+
+PYTHON_NOT_ABSOLUTE = """\
+nix_remote cannot use NIX_REMOTE_PYTHON={python}.
+  Why: it must be an absolute path; fetches do not run in your working directory.
+  Fix: give the full path, for instance the output of `command -v {python}`.
+"""
+
+PYTHON_LACKS_MODULES = """\
+nix_remote cannot use NIX_REMOTE_PYTHON={python}.
+  Why: it must have the modules paramiko and sshconf. Importing them said:
+{output}
+  Fix: install them there, or unset NIX_REMOTE_PYTHON: then nix_remote makes a
+       virtual environment that has them.
+"""
+
+NO_VIRTUAL_ENVIRONMENT = """\
+nix_remote could not make a virtual environment with {python}.
+  Why: its copier needs paramiko and sshconf, and installs them into an
+       environment of its own. `{python} -m venv` said:
+{output}
+  Fix: install the venv module (Debian: apt install python3-venv), or set
+       NIX_REMOTE_PYTHON to a Python that has paramiko and sshconf.
+"""
+
+NO_PACKAGES = """\
+nix_remote could not install paramiko and sshconf for its copier.
+  Why: pip, or the first import, failed with:
+{output}
+  Fix: pip uses your own configuration: set proxy, index or certificate in pip.conf
+       or in PIP_PROXY, PIP_INDEX_URL, PIP_CERT (https_proxy works, too). Or set
+       NIX_REMOTE_PYTHON to a Python that has paramiko and sshconf.
+"""
+
+COPIER_BROKEN = """\
+nix_remote's copier does not start.
+  Why: {python} runs and has its dependencies, but the program said:
+{output}
+  Fix: this is a defect of nix_remote or of how it was installed; please report it.
+"""

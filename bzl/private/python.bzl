@@ -1,0 +1,160 @@
+"""The Python that runs the copier, and the program that starts it.
+
+By default a virtual environment with the packages that the copier needs, from a
+hash-locked list; `NIX_REMOTE_PYTHON` names an interpreter to use instead. Without
+a host in `BAZEL_NIX_REMOTE` the repository stays empty.
+"""
+
+load(":environment.bzl", "HOST_VARIABLE", "PYTHON_VARIABLE", "read_variable")
+load(
+    ":errors.bzl",
+    "COPIER_BROKEN",
+    "NO_PACKAGES",
+    "NO_PYTHON",
+    "NO_VIRTUAL_ENVIRONMENT",
+    "PYTHON_LACKS_MODULES",
+    "PYTHON_NOT_ABSOLUTE",
+    "PYTHON_UNSUITABLE",
+)
+
+_SOURCES = Label("//nix_remote:__init__.py")
+
+_TIMEOUT = 1800
+
+# Prints the file that an upgrade of this Python replaces.
+_PROBE = """
+import os, sys
+if sys.version_info < (3, 9):
+    sys.exit("Python " + sys.version)
+print(os.path.realpath(sys.executable))
+"""
+
+# -I: neither the working directory nor PYTHON* variables decide what is imported.
+# The prefix keeps bytecode out of source folders, which may be shared or read-only.
+_LAUNCHER = """\
+#!/bin/sh
+exec '{python}' -I -X pycache_prefix='{bytecode}' '{program}' "$@"
+"""
+
+_PROGRAM = """\
+import sys
+
+sys.path.insert(0, {sources})
+
+from nix_remote.cli.main import main
+
+sys.exit(main())
+"""
+
+_BUILD = """\
+exports_files(["copier"])
+"""
+
+def _python_repository_impl(repository_ctx):
+    repository_ctx.file("BUILD.bazel", _BUILD, executable = False)
+
+    # No package asks for this repository then, but `bazel fetch --all` does.
+    if not read_variable(repository_ctx, HOST_VARIABLE):
+        return
+
+    # First all labels: asking for a label's path may restart the rule.
+    sources = repository_ctx.path(_SOURCES).dirname.dirname
+    requirements = repository_ctx.path(repository_ctx.attr.requirements)
+
+    chosen = read_variable(repository_ctx, PYTHON_VARIABLE)
+    python = _given(repository_ctx, chosen) if chosen else _installed(repository_ctx, requirements)
+    bytecode = repository_ctx.path("bytecode")
+    _run(
+        repository_ctx,
+        "importing paramiko and sshconf",
+        [python, "-I", "-X", "pycache_prefix=%s" % bytecode, "-c", "import paramiko, sshconf"],
+        PYTHON_LACKS_MODULES if chosen else NO_PACKAGES,
+        python,
+    )
+
+    program = repository_ctx.path("copier.py")
+    repository_ctx.file("copier.py", _PROGRAM.format(sources = repr(str(sources))), executable = False)
+    repository_ctx.file("copier", _LAUNCHER.format(
+        bytecode = _quoted(bytecode),
+        program = _quoted(program),
+        python = _quoted(python),
+    ))
+    _run(
+        repository_ctx,
+        "starting the copier",
+        [repository_ctx.path("copier"), "--help"],
+        COPIER_BROKEN,
+        python,
+    )
+
+def _given(repository_ctx, python):
+    """The interpreter that the user chose."""
+    if not python.startswith("/"):
+        fail(PYTHON_NOT_ABSOLUTE.format(python = python))
+    _check_and_watch(repository_ctx, python)
+    return python
+
+def _installed(repository_ctx, requirements):
+    """The interpreter of a new virtual environment."""
+    base = repository_ctx.which("python3")
+    if not base:
+        fail(NO_PYTHON)
+    _check_and_watch(repository_ctx, base)
+    _run(
+        repository_ctx,
+        "making a virtual environment",
+        [base, "-I", "-m", "venv", "venv"],
+        NO_VIRTUAL_ENVIRONMENT,
+        base,
+    )
+    python = repository_ctx.path("venv/bin/python")
+    _run(
+        repository_ctx,
+        "installing paramiko and sshconf",
+        [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"] +
+        ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", requirements],
+        NO_PACKAGES,
+        python,
+    )
+    return python
+
+def _check_and_watch(repository_ctx, python):
+    """Fails if the interpreter is too old; an upgrade of it makes this repository anew."""
+    real = _run(
+        repository_ctx,
+        "checking %s" % python,
+        [python, "-I", "-c", _PROBE],
+        PYTHON_UNSUITABLE,
+        python,
+    )
+    if hasattr(repository_ctx, "watch"):
+        repository_ctx.watch(repository_ctx.path(real.strip()))
+
+def _run(repository_ctx, what, command, error, python):
+    """Runs a command; returns its output, or fails with `error`."""
+    repository_ctx.report_progress(what)
+    done = repository_ctx.execute(command, timeout = _TIMEOUT)
+    if done.return_code != 0:
+        output = (done.stdout + done.stderr).strip()
+        fail(error.format(output = _indented(output), python = python))
+    return done.stdout
+
+def _indented(text):
+    return "\n".join(["       | " + line for line in text.splitlines()])
+
+def _quoted(path):
+    """For use between single quotes in a shell script."""
+    return str(path).replace("'", "'\\''")
+
+python_repository = repository_rule(
+    implementation = _python_repository_impl,
+    attrs = {
+        "requirements": attr.label(
+            default = Label("//bzl/private/python:requirements.txt"),
+            doc = "What to install, with exact versions and hashes.",
+        ),
+    },
+    configure = True,
+    doc = "A Python with the copier's dependencies, and `copier`, which runs the copier with it.",
+    environ = [HOST_VARIABLE, PYTHON_VARIABLE],
+)

@@ -1,0 +1,43 @@
+"""Stand-in for tests, not rules_nixpkgs: the `nix_repo` module extension."""
+
+load("//:nixpkgs.bzl", "nixpkgs_local_repository")
+
+def _nix_repo_impl(module_ctx):
+    declared = {}
+    for module in module_ctx.modules:
+        for tag in module.tags.file + module.tags.expr:
+            # The first module is the root: its repositories win.
+            if tag.name not in declared:
+                declared[tag.name] = module.is_root
+                nixpkgs_local_repository(
+                    name = tag.name,
+                    nix_file = getattr(tag, "file", None),
+                    nix_file_content = getattr(tag, "expr", ""),
+                )
+    for module in module_ctx.modules:
+        for tag in module.tags.default:
+            if tag.name not in declared:
+                fail("stand-in: no module declares the Nix repository " + tag.name)
+            declared[tag.name] = module.is_root or declared[tag.name]
+    return module_ctx.extension_metadata(
+        root_module_direct_deps = [name for name, by_root in declared.items() if by_root],
+        root_module_direct_dev_deps = [],
+    )
+
+_NAME = {"name": attr.string(mandatory = True, doc = "The repository's name.")}
+
+nix_repo = module_extension(
+    implementation = _nix_repo_impl,
+    doc = "Declares Nix repositories.",
+    tag_classes = {
+        "default": tag_class(attrs = _NAME, doc = "One that some module declares."),
+        "expr": tag_class(
+            attrs = _NAME | {"expr": attr.string(mandatory = True, doc = "A Nix expression.")},
+            doc = "An expression.",
+        ),
+        "file": tag_class(
+            attrs = _NAME | {"file": attr.label(mandatory = True, doc = "A Nix file.")},
+            doc = "A file of this workspace.",
+        ),
+    },
+)

@@ -1,0 +1,218 @@
+"""With a host set, a fetch ends with the package on the server, or it fails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.bazel.project import Mode, Project, new_package
+from tests.lab import lab as laboratory
+from tests.lab import nix
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.timeout(180)
+
+only_workspace = pytest.mark.parametrize(
+    "project", [Mode.WORKSPACE], indirect=True, ids=lambda mode: str(mode.value)
+)
+
+
+def test_the_closure_is_on_the_server_when_the_fetch_ends(project: Project, lab: Lab) -> None:
+    package = new_package()
+    project.declare(package)
+    (path,) = project.store_paths(package)
+    assert not nix.is_valid(lab.server, path)
+
+    fetched = project.fetch(package).check()
+
+    closure = nix.closure(lab.workstation, path)
+    assert len(closure) > 1
+    assert [each for each in closure if not nix.is_valid(lab.server, each)] == []
+    assert f"nix-remote: {package.name}: sending" in fetched.stderr
+
+
+def test_the_copier_is_told_what_it_copies_and_for_whom(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package).check()
+    copy = project.python.copies()[-1]
+    assert copy.option("host") == laboratory.ALIAS
+    assert copy.option("package") == package.name
+    assert copy.option("workspace") == project.workspace.folder
+    assert copy.store_paths == project.store_paths(package)
+
+
+@pytest.mark.parametrize(("output", "count"), [("", 1), (".dev", 1), (".all", 3)])
+def test_every_output_that_was_built_is_copied(
+    project: Project, lab: Lab, output: str, count: int
+) -> None:
+    package = new_package(outputs="out dev doc", output=output)
+    project.declare(package)
+    project.fetch(package).check()
+    paths = project.store_paths(package)
+    assert len(paths) == count
+    assert project.python.copies()[-1].store_paths == paths
+    assert [path for path in paths if not nix.is_valid(lab.server, path)] == []
+
+
+def test_a_package_that_is_a_link_to_another_is_copied_itself(project: Project, lab: Lab) -> None:
+    target = new_package()
+    link = f"pkgs.runCommand \"link\" {{ }} ''ln -s ${{{target.expression}}} $out''"
+    package = replace(target, expression=link)
+    project.declare(package)
+    project.fetch(package).check()
+    (path,) = project.store_paths(package)
+    assert nix.is_valid(lab.server, path)
+
+
+def test_a_second_build_copies_nothing(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package).check()
+    before = project.python.copies()
+    project.fetch(package).check()
+    assert project.python.copies() == before
+
+
+def test_a_host_that_is_set_later_is_noticed(project: Project, lab: Lab) -> None:
+    package = new_package()
+    project.declare(package)
+    (path,) = project.store_paths(package)
+    before = project.python.copies()
+
+    project.fetch(package, host=None).check()
+    project.fetch(package, host="").check()
+    assert project.python.copies() == before
+    assert not nix.is_valid(lab.server, path)
+
+    project.fetch(package).check()
+    assert nix.is_valid(lab.server, path)
+
+
+def test_another_host_is_another_copy(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package).check()
+    project.fetch(package, host=laboratory.ROOT_ALIAS).check()
+    hosts = [copy.option("host") for copy in project.python.copies()[-2:]]
+    assert hosts == [laboratory.ALIAS, laboratory.ROOT_ALIAS]
+
+
+def test_the_host_can_come_from_an_rc_file(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package, f"--repo_env=BAZEL_NIX_REMOTE={laboratory.ALIAS}", host=None).check()
+    assert project.python.copies()[-1].store_paths == project.store_paths(package)
+
+
+def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package).check()
+    # It would have built on the server, and left a root here.
+    roots = f"/home/{laboratory.ACCOUNT}/rules_nixpkgs_gcroots"
+    assert lab.server.run(["test", "-e", roots]).status == 1
+
+
+def test_nothing_of_the_copy_stays_in_the_package(project: Project, lab: Lab) -> None:
+    package = new_package()
+    project.declare(package)
+    project.fetch(package).check()
+    folder = project.workspace.repositories()[package.name]
+    assert lab.workstation.sh(f"ls -A {folder}/bazel-support").split() == ["nix-out-link"]
+
+
+def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    (path,) = project.store_paths(package)
+    by_hand = ["nix-remote", "copy", "--host=no-such-host", f"--package={package.name}", path]
+    text = project.workspace.host.run(by_hand).stderr
+    assert "fix:" in text
+
+    failed = project.fetch(package, host="no-such-host")
+
+    assert failed.status != 0
+    assert f"nix_remote could not copy @{package.name} to no-such-host" in failed.stderr
+    assert [line for line in text.splitlines() if line.strip() not in failed.stderr] == []
+
+    # The failure is not remembered.
+    assert project.fetch(package, host="no-such-host").status != 0
+    project.fetch(package).check()
+
+
+def test_a_crash_of_the_copier_fails_the_fetch_with_what_it_printed(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    crashing = "/root/crashing-python"
+    project.workspace.host.write(
+        crashing,
+        '#!/bin/sh\nfor word; do if [ "$word" = copy ]; then echo crashed >&2; exit 70; fi; done\n'
+        f'exec {project.python.path} "$@"\n',
+        mode="755",
+    )
+    failed = project.fetch(package, env={"NIX_REMOTE_PYTHON": crashing})
+    assert failed.status != 0
+    assert "(exit status 70).\ncrashed\n" in failed.stderr
+
+
+def test_an_option_that_leaves_no_link_is_explained(project: Project) -> None:
+    package = new_package(nixopts=["--no-out-link"])
+    project.declare(package)
+    failed = project.fetch(package)
+    assert failed.status != 0
+    assert f"nix_remote found no store path of @{package.name}" in failed.stderr
+    project.fetch(package, host=None).check()
+
+
+@only_workspace
+def test_a_package_that_may_be_left_out_is_not_copied(project: Project) -> None:
+    package = new_package(fail_not_supported=False, build_file_content="")
+    project.declare(package)
+    folder = "/root/without-nix"
+    script = f"mkdir -p {folder}; ln -sf /usr/bin/* {folder}; rm -f {folder}/nix*"
+    project.workspace.host.sh(script)
+    before = project.python.copies()
+    fetched = project.fetch(package, env={"PATH": folder})
+    # rules_nixpkgs leaves an empty repository behind, and says nothing.
+    assert "no such package" in fetched.stderr
+    assert "nix_remote" not in fetched.stderr
+    assert project.python.copies() == before
+
+
+@only_workspace
+def test_flake_packages_are_copied(project: Project, lab: Lab) -> None:
+    flake = """
+      {
+        outputs = { self }: {
+          packages.x86_64-linux.default = derivation {
+            name = "from-a-flake";
+            system = "x86_64-linux";
+            builder = "/usr/bin/bash";
+            args = [ "-c" "/usr/bin/mkdir $out; echo content > $out/file; exit 0" ];
+          };
+        };
+      }
+    """
+    lock = '{"nodes": {"root": {}}, "root": "root", "version": 7}'
+    project.workspace.write({"flake/flake.nix": flake, "flake/flake.lock": lock})
+    project.workspace.write({"flake/BUILD.bazel": 'exports_files(["flake.nix", "flake.lock"])'})
+    project.declare(
+        more='nixpkgs_flake_package(name = "flaky", nix_flake_file = "//flake:flake.nix",'
+        ' nix_flake_lock_file = "//flake:flake.lock")'
+    )
+    project.bazel("query", "@flaky//:all", host=laboratory.ALIAS).check()
+    copy = project.python.copies()[-1]
+    assert copy.option("package") == "flaky"
+    (path,) = copy.store_paths
+    assert path.endswith("-from-a-flake")
+    assert nix.is_valid(lab.server, path)
+
+
+def test_python_files_of_a_package_are_not_imported(project: Project) -> None:
+    trap = "raise SystemExit(99)"
+    script = f"for name in argparse nix_remote; do echo '{trap}' > $out/$name.py; done"
+    package = new_package(script=script)
+    project.declare(package)
+    project.fetch(package).check()

@@ -1,0 +1,81 @@
+"""The hook goes into the user's own rules_nixpkgs, into each version that is known, or nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bazel.project import Project, new_package
+from tests.lab.host import Host
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture
+def changed_core(workstation: Host, rules_nixpkgs: Path) -> str:
+    """A copy of rules_nixpkgs_core that a test may edit."""
+    folder = "/root/changed_core"
+    workstation.sh(f"rm -rf {folder}")
+    workstation.put(rules_nixpkgs / "core", folder)
+    return folder
+
+
+def _replace(host: Host, path: str, old: str, new: str) -> None:
+    text = host.read(path)
+    assert old in text
+    host.write(path, text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "anchor"),
+    [
+        ("nixpkgs.bzl", "    implementation = _nixpkgs_package_impl,"),
+        ("nixpkgs.bzl", "    implementation = _nixpkgs_flake_package_impl,"),
+        ("nixpkgs.bzl", '    ":util.bzl",'),
+        ("extensions/package.bzl", 'load("//:nixpkgs.bzl", "nixpkgs_package")'),
+    ],
+)
+def test_an_unknown_version_is_refused(
+    project: Project, workstation: Host, changed_core: str, file: str, anchor: str
+) -> None:
+    # The same to Bazel, and not what nix_remote looks for.
+    changed = f"{anchor[:-1]} {anchor[-1]}"
+    _replace(workstation, f"{changed_core}/{file}", anchor, changed)
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
+    assert failed.status != 0
+    assert "nix_remote does not support this version of rules_nixpkgs" in failed.stderr
+    assert f"{file.replace('/', ':')} has this text 0 times" in failed.stderr
+    assert f"{anchor}\n" in failed.stderr
+    assert "0.10 to 0.13" in failed.stderr
+
+
+def test_a_text_that_occurs_twice_is_refused(
+    project: Project, workstation: Host, changed_core: str
+) -> None:
+    line = "    implementation = _nixpkgs_package_impl,\n"
+    _replace(workstation, f"{changed_core}/nixpkgs.bzl", line, f"{line}#\n{line}")
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
+    assert failed.status != 0
+    assert "has this text 2 times" in failed.stderr
+
+
+def test_a_change_of_rules_nixpkgs_is_followed(
+    project: Project, workstation: Host, changed_core: str
+) -> None:
+    option = project.override("rules_nixpkgs_core", changed_core)
+    package = new_package()
+    project.declare(package)
+    before = project.fetch(package, option).check()
+    assert "changed rules" not in before.stderr
+
+    start = "def _nixpkgs_package_impl(repository_ctx):\n"
+    noisy = f'{start}    print("changed rules")\n'
+    _replace(workstation, f"{changed_core}/nixpkgs.bzl", start, noisy)
+
+    after = project.fetch(package, option).check()
+    assert "changed rules" in after.stderr

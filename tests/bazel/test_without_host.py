@@ -1,0 +1,56 @@
+"""Without a host, nix_remote is not there: what is built is what rules_nixpkgs makes of it."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import pytest
+
+from tests.bazel.project import Package, Project, Rules, new_package
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def _action(project: Project, package: Package) -> str:
+    """What Bazel says it would run for a target that uses the package."""
+    project.workspace.write(
+        {
+            "BUILD.bazel": 'genrule(name = "use", outs = ["output"],'
+            f' cmd = "$(execpath @{package.name}//:bin/{package.name}) > $@",'
+            f' tools = ["@{package.name}//:bin/{package.name}"])'
+        }
+    )
+    shown = project.bazel("aquery", "//:use", host=None).check().stdout
+    # The one difference: which module the package's repository belongs to. The
+    # action's key is a digest that includes it.
+    lines = [line for line in shown.splitlines() if "ActionKey" not in line]
+    return "\n".join(lines).replace("nix_remote~~nix_pkg", "rules_nixpkgs_core~~nix_pkg")
+
+
+def _content(project: Project, package: Package) -> str:
+    """Everything in the package's repository: names, kinds, link targets, digests."""
+    folder = project.workspace.repositories()[package.name]
+    return project.workspace.host.sh(
+        f"cd {folder}; find . -printf '%P %y %m %l\\n' | sort; find . -type f | sort | xargs md5sum"
+    )
+
+
+def test_repositories_and_actions_are_those_of_rules_nixpkgs(project: Project) -> None:
+    package = new_package()
+    seen = {}
+    for rules in Rules:
+        project.declare(package, rules=rules)
+        seen[rules] = (_action(project, package), _content(project, package))
+    assert package.name in seen[Rules.NIX_REMOTE][0]
+    assert seen[Rules.NIX_REMOTE] == seen[Rules.RULES_NIXPKGS]
+
+
+@pytest.mark.parametrize("host", [None, ""])
+def test_no_process_of_nix_remote_is_started(project: Project, host: Optional[str]) -> None:
+    package = new_package()
+    project.declare(package)
+    # Every way to run the copier goes through this.
+    broken = "/nonexistent/python"
+    fetched = project.fetch(package, host=host, env={"NIX_REMOTE_PYTHON": broken}).check()
+    assert "nix-remote" not in fetched.stderr
+    assert "nix_remote" not in fetched.stderr

@@ -1,0 +1,116 @@
+"""Bazel on the workstation: what it needs to run offline, and workspaces to run it in.
+
+Belongs here: everything about Bazel that only a lab needs. It is all in one rc
+file and a few folders, so that a workspace under test is what a user would write.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Mapping, Optional
+
+from tests.lab import nix, remote_execution
+from tests.lab.commands import Outcome
+from tests.lab.host import Host
+
+RULES_NIXPKGS = "/opt/rules_nixpkgs"
+"""Where `prepare` puts rules_nixpkgs."""
+
+_MODULES = "/opt/bazel_modules"
+_DEBIAN = "/usr/share/bazel"
+
+# Bazel's own MODULE.bazel wants these; Debian does not have them.
+_EMPTY_MODULES = ("apple_support", "buildozer", "protobuf", "zlib")
+
+# What rules_nixpkgs downloads for WORKSPACE files, and where Debian has it.
+_REPOSITORIES = {
+    "bazel_skylib": f"{_DEBIAN}/tools/skylib",
+    "platforms": f"{_DEBIAN}/tools/platforms",
+    "rules_java": f"{_DEBIAN}/rules/java",
+    "rules_license": f"{_DEBIAN}/rules/license",
+}
+
+
+def prepare(workstation: Host, service: Host, rules_nixpkgs: Path) -> None:
+    """Lets Bazel on the workstation build workspaces that use nix_remote.
+
+    `rules_nixpkgs` is a checkout of rules_nixpkgs, or something with its layout.
+    Builds with `--config=remote` run on the executors of `service`.
+    """
+    workstation.put(Path(__file__).parent / "bazel_modules", _MODULES)
+    workstation.put(rules_nixpkgs / "core", f"{RULES_NIXPKGS}/core")
+    workstation.put(rules_nixpkgs / "nixpkgs", f"{RULES_NIXPKGS}/nixpkgs")
+    workstation.write(f"{RULES_NIXPKGS}/WORKSPACE", "")
+    workstation.write("/root/.bazelrc", _rc(workstation, service))
+
+
+def _rc(workstation: Host, service: Host) -> str:
+    nix_remote = "/src/nix_remote"
+    modules = {name: f"{_MODULES}/{name}" for name in _EMPTY_MODULES}
+    modules |= {"nix_remote": nix_remote, "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core"}
+    repositories = _REPOSITORIES | {
+        "io_tweag_rules_nixpkgs": RULES_NIXPKGS,
+        "nix_remote": nix_remote,
+        "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core",
+    }
+    # The executors have no shell but the store's. It reaches them as every
+    # package does: a workspace whose actions need it must depend on it.
+    shell = nix.build(workstation, ["bash"])["bash"]
+    options = [
+        "startup --host_jvm_args=-Xmx1g",
+        *(f"common --override_module={name}={path}" for name, path in modules.items()),
+        *(f"common --override_repository={name}={path}" for name, path in repositories.items()),
+        "common --color=no --curses=no --show_progress_rate_limit=10",
+        "build --nosandbox_debug",  # Debian's rc file asks for it; it fills the output.
+        f"build:remote --remote_executor=grpc://{service.name}:{remote_execution.PORT}",
+        "build:remote --remote_default_exec_properties=OSFamily=linux",
+        "build:remote --spawn_strategy=remote --genrule_strategy=remote",
+        "build:remote --remote_timeout=60 --remote_retries=1",
+        f"build:remote --shell_executable={shell}/bin/bash",
+    ]
+    return "\n".join(options) + "\n"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A Bazel workspace: a folder on a host, and the Bazel server that belongs to it."""
+
+    host: Host
+    folder: str
+
+    def bazel(
+        self, *words: str, env: Optional[Mapping[str, str]] = None, timeout: float = 120
+    ) -> Outcome:
+        """Runs Bazel in the workspace, to its end."""
+        command = ["env", f"--chdir={self.folder}", "bazel", *words]
+        return self.host.run(command, env=env, timeout=timeout)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Writes files, by their paths in the workspace."""
+        for path, text in files.items():
+            self.host.write(f"{self.folder}/{path}", text)
+
+    def repositories(self) -> dict[str, str]:
+        """The external repositories that have been fetched: apparent name -> folder.
+
+        The apparent name is what follows the last separator of the canonical one.
+        """
+        external = self.bazel("info", "output_base").check().stdout.strip() + "/external"
+        folders = self.host.sh(f"cd {external} && ls -d -- */").split()
+        names = [folder.rstrip("/") for folder in folders]
+        return {name.rstrip("~").split("~")[-1]: f"{external}/{name}" for name in names}
+
+    def shut_down(self) -> None:
+        """Ends the workspace's Bazel server; its files stay."""
+        self.bazel("shutdown").check()
+
+
+def new_workspace(host: Host, source: Optional[Path] = None) -> Workspace:
+    """An empty workspace in a folder of its own, or a copy of `source`."""
+    workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}")
+    host.sh(f"mkdir -p {workspace.folder}")
+    if source is not None:
+        host.put(source, workspace.folder)
+    return workspace
