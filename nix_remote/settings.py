@@ -12,6 +12,7 @@ libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,14 +61,17 @@ def check_alias(alias: str) -> str:
     return alias
 
 
-def from_environment(
-    environment: Mapping[str, str],
+def choose(
+    environment: Mapping[str, str] = os.environ,
     *,
     host: Optional[str] = None,
     workspace: Optional[Path] = None,
     package: Optional[str] = None,
 ) -> Settings:
-    """Settings for a run; arguments that are given win over the environment."""
+    """Settings for a run; arguments that are given win over the environment.
+
+    Raises `UsageError`.
+    """
     alias = host if host is not None else environment.get("BAZEL_NIX_REMOTE", "")
     if not alias:
         raise NoHost()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import os
 import platform
 import sys
 from pathlib import Path
@@ -43,8 +42,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    chosen = settings.from_environment(
-        os.environ, host=options.host, workspace=options.workspace, package=options.package
+    chosen = settings.choose(
+        host=options.host, workspace=options.workspace, package=options.package
     )
     local = LocalStore(chosen.local_store)
     tops = list(dict.fromkeys(local.store_path(text) for text in options.paths))

@@ -12,6 +12,7 @@ from nix_remote.errors import (
     PathContentChanged,
     PathRefused,
     RootRefused,
+    ServerEndedSession,
     ServerTooOld,
     SignatureRequired,
 )
@@ -26,6 +27,8 @@ T = TypeVar("T")
 _UNSIGNED: Final = re.compile(r"lacks a (valid )?signature")
 _NOT_VALID: Final = re.compile(r"path '([^']*)' is not valid")
 _DIFFERENT: Final = re.compile(r"(hash|size) mismatch")
+# From the process that passes an ordinary user's requests on to the daemon.
+_DAEMON_GONE: Final = re.compile(r"[Dd]aemon disconnected unexpectedly")
 
 
 class WorkerStore:
@@ -91,6 +94,8 @@ class WorkerStore:
             return ReferenceVanished(message)
         if _DIFFERENT.search(message):
             return PathContentChanged(info.path, message)
+        if _DAEMON_GONE.search(message):
+            return ServerEndedSession(self._alias, "copying", message)
         return PathRefused(self._alias, info.path, message)
 
     def secure(

@@ -114,9 +114,8 @@ def _negotiate(connection: paramiko.Transport, config: HostConfig) -> None:
             ) from None
         raise ConnectionBroken(config.alias, "negotiating", _reason(error)) from None
     if not connection.initial_kex_done:
-        raise ConnectionTimedOut(
-            config.alias, config.address, "the key exchange", config.connect_timeout
-        )
+        waiting_for = "the key exchange" if connection.remote_version else "an SSH greeting"
+        raise ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
     known_hosts.check(config, known, connection.get_remote_server_key())
 
 
@@ -160,12 +159,11 @@ def _keys(config: HostConfig, unusable: list[str]) -> Iterator[tuple[str, parami
             continue
         try:
             loaded = paramiko.PKey.from_path(path)
-        except paramiko.PasswordRequiredException:
-            unusable.append(f"{path} (needs a passphrase; is it in the agent?)")
-            continue
         except (paramiko.SSHException, OSError, ValueError, TypeError) as error:
-            # TypeError is what the cryptography library says to a missing passphrase.
-            unusable.append(f"{path} ({_reason(error)})")
+            # Several exceptions stand for a missing passphrase, by kind of key.
+            locked = "password" in str(error)
+            why = "needs a passphrase; is it in the agent?" if locked else _reason(error)
+            unusable.append(f"{path} ({why})")
             continue
         if loaded.asbytes() not in offered:
             yield str(path), loaded

@@ -14,10 +14,14 @@ _KEY = "/root/.ssh/id_ed25519"
 
 @dataclass(frozen=True)
 class SshServer:
-    """The SSH server of a host."""
+    """An SSH server of a host; several may run on different ports."""
 
     host: Host
     port: int = PORT
+
+    @property
+    def _service(self) -> str:
+        return f"sshd-{self.port}"
 
     @property
     def host_key(self) -> str:
@@ -31,8 +35,9 @@ class SshServer:
         """
         key = "/etc/ssh/lab_host_key"
         self.host.sh(f"[ -e {key} ] || ssh-keygen -q -t ed25519 -N '' -f {key}")
+        config = f"/etc/ssh/lab_{self._service}_config"
         self.host.write(
-            "/etc/ssh/lab_sshd_config",
+            config,
             f"{options}\n"
             f"Port {self.port}\n"
             "HostKey /etc/ssh/lab_host_key\n"
@@ -43,8 +48,7 @@ class SshServer:
             "PrintMotd no\n",
         )
         self.host.sh("mkdir -p /run/sshd")
-        sshd = "/usr/sbin/sshd"
-        self.host.start_service("sshd", [sshd, "-D", "-e", "-f", "/etc/ssh/lab_sshd_config"])
+        self.host.start_service(self._service, ["/usr/sbin/sshd", "-D", "-e", "-f", config])
         probe = (
             f"exec 3<>/dev/tcp/127.0.0.1/{self.port}; read -r -t 5 line <&3; [[ $line == SSH-* ]]"
         )
@@ -54,11 +58,11 @@ class SshServer:
 
     def stop(self) -> None:
         """Ends the listener; sessions that are open stay."""
-        self.host.stop_service("sshd")
+        self.host.stop_service(self._service)
 
     def logins(self) -> int:
         """How many logins the server has accepted so far."""
-        return self.host.log("sshd").count("Accepted publickey")
+        return self.host.log(self._service).count("Accepted publickey")
 
 
 def add_account(server: Host, name: str, *, shell: str = "/bin/bash") -> None:

@@ -1,0 +1,1 @@
+"""The copier on real hosts: real sshd, real Nix daemons, each with its own store."""

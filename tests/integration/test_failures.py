@@ -1,0 +1,240 @@
+"""Everything that can be wrong before a copy begins has a clear end, and it comes soon."""
+
+from __future__ import annotations
+
+from typing import Callable, Iterator
+
+import pytest
+
+from tests.integration.copier import Copier, new_closure
+from tests.lab import sshd
+from tests.lab.host import wait_until
+from tests.lab.lab import ACCOUNT, ALIAS, Lab
+
+_CONFIG = "/root/.ssh/config"
+_GOOD_IDENTITY = "IdentityFile ~/.ssh/id_ed25519"
+
+AddEntry = Callable[..., str]
+"""Adds an entry to the workstation's SSH config: a name, and lines that win over good ones."""
+
+
+@pytest.fixture(scope="module")
+def path(lab: Lab) -> str:
+    """A store path that could be copied."""
+    return new_closure(lab)[-1]
+
+
+@pytest.fixture
+def entry(lab: Lab) -> Iterator[AddEntry]:
+    """Adds entries to the workstation's SSH config for one test. Returns the entry's name."""
+    before = lab.workstation.read(_CONFIG)
+    good = f"HostName {lab.server.address}\nPort {sshd.PORT}\nUser {ACCOUNT}\nConnectTimeout 2"
+
+    def add(name: str, *lines: str) -> str:
+        # The first value wins: the test's own lines stand before the good ones. Of
+        # identities all are tried, so the good one only where the test has none.
+        identity = [] if any("IdentityFile" in line for line in lines) else [_GOOD_IDENTITY]
+        block = "\n".join([f"Host {name}", *lines, good, *identity])
+        lab.workstation.write(_CONFIG, f"{block}\n\n{before}", mode="600")
+        return name
+
+    yield add
+    lab.workstation.write(_CONFIG, before, mode="600")
+
+
+def test_an_alias_that_is_nowhere(copier: Copier, path: str) -> None:
+    text = copier.fails("host-not-found", path, alias="no-such-server")
+    assert "no Host entry of your SSH config names no-such-server" in text
+
+
+def test_an_alias_whose_host_name_does_not_resolve(
+    copier: Copier, path: str, entry: AddEntry
+) -> None:
+    text = copier.fails("host-not-found", path, alias=entry("odd", "HostName no.such.host"))
+    assert "/root/.ssh/config gives it the HostName no.such.host" in text
+
+
+def test_a_port_where_nobody_listens(copier: Copier, path: str, entry: AddEntry) -> None:
+    text = copier.fails("connection-refused", path, alias=entry("odd", "Port 1"))
+    assert "Connection refused" in text
+
+
+def test_a_host_that_drops_everything(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
+    lab.executor.sh(f"ip route add blackhole {lab.workstation.address}/32")
+    try:
+        alias = entry("odd", f"HostName {lab.executor.address}")
+        text = copier.fails("connection-timed-out", path, alias=alias, within=10)
+        assert "waited 2 s for the connection" in text
+    finally:
+        lab.executor.sh(f"ip route delete blackhole {lab.workstation.address}/32")
+
+
+def test_a_port_that_accepts_and_then_says_nothing(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    listen = "import socket, time; s = socket.create_server(('', 2300)); time.sleep(600)"
+    lab.server.start_service("silent", ["python3", "-c", listen])
+    alias = entry("odd", "Port 2300")
+    try:
+        wait_until(
+            lambda: "connection-timed-out" in copier.run(path, alias=alias).stderr, "the listener"
+        )
+        text = copier.fails("connection-timed-out", path, alias=alias, within=10)
+        assert "waited 2 s for an SSH greeting" in text
+    finally:
+        lab.server.stop_service("silent")
+
+
+def test_a_port_where_something_else_answers(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    serve = ["python3", "-m", "http.server", "2301"]
+    lab.server.start_service("web", serve)
+    try:
+        alias = entry("odd", "Port 2301")
+        wait_until(
+            lambda: "connection-refused" not in copier.run(path, alias=alias).stderr, "the server"
+        )
+        copier.fails("connection-broken", path, alias=alias, within=30)
+    finally:
+        lab.server.stop_service("web")
+
+
+def test_an_unknown_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
+    text = copier.fails(
+        "host-key-unknown", path, alias=entry("odd", "UserKnownHostsFile /dev/null")
+    )
+    fingerprint = lab.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
+    assert f"ssh-ed25519 {fingerprint}" in text
+    assert f"[{lab.server.address}]:2222" in text
+
+
+def test_a_changed_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
+    lab.workstation.sh("rm -f /root/other*; ssh-keygen -q -t ed25519 -N '' -f /root/other")
+    key = " ".join(lab.workstation.read("/root/other.pub").split()[:2])
+    lab.workstation.write("/root/changed", f"[{lab.server.address}]:{sshd.PORT} {key}\n")
+    text = copier.fails(
+        "host-key-changed", path, alias=entry("odd", "UserKnownHostsFile /root/changed")
+    )
+    assert "do not trust this connection" in text
+    assert "ssh-keygen -f /root/changed -R" in text
+
+
+def test_a_key_that_the_server_does_not_accept(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    lab.workstation.sh("rm -f /root/stranger*; ssh-keygen -q -t ed25519 -N '' -f /root/stranger")
+    alias = entry("odd", "IdentityFile /root/stranger", "User root")
+    text = copier.fails("login-refused", path, alias=alias)
+    assert "does not let root in" in text
+    assert "/root/stranger" in text
+
+
+def test_a_key_with_a_passphrase_is_never_asked_for(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    lab.workstation.sh("rm -f /root/locked*; ssh-keygen -q -t ed25519 -N secret -f /root/locked")
+    alias = entry("odd", "IdentityFile /root/locked")
+    text = copier.fails("login-refused", path, alias=alias)
+    assert "/root/locked (needs a passphrase; is it in the agent?)" in text
+    assert "ssh-add" in text
+
+
+def test_a_server_without_nix(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
+    without = sshd.SshServer(lab.server, 2302)
+    without.start("SetEnv PATH=/var/empty")
+    known = f"[{lab.server.address}]:2302 {without.host_key}\n"
+    lab.workstation.write("/root/known_2302", known)
+    try:
+        alias = entry("odd", "Port 2302", "UserKnownHostsFile /root/known_2302")
+        text = copier.fails("nix-not-found", path, alias=alias)
+        assert "nix-daemon" in text
+    finally:
+        without.stop()
+
+
+def test_nix_in_a_usual_place_off_the_path_is_found(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    # A folder with a shell and nothing else is the whole PATH that sshd gives.
+    lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
+    lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
+    without = sshd.SshServer(lab.server, 2303)
+    without.start("SetEnv PATH=/opt/bare")
+    lab.workstation.write("/root/known_2303", f"[{lab.server.address}]:2303 {without.host_key}\n")
+    try:
+        alias = entry("odd", "Port 2303", "UserKnownHostsFile /root/known_2303")
+        copier.copy(path, alias=alias)
+    finally:
+        without.stop()
+
+
+@pytest.mark.parametrize(
+    ("account", "shell", "rc"),
+    [("chatty", "/bin/bash", "echo Welcome to the machine"), ("nobody2", "/usr/sbin/nologin", "")],
+)
+def test_a_shell_that_prints_something(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, account: str, shell: str, rc: str
+) -> None:
+    sshd.add_account(lab.server, account, shell=shell)
+    sshd.authorize(lab.server, account, sshd.public_key(lab.workstation))
+    lab.server.write(f"/home/{account}/.bashrc", f"{rc}\n")
+    text = copier.fails("unexpected-output", path, alias=entry("odd", f"User {account}"))
+    assert ("Welcome to the machine" in text) if rc else ("account is currently not" in text)
+
+
+def test_a_user_whom_the_servers_nix_does_not_trust(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    sshd.add_account(lab.server, "guest")
+    sshd.authorize(lab.server, "guest", sshd.public_key(lab.workstation))
+    own = new_closure(lab)
+    text = copier.fails("signature-required", own[-1], alias=entry("odd", "User guest"))
+    assert "extra-trusted-users = guest" in text
+
+
+def test_a_path_that_is_not_in_the_store(copier: Copier) -> None:
+    assert "'/etc/passwd'" in copier.fails("not-a-store-path", "/etc/passwd", within=5)
+
+
+def test_a_path_that_is_not_valid_here(copier: Copier, path: str) -> None:
+    absent = path.replace("-top-", "-gone-")
+    assert f"nix-store --realise {absent}" in copier.fails("path-not-valid", absent, within=5)
+
+
+def test_a_path_whose_content_is_gone(lab: Lab, copier: Copier) -> None:
+    closure = new_closure(lab)
+    lab.workstation.sh(f"mv {closure[-1]} /root/moved")
+    try:
+        copier.fails("path-content-missing", closure[-1])
+    finally:
+        lab.workstation.sh(f"mv /root/moved {closure[-1]}")
+    copier.copy(closure[-1])
+
+
+def test_a_path_whose_content_has_changed(lab: Lab, copier: Copier) -> None:
+    closure = new_closure(lab)
+    top = closure[-1]
+    lab.workstation.sh(f"chmod u+w {top}/references; printf x > {top}/references")
+    text = copier.fails("path-content-changed", top)
+    assert f"nix-store --repair-path {top}" in text
+    same_size = new_closure(lab)[-1]
+    lab.workstation.sh(f"chmod u+w {same_size}/references; sed -i s/^./X/ {same_size}/references")
+    assert "hash mismatch" in copier.fails("path-content-changed", same_size)
+
+
+@pytest.mark.parametrize(
+    "alias", ["a b", "'nix'", '"nix"', "$(touch /root/owned)", "a\nb", "-oProxyCommand=x", "-x"]
+)
+def test_a_name_that_a_shell_could_misread(lab: Lab, copier: Copier, path: str, alias: str) -> None:
+    copier.fails("invalid-host-alias", path, alias=alias, within=5)
+    by_environment = lab.workstation.run(
+        ["nix-remote", "copy", path], env={"BAZEL_NIX_REMOTE": alias}
+    )
+    assert "error[invalid-host-alias]" in by_environment.stderr
+    assert by_environment.status == 2
+    assert lab.workstation.run(["test", "-e", "/root/owned"]).status == 1
+
+
+def test_the_good_entry_still_works(copier: Copier, path: str) -> None:
+    copier.copy(path, alias=ALIAS)

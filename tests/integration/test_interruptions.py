@@ -1,0 +1,111 @@
+"""A copy that is cut short leaves nothing half done, and the next one completes it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import Callable, Optional
+
+import pytest
+
+from tests.integration.copier import Copier, assert_kept_whole, new_closure
+from tests.lab import nix
+from tests.lab.host import wait_until
+from tests.lab.lab import Lab
+
+_MEGABYTES = 300
+
+
+def in_the_middle(lab: Lab, closure: list[str]) -> bool:
+    """Whether the big path of `new_closure` is arriving on the server right now."""
+    leaf = next(path for path in closure if "-leaf-" in path)
+    shown = lab.server.run(
+        ["bash", "-c", f"stat --format=%s {leaf}* /nix/store/tmp-*/x 2>/dev/null"]
+    )
+    sizes = [int(size) for size in shown.stdout.split()]
+    return any(size > 5_000_000 for size in sizes)
+
+
+def kill_copier(lab: Lab) -> None:
+    lab.workstation.sh("pkill -KILL -f 'nix_[r]emote copy'")
+
+
+def interrupt_copier(lab: Lab) -> None:
+    lab.workstation.sh("pkill -INT -f 'nix_[r]emote copy'")
+
+
+def kill_ssh_sessions(lab: Lab) -> None:
+    lab.server.sh("pkill -KILL -f 'sshd-[s]ession: copier'")
+
+
+def kill_daemon(lab: Lab) -> None:
+    # The process of this connection, not the daemon that listens.
+    lab.server.sh("pkill -KILL -P $(cat /run/nix-daemon.pid)")
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        (kill_copier, None),
+        (interrupt_copier, "error[interrupted]"),
+        (kill_ssh_sessions, "error[connection-broken]"),
+        (kill_daemon, "error[server-ended-session]"),
+    ],
+)
+def test_a_copy_cut_in_the_middle_leaves_no_invalid_path_and_the_next_completes(
+    lab: Lab, copier: Copier, cut: Callable[[Lab], None], expected: Optional[str]
+) -> None:
+    closure = new_closure(lab, megabytes=_MEGABYTES)
+    running = copier.start(closure[-1])
+    wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
+    cut(lab)
+    output, _ = running.communicate(timeout=30)
+    assert running.returncode != 0
+    if expected is not None:
+        assert expected in output.decode()
+
+    leaf = next(path for path in closure if "-leaf-" in path)
+    assert not nix.is_valid(lab.server, leaf)
+    for path in closure:
+        if nix.is_valid(lab.server, path):
+            nix.verify(lab.server, [path])
+
+    wait_until(
+        lambda: lab.server.run(["pgrep", "-f", "nix-[d]aemon --stdio"]).status == 1,
+        "the server's side of the cut session to end",
+    )
+    copier.copy(closure[-1])
+    assert_kept_whole(lab, closure)
+
+
+def test_an_interruption_ends_at_once_and_leaves_nothing_running(lab: Lab, copier: Copier) -> None:
+    closure = new_closure(lab, megabytes=_MEGABYTES)
+    running = copier.start(closure[-1])
+    wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
+    begun = time.monotonic()
+    lab.workstation.sh("pkill -INT -f 'nix_[r]emote copy'")
+    running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert time.monotonic() - begun < 5
+    assert lab.workstation.run(["pgrep", "-f", "nix_[r]emote copy"]).status == 1
+
+
+def test_a_session_that_stalls_is_reported_and_given_up(lab: Lab, copier: Copier) -> None:
+    closure = new_closure(lab, megabytes=_MEGABYTES)
+    words = copier.command(closure[-1])
+    running = lab.workstation.popen(
+        words,
+        env={"NIX_REMOTE_STALL_TIMEOUT": "12"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
+    lab.server.sh("pkill -STOP -f 'nix-[d]aemon --stdio'")
+    try:
+        _, errors = running.communicate(timeout=40)
+    finally:
+        lab.server.sh("pkill -CONT -f 'nix-[d]aemon --stdio' || true")
+    text = errors.decode()
+    assert "waiting for the server to take more data (10 s)" in text
+    assert "error[transfer-stalled]" in text
+    assert running.returncode == 12

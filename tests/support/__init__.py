@@ -1,0 +1,1 @@
+"""Helpers that several tests share: generated values, and a server that can be made to fail."""

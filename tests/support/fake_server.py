@@ -1,0 +1,190 @@
+"""A worker-protocol server in this process, to make happen what real ones seldom do.
+
+It stands beside the real daemons that the integration tests run against, and
+only for faults: refusals in the middle, silence, rubbish, sudden ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Callable, NoReturn, Optional
+
+from nix_remote.protocol import versions
+from nix_remote.ssh.memory import MemoryChannel, MemoryCommand, pair
+from nix_remote.ssh.transport import ChannelTimeout
+from nix_remote.wire.codec import (
+    Decoder,
+    Feed,
+    encode_bool,
+    encode_bytes,
+    encode_number,
+    encode_text,
+    encode_texts,
+    read_bool,
+    read_number,
+    read_text,
+    read_texts,
+)
+from nix_remote.wire.framed import read_framed
+from nix_remote.wire.types import StorePath, parse_store_path
+
+LAST = encode_number(0x616C7473)
+
+
+def failure(message: str) -> bytes:
+    """An error reply, as of protocol 1.26."""
+    return b"".join(
+        (
+            encode_number(0x63787470),
+            encode_text("Error"),
+            encode_number(0),
+            encode_text("Error"),
+            encode_text(message),
+            encode_number(0),
+            encode_number(0),
+        )
+    )
+
+
+class EndSession(Exception):
+    """Raised by a hook: the server ends without another word."""
+
+
+@dataclass
+class FakeServer:
+    """What the server holds and how it misbehaves.
+
+    `before(operation, argument)` runs before each operation; what it returns
+    is sent instead of the proper reply, `EndSession` ends the session.
+    """
+
+    valid: set[StorePath] = field(default_factory=set)
+    roots: dict[str, StorePath] = field(default_factory=dict)
+    temporary_roots: set[StorePath] = field(default_factory=set)
+    nars: dict[StorePath, bytes] = field(default_factory=dict)
+    operations: list[int] = field(default_factory=list)
+    before: Callable[[int, str], Optional[bytes]] = lambda operation, argument: None
+    protocol: versions.ProtocolVersion = versions.ProtocolVersion(1, 38)
+    nix_version: str = "2.34.8"
+    trust: int = 1
+    greeting: Optional[bytes] = None
+    """Sent instead of a proper greeting, if set."""
+    exit_status: int = 0
+    stderr: str = ""
+
+    def start(self, capacity: int = 64 * 1024) -> MemoryChannel:
+        """Starts serving in a thread; returns the client's end."""
+        channel, command = pair(capacity)
+        threading.Thread(target=self._serve, args=(command,), daemon=True).start()
+        return channel
+
+    def _serve(self, command: MemoryCommand) -> None:
+        feed = Feed(self._session(command))
+        try:
+            while True:
+                try:
+                    data = command.read(65536)
+                except ChannelTimeout:
+                    continue
+                if not data:
+                    return
+                feed.push(data)
+        except (EndSession, BrokenPipeError):
+            pass
+        finally:
+            command.exit(self.exit_status, self.stderr)
+
+    def _session(self, command: MemoryCommand) -> Decoder[NoReturn]:
+        for _ in range(4):  # magic, version and two obsolete numbers
+            yield from read_number()
+        if self.greeting is not None:
+            command.write(self.greeting)
+            raise EndSession
+        words = [encode_number(0x6478696F), encode_number(self.protocol.number)]
+        words += [encode_text(self.nix_version)] if self.protocol >= (1, 33) else []
+        words += [encode_number(self.trust)] if self.protocol >= (1, 35) else []
+        command.write(b"".join(words) + LAST)
+        while True:
+            operation = yield from read_number()
+            argument, reply = yield from _OPERATIONS[operation](self)
+            instead = self.before(operation, argument)
+            self.operations.append(operation)
+            if instead is not None:
+                command.write(instead)
+            else:
+                command.write(reply())
+
+    def _add_temp_root(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        path = yield from read_text()
+
+        def reply() -> bytes:
+            self.temporary_roots.add(parse_store_path(path))
+            return LAST + encode_number(1)
+
+        return path, reply
+
+    def _query_valid(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        paths = yield from read_texts()
+        yield from read_bool()
+        asked = set(map(parse_store_path, paths))
+        return "", lambda: LAST + encode_texts(sorted(self.valid & asked))
+
+    def _add_to_store(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        path = parse_store_path((yield from read_text()))
+        yield from read_text()
+        yield from read_text()
+        references = yield from read_texts()
+        yield from read_number()
+        nar_size = yield from read_number()
+        yield from read_bool()
+        yield from read_texts()
+        yield from read_text()
+        yield from read_bool()
+        yield from read_bool()
+        nar = yield from read_framed(2**32)
+
+        def reply() -> bytes:
+            absent = set(map(parse_store_path, references)) - self.valid - {path}
+            if absent:
+                return failure(f"path '{min(absent)}' is not valid")
+            if len(nar) != nar_size:
+                return failure(f"size mismatch importing path '{path}'")
+            self.valid.add(path)
+            self.nars[path] = nar
+            return LAST
+
+        return path, reply
+
+    def _collect(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        yield from read_number()
+        yield from read_texts()
+        for _ in range(5):
+            yield from read_number()
+        return "", lambda: LAST + encode_texts(()) + encode_number(0) * 2
+
+    def _add_perm_root(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        path = yield from read_text()
+        location = yield from read_text()
+
+        def reply() -> bytes:
+            self.roots[location] = parse_store_path(path)
+            return LAST + encode_text(f"/home/copier/{location}")
+
+        return path, reply
+
+    def _query_path_info(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        path = yield from read_text()
+        return path, lambda: LAST + encode_bool(False)
+
+
+_OPERATIONS = {
+    11: FakeServer._add_temp_root,
+    20: FakeServer._collect,
+    26: FakeServer._query_path_info,
+    31: FakeServer._query_valid,
+    39: FakeServer._add_to_store,
+    47: FakeServer._add_perm_root,
+}
+
+__all__ = ["LAST", "EndSession", "FakeServer", "encode_bytes", "failure"]

@@ -1,0 +1,71 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nix_remote.cli import main as cli
+from nix_remote.cli.main import main
+from nix_remote.errors import CRASHED
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BAZEL_NIX_REMOTE", raising=False)
+
+
+def test_an_error_is_text_for_people_and_an_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["copy", "--package", "hello", "/nix/store"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("nix-remote: hello: error[no-host]: ")
+    assert "\n  fix: set BAZEL_NIX_REMOTE" in err
+
+
+def test_an_error_is_an_envelope_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["copy", "--json", "--host", "x", "/etc/passwd"]) == 11
+    envelope = json.loads(capsys.readouterr().out)
+    assert (envelope["version"], envelope["command"], envelope["status"]) == (1, "copy", "error")
+    assert envelope["error"]["code"] == "not-a-store-path"
+    assert set(envelope["error"]) == {"code", "what", "why", "fix"}
+
+
+def test_the_text_of_an_error_can_go_to_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "error"
+    assert main(["copy", "--error-file", str(file), "/nix/store"]) == 2
+    assert capsys.readouterr().err == ""
+    assert "error[no-host]" in file.read_text()
+
+
+def test_a_defect_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("nix_remote.settings.choose", broken)
+    assert main(["copy", "/nix/store"]) == CRASHED
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: oh" in err
+    assert "this is a defect" in err
+
+
+def test_an_interruption_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), 15)
+
+    monkeypatch.setattr("nix_remote.settings.choose", interrupted)
+    assert main(["copy", "/nix/store"]) == 130
+    assert "error[interrupted]" in capsys.readouterr().err
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in cli._COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([command.name, "--help"])
+        assert ended.value.code == 0
+        assert command.description.splitlines()[0] in capsys.readouterr().out

@@ -1,0 +1,77 @@
+import io
+
+import pytest
+
+from nix_remote import events
+from nix_remote.cli.render import Renderer, format_bytes
+from nix_remote.copy.plan import make_plan
+from tests.support.paths import info, path
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def render(stream: io.StringIO, *shown: events.Event, verbose: bool = False) -> str:
+    ticks = iter(range(1000))
+    renderer = Renderer(
+        stream, host="server", package="hello", verbose=verbose, clock=lambda: next(ticks)
+    )
+    for event in shown:
+        renderer(event)
+    renderer.close()
+    return stream.getvalue()
+
+
+PLAN = events.PlanReady(make_plan([info("a", nar=bytes(1536)), info("b")], {path("b")}))
+NOTHING = events.PlanReady(make_plan([info("b")], {path("b")}))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (5 * 2**20, "5.0 MiB"),
+        (2**50, "1024.0 TiB"),
+    ],
+)
+def test_sizes(count: int, text: str) -> None:
+    assert format_bytes(count) == text
+
+
+def test_what_is_sent_is_said_in_one_line_that_names_package_and_server() -> None:
+    assert render(io.StringIO(), PLAN) == (
+        "nix-remote: hello: sending 1 of 2 paths to server (1.5 KiB)\n"
+    )
+
+
+def test_nothing_to_do_is_quiet() -> None:
+    shown = (events.Connected("server", "x"), NOTHING, events.RootMade(path("b"), "/r"))
+    assert render(io.StringIO(), *shown) == ""
+
+
+def test_verbose_tells_how() -> None:
+    shown = (events.Connected("server", "paramiko; Nix 2.34"), NOTHING)
+    text = render(io.StringIO(), *shown, verbose=True)
+    assert "connected to server: paramiko; Nix 2.34" in text
+    assert "server has all 1 path\n" in text
+
+
+def test_in_a_log_progress_is_whole_lines_and_few_of_them() -> None:
+    text = render(io.StringIO(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    assert "\r" not in text
+    assert text.count("s left") == 1
+
+
+def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> None:
+    text = render(Terminal(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    assert text.count("\r\x1b[K") == 15
+    assert text.count("\n") == 1
+    assert text.endswith("\r\x1b[K")
+
+
+def test_waiting_says_for_what() -> None:
+    assert "waiting for a path (12 s)" in render(io.StringIO(), events.Waiting("a path", 12.3))

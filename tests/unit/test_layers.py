@@ -1,0 +1,104 @@
+"""Who may import whom. The order below is the order of the house: arrows go down only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import nix_remote
+
+PACKAGE = Path(nix_remote.__file__).parent
+
+# Top first. A module may import what is below its own line, and its own line.
+LAYERS = [
+    ["__main__", "__init__"],
+    ["cli"],
+    ["copy.engine"],
+    ["remote", "local"],
+    ["ssh"],
+    ["settings", "processes", "events"],
+    ["errors"],
+    ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
+    ["wire"],
+]
+
+# No socket, no file, no clock, no log, no threads: bytes and values only.
+SANS_IO = ["wire", "protocol", "copy.closure", "copy.plan", "events", "errors", "remote.gc_roots"]
+PURE_MODULES = {
+    *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
+    *("typing", "nix_remote"),
+}
+
+MODULES = sorted(
+    ".".join(file.relative_to(PACKAGE).with_suffix("").parts) for file in PACKAGE.rglob("*.py")
+)
+
+
+def layer(module: str) -> int:
+    for number, prefixes in enumerate(LAYERS):
+        if any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes):
+            return number
+    raise AssertionError(f"{module} has no layer: decide where it belongs")
+
+
+def imports(module: str) -> set[str]:
+    """Full names of everything a module imports, functions and classes included."""
+    tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own(names: set[str]) -> set[str]:
+    """Of imported names, the modules of this package."""
+    parts = {name[len("nix_remote.") :] for name in names if name.startswith("nix_remote.")}
+    modules = set()
+    for part in parts:
+        pieces = part.split(".")
+        for end in range(len(pieces), 0, -1):
+            candidate = ".".join(pieces[:end])
+            if candidate in MODULES:
+                modules.add(candidate)
+                break
+    return modules
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_go_down_only(module: str) -> None:
+    for imported in own(imports(module)):
+        assert layer(imported) >= layer(module), f"{module} imports {imported}, which is above it"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_sans_io_modules_import_nothing_that_could_do_io(module: str) -> None:
+    if any(module == prefix or module.startswith(f"{prefix}.") for prefix in SANS_IO):
+        used = {name.split(".")[0] for name in imports(module)}
+        assert used <= PURE_MODULES, f"{module} imports {sorted(used - PURE_MODULES)}"
+
+
+def test_processes_are_started_in_one_place_only() -> None:
+    users = [m for m in MODULES if any(n.startswith("subprocess") for n in imports(m))]
+    assert users == ["processes"]
+
+
+def test_the_environment_is_read_in_one_place_only() -> None:
+    def reads_it(module: str) -> bool:
+        tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text())
+        names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        return not names.isdisjoint({"environ", "getenv", "environb"})
+
+    assert [module for module in MODULES if reads_it(module)] == ["settings"]
+
+
+def test_only_the_ssh_package_knows_paramiko() -> None:
+    users = {
+        m.split(".")[0]
+        for m in MODULES
+        if any("paramiko." in f"{n}." for n in imports(m) if not n.startswith("nix_remote"))
+    }
+    assert users == {"ssh"}

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
+from nix_remote.settings import DEFAULT_STALL_TIMEOUT, check_alias, choose
+
+
+def test_the_environment_names_the_server() -> None:
+    settings = choose({"BAZEL_NIX_REMOTE": "nix-server"})
+    assert settings.host == "nix-server"
+    assert settings.stall_timeout == DEFAULT_STALL_TIMEOUT
+    assert settings.local_store.state_directory == Path("/nix/var/nix")
+    assert settings.ssh_config == Path.home() / ".ssh" / "config"
+
+
+def test_an_argument_wins_over_the_environment() -> None:
+    settings = choose({"BAZEL_NIX_REMOTE": "one"}, host="two", workspace=Path("/w"))
+    assert (settings.host, settings.workspace) == ("two", Path("/w"))
+
+
+@pytest.mark.parametrize("environment", [{}, {"BAZEL_NIX_REMOTE": ""}])
+def test_no_server_is_an_error(environment: dict[str, str]) -> None:
+    with pytest.raises(NoHost):
+        choose(environment)
+
+
+@pytest.mark.parametrize(
+    "alias", ["nix-server", "nix_1", "10.0.0.1", "me@nix.example.org", "fe80::1%eth0", "a+b"]
+)
+def test_names_that_ssh_users_have(alias: str) -> None:
+    assert check_alias(alias) == alias
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        *("", " ", "a b", "nix-eu nix-us", "a\nb", "a\n", "a\x1b[31m"),
+        *("-oProxyCommand=id", "-", "$(id)", "`id`", "a;b", "a|b", "a&b", "*", "a?", "@x"),
+        *('"nix"', "'nix'", "a\\b", "a/b", "../a", "é"),
+    ],
+)
+def test_names_that_a_shell_or_terminal_could_misread(alias: str) -> None:
+    with pytest.raises(InvalidHostAlias) as caught:
+        check_alias(alias)
+    assert "\x1b" not in caught.value.render()
+    if alias:
+        with pytest.raises(InvalidHostAlias):
+            choose({"BAZEL_NIX_REMOTE": alias})
+
+
+def test_other_places() -> None:
+    environment = {
+        "BAZEL_NIX_REMOTE": "s",
+        "NIX_REMOTE_SSH_CONFIG": "/etc/mine",
+        "NIX_REMOTE_STALL_TIMEOUT": "1.5",
+        "NIX_STATE_DIR": "/var/state",
+        "NIX_REMOTE": "daemon",
+    }
+    settings = choose(environment)
+    assert settings.ssh_config == Path("/etc/mine")
+    assert settings.stall_timeout == 1.5
+    assert settings.local_store.state_directory == Path("/var/state")
+    assert settings.local_store.remote == "daemon"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])
+def test_a_bound_is_a_number_above_0(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="NIX_REMOTE_STALL_TIMEOUT"):
+        choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_STALL_TIMEOUT": text})
