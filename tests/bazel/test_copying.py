@@ -213,7 +213,9 @@ def test_flake_packages_are_copied(project: Project, lab: Lab) -> None:
         more='nixpkgs_flake_package(name = "flaky", nix_flake_file = "//flake:flake.nix",'
         ' nix_flake_lock_file = "//flake:flake.lock")'
     )
-    project.bazel("query", "@flaky//:all", host=laboratory.ALIAS).check()
+    # rules_nixpkgs 0.10 leaves it to the user to enable flakes.
+    env = {"NIX_CONFIG": "experimental-features = nix-command flakes"}
+    project.bazel("query", "@flaky//:all", host=laboratory.ALIAS, env=env).check()
     copy = project.python.copies()[-1]
     assert copy.option("package") == "flaky"
     (path,) = copy.store_paths
