@@ -73,7 +73,8 @@ def _python_repository_impl(repository_ctx):
     )
 
     program = repository_ctx.path("copier.py")
-    repository_ctx.file("copier.py", _PROGRAM.format(sources = repr(str(sources))), executable = False)
+    content = _PROGRAM.format(sources = repr(str(sources)))
+    repository_ctx.file("copier.py", content, executable = False)
     repository_ctx.file("copier", _LAUNCHER.format(
         bytecode = _quoted(bytecode),
         program = _quoted(program),

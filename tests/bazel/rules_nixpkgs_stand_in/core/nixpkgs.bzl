@@ -64,10 +64,11 @@ def _realise(repository_ctx, command):
     store_path = printed.splitlines()[-1]
     for child in repository_ctx.path(store_path).readdir():
         repository_ctx.symlink(child, child.basename)
-    has_build_file = repository_ctx.path("BUILD").exists or repository_ctx.path("BUILD.bazel").exists
-    if not has_build_file and repository_ctx.attr.build_file_content:
+    if repository_ctx.path("BUILD").exists or repository_ctx.path("BUILD.bazel").exists:
+        return
+    if repository_ctx.attr.build_file_content:
         repository_ctx.file("BUILD", repository_ctx.attr.build_file_content)
-    elif not has_build_file:
+    else:
         repository_ctx.template("BUILD", Label("@rules_nixpkgs_core//:BUILD.bazel.tpl"))
 
 def _may_build(repository_ctx):
