@@ -227,6 +227,7 @@ cd /opt/debs
 apt-get -q update >/dev/null
 apt-get -q -o APT::Sandbox::User=root download $(cat /run/build/packages.txt)
 for file in *.deb; do mv "$file" "${file%%_*}.deb"; done
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
     (Path(__file__).parent / "nixpkgs" / "packages.txt",),
 )
