@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
 from tests.lab import lab as laboratory
+from tests.lab import sshd
 
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
@@ -39,6 +40,35 @@ def lab() -> Iterator[laboratory.Lab]:
     _remove_abandoned_labs()
     with laboratory.Lab(f"pytest{os.getpid()}") as running:
         yield running
+
+
+AddEntry = Callable[..., str]
+"""Adds an entry to the workstation's SSH config: a name, and lines that win over good ones."""
+
+
+@pytest.fixture
+def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
+    """Adds entries to the workstation's SSH config for one test. Returns the entry's name."""
+    config = "/root/.ssh/config"
+    before = lab.workstation.read(config)
+    good = [
+        f"HostName {lab.server.address}",
+        f"Port {sshd.PORT}",
+        f"User {laboratory.ACCOUNT}",
+        "ConnectTimeout 2",
+    ]
+
+    def add(name: str, *lines: str) -> str:
+        # The first value wins: the test's own lines stand before the good ones. Of
+        # identities all are tried, so the good one only where the test has none.
+        own = any("IdentityFile" in line for line in lines)
+        identity = [] if own else ["IdentityFile ~/.ssh/id_ed25519"]
+        block = "\n".join([f"Host {name}", *lines, *good, *identity])
+        lab.workstation.write(config, f"{block}\n\n{before}", mode="600")
+        return name
+
+    yield add
+    lab.workstation.write(config, before, mode="600")
 
 
 def _remove_abandoned_labs() -> None:

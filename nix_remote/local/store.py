@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Final, Iterator, Sequence
+from typing import Final, Iterator, Optional, Sequence
 
 from nix_remote.copy.closure import in_dependency_order
 from nix_remote.errors import (
@@ -21,6 +21,8 @@ from nix_remote.wire.types import STORE_DIRECTORY, PathInfo, StorePath, parse_st
 # Values of NIX_REMOTE that mean the ordinary store of this machine.
 _ORDINARY: Final = ("", "auto", "daemon", "local")
 
+_MAX_LINKS: Final = 40
+
 
 class LocalStore:
     """The Nix store of this machine. Nothing in it is ever changed."""
@@ -34,14 +36,18 @@ class LocalStore:
         A path below a store path and a link to one (`./result`) mean that
         store path. Raises `NotAStorePath`.
         """
-        # A path that has been collected cannot be followed, but is still a name.
-        for candidate in (text, os.path.realpath(text)):
+        candidate = os.path.abspath(text)
+        for _ in range(_MAX_LINKS):
             if candidate.startswith(STORE_DIRECTORY + "/"):
                 top = "/".join(candidate.split("/")[:4])
                 try:
                     return parse_store_path(top)
                 except ValueError:
                     break
+            followed = _follow_first_link(candidate)
+            if followed is None:
+                break
+            candidate = followed
         raise NotAStorePath(text)
 
     def closure(self, roots: Sequence[StorePath]) -> list[PathInfo]:
@@ -95,3 +101,17 @@ class LocalStore:
             found = "more" if size > info.nar_size else str(size)
             why = f"its NAR had {info.nar_size} bytes when it was registered; it has {found} now"
             raise PathContentChanged(info.path, why)
+
+
+def _follow_first_link(path: str) -> Optional[str]:
+    """The path with its first link replaced by what it says; None if there is no link.
+
+    Not `realpath`: a store path may itself be a link to another one.
+    """
+    parts = path.split("/")
+    for end in range(2, len(parts) + 1):
+        prefix = "/".join(parts[:end])
+        if os.path.islink(prefix):
+            target = os.path.join(os.path.dirname(prefix), os.readlink(prefix))
+            return os.path.abspath("/".join([target, *parts[end:]]))
+    return None

@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator
-
 import pytest
 
+from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
 from tests.lab import sshd
 from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, ALIAS, Lab
-
-_CONFIG = "/root/.ssh/config"
-_GOOD_IDENTITY = "IdentityFile ~/.ssh/id_ed25519"
-
-AddEntry = Callable[..., str]
-"""Adds an entry to the workstation's SSH config: a name, and lines that win over good ones."""
+from tests.lab.lab import ALIAS, Lab
 
 
 @pytest.fixture(scope="module")
 def path(lab: Lab) -> str:
     """A store path that could be copied."""
     return new_closure(lab)[-1]
-
-
-@pytest.fixture
-def entry(lab: Lab) -> Iterator[AddEntry]:
-    """Adds entries to the workstation's SSH config for one test. Returns the entry's name."""
-    before = lab.workstation.read(_CONFIG)
-    good = f"HostName {lab.server.address}\nPort {sshd.PORT}\nUser {ACCOUNT}\nConnectTimeout 2"
-
-    def add(name: str, *lines: str) -> str:
-        # The first value wins: the test's own lines stand before the good ones. Of
-        # identities all are tried, so the good one only where the test has none.
-        identity = [] if any("IdentityFile" in line for line in lines) else [_GOOD_IDENTITY]
-        block = "\n".join([f"Host {name}", *lines, good, *identity])
-        lab.workstation.write(_CONFIG, f"{block}\n\n{before}", mode="600")
-        return name
-
-    yield add
-    lab.workstation.write(_CONFIG, before, mode="600")
 
 
 def test_an_alias_that_is_nowhere(copier: Copier, path: str) -> None:

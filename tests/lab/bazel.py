@@ -109,7 +109,8 @@ class Workspace:
 
 def new_workspace(host: Host, source: Optional[Path] = None) -> Workspace:
     """An empty workspace in a folder of its own, or a copy of `source`."""
-    workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}")
+    name = source.name if source is not None else "project"
+    workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}/{name}")
     host.sh(f"mkdir -p {workspace.folder}")
     if source is not None:
         host.put(source, workspace.folder)
