@@ -74,6 +74,6 @@ def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
 def _remove_abandoned_labs() -> None:
     """Ends the labs of test runs that were killed."""
     for name in laboratory.names():
-        owner = re.fullmatch(r"pytest(\d+)", name)
+        owner = re.match(r"pytest(\d+)", name)
         if owner and not Path(f"/proc/{owner[1]}").exists():
             laboratory.Lab(name).down()
