@@ -12,7 +12,8 @@
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
       TrustError          16   SignatureRequired
-      TransferError       17   PathRefused
+      TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
+                               ServerStoreReadOnly · ContentDiffers
       PromiseError        18   ClosureNotKept · RootRefused
       Interrupted        130
 
@@ -365,6 +366,7 @@ class ServerEndedSession(ServerError):
             fix=f"check that its daemon runs: ssh {alias} nix-store --version; "
             "then run this again: paths that arrived whole are kept",
         )
+        self.said = said
 
 
 class ProtocolViolation(ServerError):
@@ -416,6 +418,57 @@ class PathRefused(TransferError):
             f"{alias} did not accept {path}",
             why=f"it said: {said}",
             fix="repair what it complains about, then run this again: what arrived is kept",
+        )
+
+
+class ServerDiskFull(TransferError):
+    code = "server-disk-full"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the disk of {alias} is full",
+            why=f"it said: {said}",
+            fix=f"make room there: ssh {alias} 'df -h /nix; nix-store --gc'\n"
+            "then run this again: paths that arrived whole are kept",
+        )
+
+
+class ServerQuotaExceeded(TransferError):
+    code = "server-quota-exceeded"
+
+    def __init__(self, alias: str, user: str, said: str) -> None:
+        super().__init__(
+            f"the disk quota of the Nix store of {alias} is used up",
+            why=f"it said: {said}",
+            fix=f"raise the quota there ({user} logs in), or make room: ssh {alias} "
+            "nix-store --gc\nthen run this again: paths that arrived whole are kept",
+        )
+
+
+class ServerStoreReadOnly(TransferError):
+    code = "server-store-read-only"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the Nix store of {alias} cannot be written",
+            why=f"it said: {said}",
+            fix=f"check its file system and its database: ssh {alias} "
+            "'mount | grep /nix; ls -l /nix/var/nix/db'",
+        )
+
+
+class ContentDiffers(TransferError):
+    code = "content-differs"
+
+    def __init__(self, alias: str, path: str, here: str, there: str, more: int) -> None:
+        others = f", and so is that of {more} more" if more else ""
+        super().__init__(
+            f"the content of {path} on {alias} is another than here{others}",
+            why=f"here its hash is {here}, there {there}: it was built in both places, "
+            "and the build is not reproducible",
+            fix="replace the one by the other. On the server, once nothing uses it:\n"
+            f"nix-store --delete {path}; then run this again\n"
+            f"or here: nix-store --delete {path}; then copy it from there",
         )
 
 

@@ -6,17 +6,21 @@ import argparse
 import getpass
 import platform
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from nix_remote import settings
 from nix_remote.cli.command import Command
 from nix_remote.cli.render import Renderer, count_of, format_bytes
 from nix_remote.cli.result import Result, describe_copy
-from nix_remote.copy.engine import copy
+from nix_remote.copy.engine import Check, Copy, CopyOptions
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.store import DurableRoot
+
+_SUBSTITUTE_SECONDS: Final = 60.0
 
 _DESCRIPTION = """\
 Copies the closure of store paths to the Nix server: only what is missing there.
@@ -39,6 +43,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what the paths are called there; names their roots, and begins every line",
     )
+    parser.add_argument(
+        "--substitute",
+        action="store_true",
+        help="let the server look in its own caches before anything is sent",
+    )
+    parser.add_argument(
+        "--substitute-timeout",
+        type=float,
+        default=_SUBSTITUTE_SECONDS,
+        metavar="SECONDS",
+        help="how long it may take; what it has not got then is sent (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--check",
+        choices=[check.value for check in Check],
+        default=Check.VALIDITY.value,
+        help="what to ask about paths that are there: contents compares their hashes with"
+        " those here (default: %(default)s)",
+    )
 
 
 def _run(options: argparse.Namespace) -> Result:
@@ -47,17 +70,24 @@ def _run(options: argparse.Namespace) -> Result:
     )
     local = LocalStore(chosen.local_store)
     tops = list(dict.fromkeys(local.store_path(text) for text in options.paths))
-    closure = local.closure(tops)
     owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
-    roots = [DurableRoot(top, location(owner, chosen.package, top)) for top in tops]
     renderer = Renderer(
         sys.stderr, host=chosen.host, package=chosen.package, verbose=options.verbose
     )
+    copy = Copy(
+        closure=local.closure(tops),
+        roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
+        alias=chosen.host,
+        local=local,
+        open_remote=partial(connect.open_store, chosen, renderer),
+        listener=renderer,
+        options=CopyOptions(
+            substitute_seconds=options.substitute_timeout if options.substitute else None,
+            check=Check(options.check),
+        ),
+    )
     try:
-        with connect.open_store(chosen, renderer) as remote:
-            result = copy(
-                closure, roots, alias=chosen.host, local=local, remote=remote, listener=renderer
-            )
+        result = copy.run()
     finally:
         renderer.close()
     return Result("copy", describe_copy(chosen.host, result))

@@ -36,6 +36,11 @@ class Plan:
         return tuple(path.info for path in self.paths if path.reason is Reason.MISSING)
 
     @property
+    def valid(self) -> tuple[PathInfo, ...]:
+        """What the server has."""
+        return tuple(path.info for path in self.paths if path.reason is Reason.VALID)
+
+    @property
     def missing_bytes(self) -> int:
         """NAR bytes of what must be sent."""
         return sum(info.nar_size for info in self.missing)

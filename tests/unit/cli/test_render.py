@@ -61,13 +61,13 @@ def test_verbose_tells_how() -> None:
 
 
 def test_in_a_log_progress_is_whole_lines_and_few_of_them() -> None:
-    text = render(io.StringIO(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    text = render(io.StringIO(), PLAN, *(events.BytesSent(100) for _ in range(14)))
     assert "\r" not in text
     assert text.count("s left") == 1
 
 
 def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> None:
-    text = render(Terminal(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    text = render(Terminal(), PLAN, *(events.BytesSent(100) for _ in range(14)))
     assert text.count("\r\x1b[K") == 15
     assert text.count("\n") == 1
     assert text.endswith("\r\x1b[K")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.protocol import versions, worker
+from nix_remote.protocol.conversation import Greeted, Logged, Refused, Replied
 from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
 from nix_remote.wire.types import PathInfo
 from tests.support.fake_server import LAST, failure
@@ -24,14 +25,14 @@ def server_greeting(version: int = 0x126) -> bytes:
     return words + LAST
 
 
-def opened() -> worker.WorkerConnection:
-    connection = worker.WorkerConnection()
+def opened() -> worker.WorkerConversation:
+    connection = worker.WorkerConversation()
     connection.receive(server_greeting())
     return connection
 
 
 def test_the_greeting_says_1_37_and_needs_no_answer_to_be_complete() -> None:
-    assert worker.WorkerConnection().greeting() == (
+    assert worker.WorkerConversation().greeting() == (
         b"cxin\0\0\0\0"  # magic, as a number
         b"\x25\x01\0\0\0\0\0\0"  # 1.37
         b"\0\0\0\0\0\0\0\0"
@@ -52,18 +53,18 @@ def test_the_greeting_says_1_37_and_needs_no_answer_to_be_complete() -> None:
 def test_each_version_of_the_greeting_is_understood(
     version: int, nix_version: str, trust: bool
 ) -> None:
-    connection = worker.WorkerConnection()
+    connection = worker.WorkerConversation()
     (event,) = connection.receive(server_greeting(version))
     protocol = versions.protocol_version(version)
-    assert event == worker.Greeted(versions.WorkerServer(protocol, nix_version, trust))
+    assert event == Greeted(versions.WorkerServer(protocol, nix_version, trust))
 
 
 def test_a_server_that_is_too_old_is_told_apart_from_rubbish() -> None:
     old = encode_number(0x6478696F) + encode_number(0x115)
     with pytest.raises(versions.UnsupportedVersion, match=r"1\.21"):
-        worker.WorkerConnection().receive(old)
+        worker.WorkerConversation().receive(old)
     with pytest.raises(WireError, match="not the worker protocol"):
-        worker.WorkerConnection().receive(b"Welcome to the server!\n")
+        worker.WorkerConversation().receive(b"Welcome to the server!\n")
 
 
 def test_replies_are_matched_to_requests_in_order() -> None:
@@ -73,8 +74,8 @@ def test_replies_are_matched_to_requests_in_order() -> None:
     connection.request(query)
     events = connection.receive(LAST + encode_number(1) + LAST + encode_texts([B]))
     assert events == [
-        worker.Replied(lock, None),
-        worker.Replied(query, frozenset({B})),
+        Replied(lock, None),
+        Replied(query, frozenset({B})),
     ]
     assert connection.unanswered == ()
 
@@ -85,7 +86,7 @@ def test_a_refused_request_leaves_the_next_one_usable() -> None:
     connection.request(add)
     connection.request(lock)
     events = connection.receive(failure("no") + LAST + encode_number(1))
-    assert events == [worker.Refused(add, "no"), worker.Replied(lock, None)]
+    assert events == [Refused(add, "no"), Replied(lock, None)]
 
 
 def test_log_lines_come_before_the_reply_they_belong_to() -> None:
@@ -95,8 +96,8 @@ def test_log_lines_come_before_the_reply_they_belong_to() -> None:
     line = encode_number(0x6F6C6D67) + encode_text("finding roots\n")
     reply = encode_texts(()) + encode_number(0) * 2
     assert connection.receive(line + LAST + reply) == [
-        worker.Logged("finding roots"),
-        worker.Replied(barrier, None),
+        Logged("finding roots"),
+        Replied(barrier, None),
     ]
 
 
@@ -172,7 +173,7 @@ def test_path_infos_survive_however_they_are_cut(info: PathInfo, data: st.DataOb
     events = []
     for piece in data.draw(pieces(LAST + encoded_info(info))):
         events += connection.receive(piece)
-    assert events == [worker.Replied(request, info)]
+    assert events == [Replied(request, info)]
 
 
 @given(st.binary(max_size=500))
