@@ -1,7 +1,7 @@
 """Everything that can go wrong and that a user must see: what, why, and the fix.
 
     NixRemoteError
-      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting
+      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting · NothingToSelectBy
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
@@ -14,7 +14,7 @@
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
-      PromiseError        18   ClosureNotKept · RootRefused
+      PromiseError        18   ClosureNotKept · RootRefused · RootsUnreadable
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
@@ -89,6 +89,16 @@ class InvalidSetting(UsageError):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
+
+
+class NothingToSelectBy(UsageError):
+    code = "nothing-to-select-by"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it is not said which roots are to be removed",
+            fix="give --older-than AGE, --workspace NAME, or both (--older-than 0s means all)",
+        )
 
 
 # SSH configuration
@@ -460,12 +470,11 @@ class ServerStoreReadOnly(TransferError):
 class ContentDiffers(TransferError):
     code = "content-differs"
 
-    def __init__(self, alias: str, path: str, here: str, there: str, more: int) -> None:
+    def __init__(self, alias: str, path: str, more: int) -> None:
         others = f", and so is that of {more} more" if more else ""
         super().__init__(
             f"the content of {path} on {alias} is another than here{others}",
-            why=f"here its hash is {here}, there {there}: it was built in both places, "
-            "and the build is not reproducible",
+            why="it was built in both places, and the build is not reproducible",
             fix="replace the one by the other. On the server, once nothing uses it:\n"
             f"nix-store --delete {path}; then run this again\n"
             f"or here: nix-store --delete {path}; then copy it from there",
@@ -500,6 +509,17 @@ class RootRefused(PromiseError):
             f"no durable garbage-collector root could be made on {alias}",
             why=f"{location}: {said}",
             fix="make that folder writable for the account, or give the account a home folder",
+        )
+
+
+class RootsUnreadable(PromiseError):
+    code = "roots-unreadable"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the durable roots on {alias} cannot be listed or removed",
+            why=f"it said: {said}" if said else "the account may not run the commands for it",
+            fix=f"log in with an account that has a shell: ssh {alias} date",
         )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import getpass
 import platform
-import sys
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from nix_remote import settings
+from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
-from nix_remote.cli.render import Renderer, count_of, format_bytes
+from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result, describe_copy
 from nix_remote.copy.engine import Check, Copy, CopyOptions
 from nix_remote.local.store import LocalStore
@@ -29,9 +30,7 @@ from garbage collection by a root that belongs to the workspace."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="store paths, paths below them, or links to them"
-    )
+    common.add_paths(parser)
     parser.add_argument(
         "--workspace",
         type=Path,
@@ -55,13 +54,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long it may take; what it has not got then is sent (default: %(default)g)",
     )
-    parser.add_argument(
-        "--check",
-        choices=[check.value for check in Check],
-        default=Check.VALIDITY.value,
-        help="what to ask about paths that are there: contents compares their hashes with"
-        " those here (default: %(default)s)",
-    )
+    common.add_check(parser)
 
 
 def _run(options: argparse.Namespace) -> Result:
@@ -69,27 +62,21 @@ def _run(options: argparse.Namespace) -> Result:
         host=options.host, workspace=options.workspace, package=options.package
     )
     local = LocalStore(chosen.local_store)
-    tops = list(dict.fromkeys(local.store_path(text) for text in options.paths))
+    tops = common.store_paths(options.paths, local)
     owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
-    renderer = Renderer(
-        sys.stderr, host=chosen.host, package=chosen.package, verbose=options.verbose
-    )
-    copy = Copy(
-        closure=local.closure(tops),
-        roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
-        alias=chosen.host,
-        local=local,
-        open_remote=partial(connect.open_store, chosen, renderer),
-        listener=renderer,
-        options=CopyOptions(
-            substitute_seconds=options.substitute_timeout if options.substitute else None,
-            check=Check(options.check),
-        ),
-    )
-    try:
-        result = copy.run()
-    finally:
-        renderer.close()
+    with closing(common.renderer(chosen, options)) as renderer:
+        result = Copy(
+            closure=local.closure(tops),
+            roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
+            alias=chosen.host,
+            local=local,
+            open_remote=partial(connect.open_store, chosen, renderer),
+            listener=renderer,
+            options=CopyOptions(
+                substitute_seconds=options.substitute_timeout if options.substitute else None,
+                check=Check(options.check),
+            ),
+        ).run()
     return Result("copy", describe_copy(chosen.host, result))
 
 

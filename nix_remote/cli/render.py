@@ -26,6 +26,14 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} {_UNITS[-1]}"
 
 
+def format_age(seconds: float) -> str:
+    """`45 s`, `12 m`, `3 h`, `9 d`: rounded down."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
 def count_of(number: int, noun: str) -> str:
     """`1 path`, `2 paths`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.copy.plan import Plan, make_plan
+from nix_remote.copy.plan import Plan, Reason, make_plan
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import ClosureNotKept, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
-from nix_remote.wire.types import PathInfo, StorePath, format_nar_hash
+from nix_remote.wire.types import PathInfo, StorePath
 
 ROUNDS: Final = 5
 """A gap means that something on the server deletes paths while we look; give up in the end."""
@@ -137,32 +137,29 @@ class Copy:
             remote.substitute(wanted, at_most=self.options.substitute_seconds)
 
     def _plan(self, remote: RemoteStore, paths: Sequence[StorePath]) -> Plan:
-        plan = make_plan(self.closure, remote.lock_and_query(paths))
-        if self.options.check is Check.CONTENTS:
-            self._check_contents(remote, plan)
+        valid = remote.lock_and_query(paths)
+        plan = plan_copy(self.closure, valid, remote, self.options.check)
         self.listener(events.PlanReady(plan))
+        different = plan.having(Reason.DIFFERENT)
+        if different:
+            raise ContentDiffers(self.alias, different[0].path, len(different) - 1)
         self.local.check_present(plan.missing)
         remote.check_acceptable(plan.missing)
         return plan
-
-    def _check_contents(self, remote: RemoteStore, plan: Plan) -> None:
-        here = {info.path: info for info in plan.valid}
-        there = remote.registered(tuple(here))
-        different = [path for path, info in there.items() if info.nar_hash != here[path].nar_hash]
-        if different:
-            path = different[0]
-            raise ContentDiffers(
-                self.alias,
-                path,
-                format_nar_hash(here[path].nar_hash),
-                format_nar_hash(there[path].nar_hash),
-                len(different) - 1,
-            )
 
     def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> Iterator[Outgoing]:
         for info in plan.missing:
             sent[info.path] = info.nar_size
             yield Outgoing(info, self.local.nar(info))
+
+
+def plan_copy(
+    closure: Sequence[PathInfo], valid: frozenset[StorePath], remote: RemoteStore, check: Check
+) -> Plan:
+    """The plan for a closure of which `valid` is on the server; asks it what `check` wants."""
+    if check is Check.VALIDITY:
+        return make_plan(closure, valid)
+    return make_plan(closure, valid, remote.registered(tuple(valid)))
 
 
 class _Rounds:

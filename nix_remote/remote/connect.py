@@ -31,6 +31,7 @@ from nix_remote.remote.store import RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
 from nix_remote.ssh import config, paramiko_transport
+from nix_remote.ssh.transport import Transport
 
 Server = TypeVar("Server")
 
@@ -42,8 +43,26 @@ _NOT_SPOKEN: Final = (ServerEndedSession, ServerTooOld, UnexpectedOutput)
 
 
 @contextmanager
+def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Programs]:
+    """A connection over which programs can be run, for the length of a `with` block."""
+    with _connected(settings, listener) as (_, _, programs):
+        yield programs
+
+
+@contextmanager
 def open_store(settings: Settings, listener: events.Listener) -> Iterator[RemoteStore]:
-    """A session with the server's store for the length of a `with` block."""
+    """A session with the server's store, for the length of a `with` block."""
+    with _connected(settings, listener) as (host, transport, programs):
+        opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
+        store, spoken = _choose(settings.protocol, opener)
+        listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
+        yield store
+
+
+@contextmanager
+def _connected(
+    settings: Settings, listener: events.Listener
+) -> Iterator[tuple[config.HostConfig, Transport, Programs]]:
     host = config.resolve(settings.host, settings.ssh_config)
     transport = paramiko_transport.connect(host)
     try:
@@ -53,10 +72,7 @@ def open_store(settings: Settings, listener: events.Listener) -> Iterator[Remote
             stall_timeout=settings.stall_timeout,
             listener=listener,
         )
-        opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
-        store, spoken = _choose(settings.protocol, opener)
-        listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
-        yield store
+        yield host, transport, programs
     finally:
         transport.close()
 

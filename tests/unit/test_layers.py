@@ -25,11 +25,11 @@ LAYERS = [
 # No socket, no file, no clock, no log, no threads: bytes and values only.
 SANS_IO = [
     *("wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
-    *("remote.gc_roots", "remote.refusals", "remote.store"),
+    *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
-    *("typing", "nix_remote"),
+    *("types", "typing", "nix_remote"),
 }
 
 MODULES = sorted(

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from nix_remote import events
-from nix_remote.cli.render import Renderer, format_bytes
+from nix_remote.cli.render import Renderer, format_age, format_bytes
 from nix_remote.copy.plan import make_plan
 from tests.support.paths import info, path
 
@@ -40,6 +40,14 @@ NOTHING = events.PlanReady(make_plan([info("b")], {path("b")}))
 )
 def test_sizes(count: int, text: str) -> None:
     assert format_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (59, "59 s"), (60, "1 m"), (7199, "1 h"), (86400, "1 d"), (864000, "10 d")],
+)
+def test_ages(seconds: int, text: str) -> None:
+    assert format_age(seconds) == text
 
 
 def test_what_is_sent_is_said_in_one_line_that_names_package_and_server() -> None:
