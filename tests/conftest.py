@@ -50,7 +50,7 @@ AddEntry = Callable[..., str]
 def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
     """Adds entries to the workstation's SSH config for one test. Returns the entry's name."""
     config = "/root/.ssh/config"
-    before = lab.workstation.read(config)
+    added = []
     good = [
         f"HostName {lab.server.address}",
         f"Port {sshd.PORT}",
@@ -63,12 +63,17 @@ def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
         # identities all are tried, so the good one only where the test has none.
         own = any("IdentityFile" in line for line in lines)
         identity = [] if own else ["IdentityFile ~/.ssh/id_ed25519"]
-        block = "\n".join([f"Host {name}", *lines, *good, *identity])
-        lab.workstation.write(config, f"{block}\n\n{before}", mode="600")
+        block = "\n".join([f"Host {name}", *lines, *good, *identity]) + "\n\n"
+        lab.workstation.write(config, block + lab.workstation.read(config), mode="600")
+        added.append(block)
         return name
 
     yield add
-    lab.workstation.write(config, before, mode="600")
+    # Not what was there before: a server that was started meanwhile has its own entries.
+    left = lab.workstation.read(config)
+    for block in added:
+        left = left.replace(block, "", 1)
+    lab.workstation.write(config, left, mode="600")
 
 
 def _remove_abandoned_labs() -> None:

@@ -18,6 +18,8 @@ def main() -> int:
     commands.add_parser("up", help="start a fresh lab")
     commands.add_parser("down", help="end it and delete its files")
     commands.add_parser("list", help="the labs that exist, and their hosts")
+    start = commands.add_parser("start", help="start a host that `up` leaves out")
+    start.add_argument("host")
     run = commands.add_parser("run", help="run a command on a host")
     run.add_argument("host")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="COMMAND")
@@ -30,6 +32,8 @@ def main() -> int:
             lab.down()
         elif options.command == "list":
             _list()
+        elif options.command == "start":
+            lab.start(options.host)
         else:
             argv = lab.hosts[options.host].enter(options.argv or ["bash"], {})
             os.execvp(argv[0], argv)

@@ -33,6 +33,9 @@ class HostPlan:
     image: images.Image
     binds: Mapping[Path, str] = field(default_factory=dict)
     """Outer folder or file -> where the host sees it, read-only."""
+    store_size: str = ""
+    """With a size ("64m", "6g"), `/nix` is a tmpfs that holds no more than that. It is as
+    fast as the machine is, and gone when the host stops."""
 
 
 class Host:
@@ -55,7 +58,14 @@ class Host:
     @property
     def store(self) -> Path:
         """The host's `/nix/store`, seen from outside."""
+        if self.plan.store_size:
+            return Path(f"/proc/{self.first_process}/root/nix/store")
         return self.folder / "nix" / "store"
+
+    @property
+    def switch(self) -> Switch:
+        """The switch this host is plugged into."""
+        return self._switch
 
     @property
     def namespace(self) -> str:
@@ -82,6 +92,7 @@ class Host:
             "WORK": str(self.folder / "work"),
             "ROOT": str(self.folder / "root"),
             "STORE": str(self.folder / "nix"),
+            "STORE_SIZE": self.plan.store_size,
             "SHARED_STORE": str(shared_store or ""),
             "BINDS": "\n".join(f"{source} {to}" for source, to in self.plan.binds.items()),
             "NAME": self.name,
@@ -122,12 +133,7 @@ class Host:
     @property
     def first_process(self) -> Optional[int]:
         """The host's first process as the outer machine numbers it, or None when it is down."""
-        try:
-            pid = int((self.folder / "pid").read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        # A number that the kernel gave away again belongs to somebody else's root.
-        return pid if Path(f"/proc/{pid}/root/run/host-is-up").exists() else None
+        return _first_process(self.folder)
 
     def enter(self, argv: Sequence[Argument], env: Mapping[str, str]) -> list[str]:
         """The outer command that runs `argv` inside, with exactly this environment."""
@@ -217,20 +223,34 @@ class Host:
 
     def stop(self) -> None:
         """Ends every process of the host. Safe to repeat."""
-        pid = self.first_process
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: self.first_process is None, f"host {self.name} to stop")
+        end_host(self.folder)
         if self._starter is not None:
             self._starter.wait(timeout=10)
             self._starter = None
-        (self.folder / "pid").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Deletes everything the host wrote."""
         self.stop()
         # Store paths are read-only folders: root may delete in them all the same.
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _first_process(folder: Path) -> Optional[int]:
+    try:
+        pid = int((folder / "pid").read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    # A number that the kernel gave away again belongs to somebody else's root.
+    return pid if Path(f"/proc/{pid}/root/run/host-is-up").exists() else None
+
+
+def end_host(folder: Path) -> None:
+    """Ends every process of the host in that folder, whoever started it. Safe to repeat."""
+    pid = _first_process(folder)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: _first_process(folder) is None, f"the host in {folder} to stop")
+    (folder / "pid").unlink(missing_ok=True)
 
 
 def wait_until(

@@ -4,6 +4,7 @@
 #
 #   LOWER UPPER WORK ROOT   overlay: read-only trees, writable part, work, mount point
 #   STORE                   the folder that becomes /nix
+#   STORE_SIZE              empty, or the size of a tmpfs that becomes /nix instead
 #   SHARED_STORE            empty, or another host's store, seen read-only as /nix/store
 #   BINDS                   lines "SOURCE TARGET": read-only views of outer folders
 #   NAME HOSTS_FILE         the host's name; its /etc/hosts
@@ -14,7 +15,13 @@ set -eu
 
 mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK" "$ROOT"
 mkdir -p "$ROOT/nix" "$ROOT/.outer"
-mount --bind "$STORE" "$ROOT/nix"
+if [ -n "$STORE_SIZE" ]; then
+  mount -t tmpfs -o "size=$STORE_SIZE,mode=755" tmpfs "$ROOT/nix"
+  mkdir -p "$ROOT/nix/var"
+  install -d -m 1775 "$ROOT/nix/store"
+else
+  mount --bind "$STORE" "$ROOT/nix"
+fi
 if [ -n "$SHARED_STORE" ]; then
   mount --bind "$SHARED_STORE" "$ROOT/nix/store"
   mount -o remount,bind,ro "$ROOT/nix/store"

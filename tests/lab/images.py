@@ -172,12 +172,28 @@ STABLE = Debian(
 # Debian 12: Nix 2.8, and the packages that the lab's own package set is made of.
 OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server", "procps"))
 
-# The wheels that nix_remote's Bazel rules install, for hosts without a way out,
-# and an environment with the copier's dependencies for running it by hand.
-WORKSTATION = Layer(
-    "workstation",
-    CURRENT,
+_OLD_WITH_PYTHON = Layer(
+    "debian12-python",
+    OLD,
     r"""
+apt-get -q update >/dev/null
+apt-get -q -y install --no-install-recommends python3-venv >/dev/null
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
+
+def _workstation(name: str, below: Image) -> Layer:
+    """Adds what runs the copier.
+
+    The wheels that nix_remote's Bazel rules install, for hosts without a way out;
+    an environment with the copier's dependencies, for running it by hand; and a
+    `nix-remote` that starts it as the rules do, with bytecode kept.
+    """
+    return Layer(
+        name,
+        below,
+        r"""
 python3 -m venv /opt/nix-remote
 /opt/nix-remote/bin/pip download --quiet --no-deps --require-hashes \
     --only-binary=:all: --requirement requirements.txt --dest /opt/wheels
@@ -186,11 +202,19 @@ python3 -m venv /opt/nix-remote
 printf '[global]\nno-index = true\nfind-links = /opt/wheels\n' > /etc/pip.conf
 site=$(/opt/nix-remote/bin/python -c 'import site; print(site.getsitepackages()[0])')
 echo /src/nix_remote > "$site/nix_remote.pth"
-printf '#!/bin/sh\nexec /opt/nix-remote/bin/python -m nix_remote "$@"\n' > /usr/local/bin/nix-remote
+cat > /usr/local/bin/nix-remote <<'EOF'
+#!/bin/sh
+exec /opt/nix-remote/bin/python -I -X pycache_prefix=/var/cache/nix-remote -m nix_remote "$@"
+EOF
 chmod +x /usr/local/bin/nix-remote
 """,
-    (REQUIREMENTS,),
-)
+        (REQUIREMENTS,),
+    )
+
+
+WORKSTATION = _workstation("workstation", CURRENT)
+STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
+OLD_WORKSTATION = _workstation("workstation-debian12", _OLD_WITH_PYTHON)
 
 BUILDGRID = Layer(
     "buildgrid",

@@ -5,6 +5,10 @@
     executor      takes actions; its /nix/store is the Nix server's, read-only
     service       BuildGrid
 
+`up` starts these four. Workstations and Nix servers with other versions of Nix,
+and servers whose store is limited, are started when they are first asked for.
+Every workstation can log in to every Nix server, whichever was started first.
+
 Every lab has a name and a folder of its own below the cache; two labs with
 different names do not see each other.
 """
@@ -12,14 +16,14 @@ different names do not see each other.
 from __future__ import annotations
 
 import shutil
-from typing import Callable, Mapping
+from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
-from tests.lab.host import Host, HostPlan
+from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.network import Switch
 
 ALIAS = "nix-server"
-"""The `Host` entry of the workstation's SSH config that tests use: a trusted user."""
+"""The `Host` entry of every SSH config that tests use: a trusted user of `Lab.server`."""
 
 ROOT_ALIAS = "nix-server-root"
 """The same server, logging in as root."""
@@ -27,18 +31,36 @@ ROOT_ALIAS = "nix-server-root"
 ACCOUNT = "copier"
 """The account behind `ALIAS`: an ordinary user in Nix's `trusted-users`."""
 
-_PLANS = (
-    HostPlan("workstation", 10, images.WORKSTATION, {images.REPOSITORY: "/src/nix_remote"}),
-    HostPlan("nix-server", 20, images.CURRENT),
-    HostPlan("executor", 30, images.CURRENT),
-    HostPlan("service", 40, images.BUILDGRID),
-)
+GUEST = "guest"
+"""An account that Nix does not trust."""
+
+_SOURCES = {images.REPOSITORY: "/src/nix_remote"}
+
+_WORKSTATIONS = {
+    nix.Version.CURRENT: HostPlan("workstation", 10, images.WORKSTATION, _SOURCES),
+    nix.Version.V2_26: HostPlan("workstation-2.26", 11, images.STABLE_WORKSTATION, _SOURCES),
+    nix.Version.V2_8: HostPlan("workstation-2.8", 12, images.OLD_WORKSTATION, _SOURCES),
+}
+_SERVERS = {
+    nix.Version.CURRENT: HostPlan("nix-server", 20, images.CURRENT),
+    nix.Version.V2_26: HostPlan("nix-server-2.26", 21, images.STABLE),
+    nix.Version.V2_8: HostPlan("nix-server-2.8", 22, images.OLD),
+}
+_EXECUTOR = HostPlan("executor", 30, images.CURRENT)
+_SERVICE = HostPlan("service", 40, images.BUILDGRID)
+
+_FIRST_EXTRA_NUMBER = 100
 
 Progress = Callable[[str], None]
 
 
 def _silent(_: str) -> None:
     pass
+
+
+def alias(server: Host, account: str = ACCOUNT) -> str:
+    """The `Host` entry, on every workstation, that logs in to a Nix server as `account`."""
+    return server.name if account == ACCOUNT else f"{server.name}-{account}"
 
 
 class Lab:
@@ -49,9 +71,11 @@ class Lab:
         self.folder = cache.root() / "labs" / name
         self._progress = progress
         self._switch = Switch(self.name)
-        self.hosts: Mapping[str, Host] = {
-            plan.name: Host(plan, self.folder / plan.name, self._switch) for plan in _PLANS
-        }
+        self._workstations = {each: self._host(plan) for each, plan in _WORKSTATIONS.items()}
+        self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
+        self._extra_servers: list[Host] = []
+        self.executor = self._host(_EXECUTOR)
+        self.service = self._host(_SERVICE)
 
     def __enter__(self) -> Lab:
         self.up()
@@ -61,37 +85,32 @@ class Lab:
         self.down()
 
     @property
+    def hosts(self) -> Mapping[str, Host]:
+        """Every host this lab can have, started or not."""
+        servers = [*self._servers.values(), *self._extra_servers]
+        known = [*self._workstations.values(), *servers, self.executor, self.service]
+        return {host.name: host for host in known}
+
+    @property
     def workstation(self) -> Host:
-        return self.hosts["workstation"]
+        return self._workstations[nix.Version.CURRENT]
 
     @property
     def server(self) -> Host:
-        return self.hosts["nix-server"]
-
-    @property
-    def executor(self) -> Host:
-        return self.hosts["executor"]
-
-    @property
-    def service(self) -> Host:
-        return self.hosts["service"]
+        return self._servers[nix.Version.CURRENT]
 
     @property
     def ssh_server(self) -> sshd.SshServer:
         return sshd.SshServer(self.server)
 
-    def is_up(self) -> bool:
-        return all(host.first_process is not None for host in self.hosts.values())
-
     def up(self) -> None:
-        """Starts everything; what an earlier lab of this name left is removed first."""
-        self.down()
-        prerequisites.ensure()
-        self._build_images()
+        """Starts the four hosts of every lab, and the services on them."""
+        self.open()
         try:
-            self._start_hosts()
-            self._start_nix()
-            self._start_ssh()
+            self.workstation_with(nix.Version.CURRENT)
+            self.server_with(nix.Version.CURRENT)
+            self._start(self.executor, self.server)
+            self._start(self.service)
             self._progress("starting the Remote Execution service and a worker")
             remote_execution.start_service(self.service)
             remote_execution.start_worker(self.executor, self.service)
@@ -99,41 +118,101 @@ class Lab:
             self.down()
             raise
 
+    def open(self) -> None:
+        """Makes a lab without hosts; what an earlier lab of this name left is removed first."""
+        self.down()
+        prerequisites.ensure()
+        self._switch.up()
+
+    def workstation_with(self, version: nix.Version) -> Host:
+        """The workstation with that Nix; started now if it is not up."""
+        host = self._workstations[version]
+        if host.first_process is None:
+            self._start(host)
+            nix.configure(host, first_user_id=_first_user_id(host))
+            self._build(images.PACKAGE_FILES)
+            nix.install_package_set(host)
+            for server in self._running_servers():
+                _acquaint(host, server)
+        return host
+
+    def server_with(self, version: nix.Version) -> Host:
+        """The Nix server with that Nix; started now if it is not up."""
+        host = self._servers[version]
+        if host.first_process is None:
+            self._start_server(host)
+        return host
+
+    def start(self, name: str) -> None:
+        """Starts the workstation or Nix server of that name, if it is not up."""
+        for version in nix.Version:
+            if name == self._workstations[version].name:
+                self.workstation_with(version)
+            if name == self._servers[version].name:
+                self.server_with(version)
+
+    def start_server(self, name: str, version: nix.Version, *, store_size: str) -> Host:
+        """Starts one more Nix server, with a store in memory that holds no more than that."""
+        number = _FIRST_EXTRA_NUMBER + len(self._extra_servers)
+        plan = HostPlan(name, number, _SERVERS[version].image, store_size=store_size)
+        host = self._host(plan)
+        self._extra_servers.append(host)
+        self._start_server(host)
+        return host
+
     def down(self) -> None:
         """Ends every process and mount of this lab and deletes its files. Safe to repeat."""
         for host in self.hosts.values():
             host.remove()
+        self._extra_servers.clear()
+        # Servers that another process added to this lab.
+        for folder in self.folder.glob("*"):
+            end_host(folder)
         self._switch.down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _build_images(self) -> None:
-        wanted = {plan.image for plan in _PLANS} | {images.PACKAGE_FILES}
-        for image in sorted(wanted, key=lambda image: image.name):
-            if not images.is_built(image):
-                self._progress(f"building the root tree '{image.name}' (once; it is kept)")
-            images.lower_directories(image)
+    def _host(self, plan: HostPlan) -> Host:
+        return Host(plan, self.folder / plan.name, self._switch)
 
-    def _start_hosts(self) -> None:
-        self._progress("starting " + ", ".join(self.hosts))
-        self._switch.up()
-        addresses = {name: host.address for name, host in self.hosts.items()}
-        for name, host in self.hosts.items():
-            host.start(addresses, self.server.store if name == "executor" else None)
+    def _running_servers(self) -> list[Host]:
+        servers = [*self._servers.values(), *self._extra_servers]
+        return [host for host in servers if host.first_process is not None]
 
-    def _start_nix(self) -> None:
-        sshd.add_account(self.server, ACCOUNT)
-        nix.configure(self.workstation, first_user_id=30_000)
-        nix.configure(self.server, first_user_id=31_000, extra=f"trusted-users = root {ACCOUNT}\n")
-        nix.start_daemon(self.server)
-        nix.install_package_set(self.workstation)
+    def _build(self, image: images.Image) -> None:
+        if not images.is_built(image):
+            self._progress(f"building the root tree '{image.name}' (once; it is kept)")
+        images.lower_directories(image)
 
-    def _start_ssh(self) -> None:
-        key = sshd.public_key(self.workstation)
-        for account in ("root", ACCOUNT):
-            sshd.authorize(self.server, account, key)
-        self.ssh_server.start()
-        aliases = {ALIAS: ACCOUNT, ROOT_ALIAS: "root"}
-        sshd.write_client_config(self.workstation, self.ssh_server, aliases)
+    def _start(self, host: Host, store_of: Optional[Host] = None) -> None:
+        self._build(host.plan.image)
+        self._progress(f"starting {host.name}")
+        addresses = {each.name: each.address for each in self.hosts.values()}
+        host.start(addresses, store_of.store if store_of is not None else None)
+
+    def _start_server(self, host: Host) -> None:
+        self._start(host)
+        for account in (ACCOUNT, GUEST):
+            sshd.add_account(host, account)
+        trusted = f"trusted-users = root {ACCOUNT}\n"
+        nix.configure(host, first_user_id=_first_user_id(host), extra=trusted)
+        nix.start_daemon(host)
+        sshd.SshServer(host).start()
+        for workstation in self._workstations.values():
+            if workstation.first_process is not None:
+                _acquaint(workstation, host)
+
+
+def _first_user_id(host: Host) -> int:
+    return 30_000 + 100 * host.plan.number
+
+
+def _acquaint(workstation: Host, server: Host) -> None:
+    """Lets a workstation log in to a server as everybody."""
+    accounts = (ACCOUNT, "root", GUEST)
+    for account in accounts:
+        sshd.authorize(server, account, sshd.public_key(workstation))
+    aliases = {alias(server, account): account for account in accounts}
+    sshd.introduce(workstation, sshd.SshServer(server), aliases)
 
 
 def names() -> list[str]:

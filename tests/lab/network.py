@@ -53,6 +53,26 @@ class Switch:
         check(["ip", "-n", namespace, "link", "set", "eth0", "up"])
         return namespace
 
+    def detour(self, number: int, near: str, far: str) -> None:
+        """Moves a host's cable from the switch to the device `far`, and plugs in `near` instead.
+
+        Who made the two devices passes frames from one to the other.
+        """
+        bridge = f"wan{number}"
+        for line in (
+            f"add {bridge} type bridge forward_delay 0",
+            f"set {bridge} up",
+            f"set {near} master br0 up",
+            f"set {far} master {bridge} up",
+            f"set port{number} master {bridge}",
+        ):
+            check(["ip", "-n", self.namespace, "link", *line.split()])
+
+    def straighten(self, number: int) -> None:
+        """Undoes `detour`."""
+        for line in (f"set port{number} master br0", f"delete wan{number}"):
+            check(["ip", "-n", self.namespace, "link", *line.split()])
+
     def down(self) -> None:
         """Removes the switch and every namespace of this lab. Safe to repeat."""
         for line in run(["ip", "netns", "list"]).stdout.splitlines():

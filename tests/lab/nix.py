@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Sequence
 
@@ -13,6 +14,17 @@ PACKAGE_SET = "/opt/nixpkgs"
 """Where `install_package_set` puts the lab's own package set."""
 
 _BUILD_USERS = 4
+
+
+class Version(Enum):
+    """The versions of Nix that a host can have."""
+
+    V2_8 = "2.8"
+    """Debian 12's."""
+    V2_26 = "2.26"
+    """Debian 13's."""
+    CURRENT = "current"
+    """Debian testing's."""
 
 
 def configure(host: Host, *, first_user_id: int, extra: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Iterable, Mapping
 
 from tests.lab.host import Host, wait_until
 
@@ -66,16 +67,17 @@ class SshServer:
 
 
 def add_account(server: Host, name: str, *, shell: str = "/bin/bash") -> None:
-    """Makes an ordinary account with a home folder."""
+    """Makes an ordinary account with a home folder, unless there is one of that name."""
     # A password of "*" matches nothing; without it sshd takes the account for locked.
-    server.sh(f"useradd --create-home --user-group --password '*' --shell {shell} {name}")
+    make = f"useradd --create-home --user-group --password '*' --shell {shell} {name}"
+    server.sh(f"getent passwd {name} >/dev/null || {make}")
 
 
 def authorize(server: Host, account: str, public_key: str, *, options: str = "") -> None:
-    """Lets a key log in to an account. `options` go in front of the key."""
+    """Lets a key log in to an account, beside others. `options` go in front of the key."""
     home = server.sh(f"getent passwd {account} | cut -d: -f6").strip()
     line = f"{options} {public_key}".strip()
-    server.write(f"{home}/.ssh/authorized_keys", f"{line}\n", mode="600")
+    _add_line(server, f"{home}/.ssh/authorized_keys", line)
     server.sh(f"chmod 700 {home}/.ssh; chown -R {account}: {home}/.ssh")
 
 
@@ -87,16 +89,37 @@ def public_key(client: Host) -> str:
     return client.read(f"{_KEY}.pub").strip()
 
 
-def write_client_config(client: Host, server: SshServer, accounts: dict[str, str]) -> None:
-    """Makes the server known to the client: one `Host` entry per alias -> account."""
+def introduce(client: Host, server: SshServer, accounts: Mapping[str, str]) -> None:
+    """Makes a server known to the client: one `Host` entry per alias -> account.
+
+    Entries of the same names are replaced, others stay.
+    """
+    config = "/root/.ssh/config"
+    blocks = _read_if_there(client, config).split("\n\n")
+    kept = [block.strip("\n") for block in blocks if not _is_entry_of(block, accounts)]
     entries = [
         f"Host {alias}\n"
         f"    HostName {server.host.address}\n"
         f"    Port {server.port}\n"
         f"    User {account}\n"
-        f"    IdentityFile {_KEY}\n"
+        f"    IdentityFile {_KEY}"
         for alias, account in accounts.items()
     ]
-    client.write("/root/.ssh/config", "\n".join(entries), mode="600")
-    known = f"[{server.host.address}]:{server.port} {server.host_key}\n"
-    client.write("/root/.ssh/known_hosts", known, mode="600")
+    text = "\n\n".join([block for block in kept if block] + entries) + "\n"
+    client.write(config, text, mode="600")
+    known = f"[{server.host.address}]:{server.port} {server.host_key}"
+    _add_line(client, "/root/.ssh/known_hosts", known)
+
+
+def _is_entry_of(block: str, aliases: Iterable[str]) -> bool:
+    return block.split("\n", 1)[0] in {f"Host {alias}" for alias in aliases}
+
+
+def _read_if_there(host: Host, path: str) -> str:
+    return host.sh(f"if [ -e {path} ]; then cat {path}; fi")
+
+
+def _add_line(host: Host, path: str, line: str) -> None:
+    lines = _read_if_there(host, path).splitlines()
+    if line not in lines:
+        host.write(path, "\n".join([*lines, line]) + "\n", mode="600")
