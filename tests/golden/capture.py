@@ -5,11 +5,12 @@ from __future__ import annotations
 import select
 import subprocess
 import sys
-from typing import Sequence
 
-from tests.golden.script import PROTOCOLS, Recording
+from nix_remote.protocol.conversation import Logged
+from tests.golden.script import PROTOCOLS, Recording, begin, describe
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.nix import Version
 
 _COMMANDS = {
     "worker": ["nix-daemon", "--stdio"],
@@ -20,10 +21,12 @@ _SILENCE = 20.0
 
 def capture(host: Host, protocol: str, version: str) -> Recording:
     """Holds the conversation with the Nix of a host, one step at a time."""
-    kind, steps = PROTOCOLS[protocol]
-    conversation = kind()
+    conversation, steps = begin(protocol, version)
     process = subprocess.Popen(
-        host.enter(_COMMANDS[protocol], {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        host.enter(_COMMANDS[protocol], {}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -36,7 +39,7 @@ def capture(host: Host, protocol: str, version: str) -> Recording:
 
     def receive_until_answered(wanted: int) -> None:
         assert process.stdout is not None
-        while len([event for event in events if not _is_log(event)]) < wanted:
+        while sum(not isinstance(event, Logged) for event in events) < wanted:
             ready, _, _ = select.select([process.stdout], [], [], _SILENCE)
             if not ready:
                 raise TimeoutError(f"{protocol} {version}: silence after {events}")
@@ -62,26 +65,25 @@ def capture(host: Host, protocol: str, version: str) -> Recording:
     finally:
         process.kill()
         process.wait()
-    return Recording(
-        protocol, version, bytes(sent), bytes(received), tuple(repr(event) for event in events)
-    )
+    return Recording(protocol, version, bytes(sent), bytes(received), tuple(map(describe, events)))
 
 
-def _is_log(event: object) -> bool:
-    return type(event).__name__ == "Logged"
-
-
-def main(names: Sequence[str]) -> None:
-    """Records all, or only the hosts named."""
-    with Lab("golden", lambda text: print(text, file=sys.stderr)) as lab:
-        for host in lab.nix_servers():
-            if names and host.name not in names:
-                continue
+def main() -> None:
+    """Records all of them."""
+    lab = Lab("golden", lambda text: print(text, file=sys.stderr))
+    try:
+        lab.open()
+        for release in Version:
+            host = lab.server_with(release)
             version = host.sh("nix --version").split()[-1]
             for protocol in PROTOCOLS:
+                # A store without the paths of the other protocol's session.
+                host.sh("rm -f /root/golden-root; nix-store --gc >/dev/null 2>&1")
                 capture(host, protocol, version).save()
                 print(f"{protocol} {version}")
+    finally:
+        lab.down()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

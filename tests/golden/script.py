@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Sequence, Union
+from typing import Any, Final, Iterator, Sequence, Union
 
 from nix_remote.protocol import serve, worker
-from nix_remote.protocol.conversation import Conversation, Request
+from nix_remote.protocol.conversation import (
+    Conversation,
+    Event,
+    Greeted,
+    Logged,
+    Refused,
+    Request,
+)
 from nix_remote.wire import framed
 from nix_remote.wire.codec import encode_bytes
 from nix_remote.wire.types import PathInfo, StorePath
@@ -67,7 +74,6 @@ def worker_steps() -> Iterator[Step]:
     yield worker.QueryPathInfo(TOP.path)
     yield worker.QueryPathInfo(ABSENT)
     yield worker.CollectGarbage()
-    yield worker.AddPermRoot(TOP.path, ROOT_LOCATION)  # refused below 2.20
     yield worker.AddTempRoot(TOP.path)
 
 
@@ -84,10 +90,31 @@ def serve_steps() -> Iterator[Step]:
     yield serve.QueryClosure(_all(TOP))
 
 
-PROTOCOLS: dict[str, tuple[type[Conversation[object]], Sequence[Step]]] = {
-    "worker": (worker.WorkerConversation, tuple(worker_steps())),  # type: ignore[dict-item]
-    "serve": (serve.ServeConversation, tuple(serve_steps())),  # type: ignore[dict-item]
-}
+PROTOCOLS: Final = ("worker", "serve")
+
+
+def begin(protocol: str, nix_version: str) -> tuple[Conversation[Any], Sequence[Step]]:
+    """A new conversation, and what is to be said in it to a Nix of that version."""
+    if protocol == "serve":
+        return serve.ServeConversation(), tuple(serve_steps())
+    steps = list(worker_steps())
+    if not nix_version.startswith("2.8."):
+        # Older ones end the session on an operation that they do not know.
+        steps.append(worker.AddPermRoot(TOP.path, ROOT_LOCATION))
+    return worker.WorkerConversation(), steps
+
+
+def describe(event: Event[Any]) -> str:
+    """An event in one line; always the same one for equal events."""
+    if isinstance(event, Greeted):
+        return f"greeted by {event.server}"
+    if isinstance(event, Logged):
+        return f"logged: {event.text}"
+    name = type(event.request).__name__
+    if isinstance(event, Refused):
+        return f"{name} refused: {event.message}"
+    value = sorted(event.value) if isinstance(event.value, frozenset) else event.value
+    return f"{name}: {value}"
 
 
 @dataclass(frozen=True)
@@ -101,7 +128,7 @@ class Recording:
     received: bytes
     """All that the server sent, in order."""
     events: tuple[str, ...]
-    """What it means, as `repr` shows it."""
+    """What it means: `describe` of every event."""
 
     def save(self) -> None:
         """Writes it to its file."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from nix_remote.errors import PathContentChanged
 from nix_remote.protocol.conversation import Conversation, Refused, Replied
-from tests.golden.script import PROTOCOLS, TOP, Recording, recordings
+from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from tests.golden.script import LEAF, TOP, Recording, begin, describe, recordings
 
 ALL = recordings()
 
@@ -19,10 +23,9 @@ def test_every_version_and_protocol_has_been_recorded() -> None:
     }
 
 
-def begin(recording: Recording) -> tuple[Conversation[object], bytes]:
+def say_all(recording: Recording) -> tuple[Conversation[Any], bytes]:
     """A conversation in which everything of the recording has been said, and what that was."""
-    kind, steps = PROTOCOLS[recording.protocol]
-    conversation = kind()
+    conversation, steps = begin(recording.protocol, recording.nix_version)
     said = [conversation.greeting()]
     said += [step if isinstance(step, bytes) else conversation.request(step) for step in steps]
     return conversation, b"".join(said)
@@ -34,7 +37,7 @@ def name(recording: Recording) -> str:
 
 @pytest.mark.parametrize("recording", ALL, ids=name)
 def test_we_say_what_we_said(recording: Recording) -> None:
-    _, said = begin(recording)
+    _, said = say_all(recording)
     assert said == recording.sent
 
 
@@ -43,22 +46,30 @@ def test_we_say_what_we_said(recording: Recording) -> None:
 def test_answers_mean_what_they_meant_in_pieces_of_any_size(
     recording: Recording, size: int
 ) -> None:
-    conversation, _ = begin(recording)
+    conversation, _ = say_all(recording)
     events = []
     for start in range(0, len(recording.received), size):
         events += conversation.receive(recording.received[start : start + size])
-    assert tuple(repr(event) for event in events) == recording.events
+    assert tuple(map(describe, events)) == recording.events
     assert conversation.unanswered == ()
 
 
 @pytest.mark.parametrize("recording", ALL, ids=name)
 def test_the_server_registered_what_we_sent(recording: Recording) -> None:
-    conversation, _ = begin(recording)
-    events = conversation.receive(recording.received)
-    values = [event.value for event in events if isinstance(event, Replied)]
-    infos = [value for value in values if value is not None]
-    assert TOP in infos or [TOP] in [i[-1:] for i in infos if isinstance(i, list)] or any(
-        isinstance(value, list) and TOP in value for value in infos
-    )
-    refused = [event.message for event in events if isinstance(event, Refused)]
-    assert all(refused)
+    conversation, _ = say_all(recording)
+    replies = [e.value for e in conversation.receive(recording.received) if isinstance(e, Replied)]
+    if recording.protocol == "worker":
+        assert TOP in replies
+    else:
+        infos, _ = replies[5:]
+        assert sorted(infos, key=lambda info: info.path) == sorted(
+            [LEAF, TOP], key=lambda info: info.path
+        )
+
+
+@pytest.mark.parametrize("recording", [r for r in ALL if r.protocol == "worker"], ids=name)
+def test_what_was_refused_is_told_apart(recording: Recording) -> None:
+    conversation, _ = say_all(recording)
+    refused = [e for e in conversation.receive(recording.received) if isinstance(e, Refused)]
+    kinds = [type(meaning(e.message, Account("s", "me"), TOP.path)) for e in refused]
+    assert kinds == [ReferenceVanished, PathContentChanged]
