@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Generic, NoReturn, Optional, Sequence, TypeVar, Union
+from typing import (
+    Deque,
+    Generic,
+    Iterator,
+    NoReturn,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+)
 
 from nix_remote.wire.codec import Decoder, Feed, WireError, encode_number
 
@@ -113,11 +122,19 @@ class Conversation(Generic[Server]):
         """Requests whose outcome is not known yet, oldest first."""
         return tuple(self._unanswered)
 
-    def receive(self, data: bytes) -> list[Event[Server]]:
-        """What the arrived bytes complete. Raises `WireError`; the session is dead then."""
-        self._feed.push(data)
+    def receive(self, data: bytes) -> Iterator[Event[Server]]:
+        """What the arrived bytes complete.
+
+        Raises `WireError` behind the last event that still made sense; the
+        session is dead then.
+        """
+        error = None
+        try:
+            self._feed.push(data)
+        except WireError as caught:
+            error = caught
         events, self._events = self._events, []
-        return events
+        return _until(events, error)
 
     def _read_session(self) -> Decoder[NoReturn]:
         self.server = yield from self._read_greeting()
@@ -127,3 +144,9 @@ class Conversation(Generic[Server]):
             if isinstance(event, (Replied, Refused)):
                 self._unanswered.popleft()
             self._events.append(event)
+
+
+def _until(events: Sequence[Event[Server]], error: Optional[WireError]) -> Iterator[Event[Server]]:
+    yield from events
+    if error is not None:
+        raise error

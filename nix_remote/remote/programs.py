@@ -83,14 +83,17 @@ class Programs:
     def _converse(self, channel: Channel, stdin: bytes, waiting_for: str) -> Finished:
         output = bytearray()
         rest = memoryview(stdin)
+        input_open = True
         begun, notice = time.monotonic(), _FIRST_NOTICE
         while True:
             try:
                 if rest:
                     rest = rest[channel.write(rest) :]
-                    if not rest:
-                        channel.close_write()
                     continue
+                if input_open:
+                    # A restricted account runs something else, which may wait for input.
+                    channel.close_write()
+                    input_open = False
                 data = channel.read(_READ_SIZE)
             except ChannelTimeout:
                 idle = time.monotonic() - begun

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Callable, ContextManager, Iterable, Iterator, Mapping, Sequence
 
 from nix_remote import events
-from nix_remote.errors import ServerEndedSession
+from nix_remote.errors import ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands
@@ -70,7 +70,7 @@ class ServeStore:
                 session.wait(
                     session.submit(request), "the server to ask its caches", at_most=at_most
                 )
-            except (TimeoutError, ServerEndedSession) as ended:
+            except (TimeoutError, ServerError) as ended:
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
     def push(self, paths: Iterable[Outgoing]) -> None:

@@ -15,7 +15,7 @@ from typing import (
 )
 
 from nix_remote import events
-from nix_remote.errors import PathRefused, RootRefused, SignatureRequired
+from nix_remote.errors import PathRefused, RootRefused, ServerError, SignatureRequired
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands
@@ -85,7 +85,7 @@ class WorkerStore:
             query = session.submit(worker.QueryValidPaths(tuple(paths), substitute=True))
             try:
                 session.wait(query, "the server to ask its caches", at_most=at_most)
-            except (TimeoutError, RequestRefused) as ended:
+            except (TimeoutError, RequestRefused, ServerError) as ended:
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
     def push(self, paths: Iterable[Outgoing]) -> None:

@@ -45,7 +45,7 @@ def kill_daemon(lab: Lab) -> None:
 
 def start_and_cut(lab: Lab, copier: Copier, cut: Callable[[Lab], None]) -> tuple[list[str], str]:
     """A copy that is cut in the middle; returns its closure and all that it printed."""
-    closure = new_closure(lab, megabytes=_MEGABYTES)
+    closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     running = copier.start(closure[-1])
     wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
     cut(lab)
@@ -72,7 +72,7 @@ def test_a_copier_that_ends_in_the_middle_leaves_no_invalid_path_and_the_next_co
         "the server's side of the cut session to end",
     )
     copier.copy(closure[-1])
-    assert_kept_whole(lab, closure)
+    assert_kept_whole(lab.server, lab.workstation, closure)
 
 
 @pytest.mark.parametrize("cut", [kill_ssh_sessions, kill_daemon])
@@ -82,11 +82,11 @@ def test_a_server_that_loses_the_session_in_the_middle_is_asked_again(
     closure, text = start_and_cut(lab, copier, cut)
     assert text.endswith("exit status 0"), text
     assert "trying again in 1 s" in text
-    assert_kept_whole(lab, closure)
+    assert_kept_whole(lab.server, lab.workstation, closure)
 
 
 def test_an_interruption_ends_at_once_and_leaves_nothing_running(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab, megabytes=_MEGABYTES)
+    closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     running = copier.start(closure[-1])
     wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
     begun = time.monotonic()
@@ -98,7 +98,7 @@ def test_an_interruption_ends_at_once_and_leaves_nothing_running(lab: Lab, copie
 
 
 def test_a_session_that_stalls_is_reported_and_given_up(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab, megabytes=_MEGABYTES)
+    closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     words = copier.command(closure[-1])
     running = lab.workstation.popen(
         words,

@@ -10,10 +10,10 @@ from tests.lab.lab import ALIAS, Lab
 
 
 def test_the_plan_is_what_the_copy_then_sends(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab, megabytes=1)
+    closure = new_closure(lab.workstation, megabytes=1)
     top = closure[-1]
     copier.copy(*closure[:-1])
-    roots = root_links(lab)
+    roots = root_links(lab.server)
     plan = ["nix-remote", "plan", "--host", ALIAS, top]
 
     data = json.loads(lab.workstation.run([*plan, "--json"]).check().stdout)["data"]
@@ -29,12 +29,12 @@ def test_the_plan_is_what_the_copy_then_sends(lab: Lab, copier: Copier) -> None:
     assert f"{top}\n" in text.stderr
 
     assert not nix.is_valid(lab.server, top)
-    assert root_links(lab) == roots
+    assert root_links(lab.server) == roots
     assert copier.copy(top)["sent"] == [top]
 
 
 def test_a_difference_in_content_is_seen_on_request(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     copier.copy(top)
     # As a build on the server that is not reproducible would leave it.
     lab.server.sh(

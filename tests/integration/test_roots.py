@@ -17,7 +17,7 @@ def roots(lab: Lab, *words: str) -> list[dict[str, Any]]:
 
 
 def test_a_copy_is_listed_with_workspace_package_and_age(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     copier.run("--package", "listed", top).check()
     (root,) = [root for root in roots(lab, "list") if root["path"] == top]
     assert root["workspace"].startswith("app-")
@@ -28,18 +28,18 @@ def test_a_copy_is_listed_with_workspace_package_and_age(lab: Lab, copier: Copie
 
 
 def test_old_roots_are_removed_and_young_ones_stay(lab: Lab, copier: Copier) -> None:
-    old, young = new_closure(lab)[-1], new_closure(lab)[-1]
+    old, young = new_closure(lab.workstation)[-1], new_closure(lab.workstation)[-1]
     copier.copy(old)
     copier.copy(young)
-    (link,) = [link for link, target in root_links(lab).items() if target == old]
+    (link,) = [link for link, target in root_links(lab.server).items() if target == old]
     lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
 
     would = roots(lab, "prune", "--older-than", "30d", "--dry-run")
     assert [root["path"] for root in would] == [old]
-    assert link in root_links(lab)
+    assert link in root_links(lab.server)
 
     assert [root["path"] for root in roots(lab, "prune", "--older-than", "30d")] == [old]
-    left = root_links(lab)
+    left = root_links(lab.server)
     assert link not in left
     assert young in left.values()
     # No empty folders stay behind.
@@ -47,9 +47,9 @@ def test_old_roots_are_removed_and_young_ones_stay(lab: Lab, copier: Copier) -> 
 
 
 def test_a_root_that_is_used_meanwhile_stays(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     copier.copy(top)
-    (link,) = [link for link, target in root_links(lab).items() if target == top]
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
     lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
     code = """
 import sys
@@ -70,7 +70,7 @@ with connect.open_programs(chosen, events.ignore) as programs:
         f"< <(nix-remote copy --workspace=/root/projects/app --host {ALIAS} {top}; echo)"
     )
     assert done.split() == ["1", "0"]
-    assert root_links(lab)[link] == top
+    assert root_links(lab.server)[link] == top
 
 
 def test_pruning_everything_has_to_be_said(lab: Lab) -> None:

@@ -21,7 +21,7 @@ def server_greeting(version: int = 0x207) -> bytes:
 
 def opened() -> serve.ServeConversation:
     conversation = serve.ServeConversation()
-    conversation.receive(server_greeting())
+    list(conversation.receive(server_greeting()))
     return conversation
 
 
@@ -32,7 +32,7 @@ def test_the_greeting_is_magic_and_version() -> None:
 @pytest.mark.parametrize(("theirs", "spoken"), [(0x208, (2, 7)), (0x207, (2, 7)), (0x205, (2, 5))])
 def test_the_version_spoken_is_the_lower_one(theirs: int, spoken: tuple[int, int]) -> None:
     conversation = serve.ServeConversation()
-    assert conversation.receive(server_greeting(theirs)) == [
+    assert list(conversation.receive(server_greeting(theirs))) == [
         Greeted(ServeServer(protocol_version(theirs)))
     ]
     assert conversation.server is not None
@@ -41,9 +41,9 @@ def test_the_version_spoken_is_the_lower_one(theirs: int, spoken: tuple[int, int
 
 def test_servers_that_are_too_old_and_rubbish_are_refused() -> None:
     with pytest.raises(UnsupportedVersion, match=r"serve protocol 2\.4"):
-        serve.ServeConversation().receive(server_greeting(0x204))
+        list(serve.ServeConversation().receive(server_greeting(0x204)))
     with pytest.raises(WireError, match="not the serve protocol"):
-        serve.ServeConversation().receive(b"Last login: Sunday")
+        list(serve.ServeConversation().receive(b"Last login: Sunday"))
 
 
 def test_a_query_can_lock_and_substitute() -> None:
@@ -61,26 +61,26 @@ def test_replies_to_requests_sent_at_once_come_in_their_order() -> None:
     add = serve.AddToStoreNar(PathInfo(A, bytes(32), 8))  # type: ignore[arg-type]
     conversation.request(query)
     conversation.request(add)
-    events = conversation.receive(encode_texts([B]) + encode_number(1))
+    events = list(conversation.receive(encode_texts([B]) + encode_number(1)))
     assert events == [Replied(query, frozenset({B})), Replied(add, None)]
 
 
 def test_a_reply_belongs_to_the_request_that_was_sent_before_it_came() -> None:
     # Nothing is unanswered when the session opens; the request comes later.
     conversation = opened()
-    assert conversation.receive(b"") == []
+    assert list(conversation.receive(b"")) == []
     query = serve.QueryClosure((A,))
     conversation.request(query)
-    assert conversation.receive(encode_texts([A, B])) == [Replied(query, [A, B])]
+    assert list(conversation.receive(encode_texts([A, B]))) == [Replied(query, [A, B])]
 
 
 def test_a_reply_to_nothing_and_a_wrong_confirmation_are_errors() -> None:
     with pytest.raises(WireError, match="nothing was asked"):
-        opened().receive(encode_number(1))
+        list(opened().receive(encode_number(1)))
     conversation = opened()
     conversation.request(serve.AddToStoreNar(PathInfo(A, bytes(32), 8)))  # type: ignore[arg-type]
     with pytest.raises(WireError, match="instead of 1"):
-        conversation.receive(encode_number(2))
+        list(conversation.receive(encode_number(2)))
 
 
 def encoded(info: PathInfo) -> bytes:
@@ -127,4 +127,4 @@ def test_any_bytes_after_the_greeting_give_events_or_a_wire_error(data: bytes) -
     for _ in range(3):
         conversation.request(serve.QueryPathInfos((A,)))
     with contextlib.suppress(WireError):
-        conversation.receive(data)
+        list(conversation.receive(data))

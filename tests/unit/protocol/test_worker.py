@@ -27,7 +27,7 @@ def server_greeting(version: int = 0x126) -> bytes:
 
 def opened() -> worker.WorkerConversation:
     connection = worker.WorkerConversation()
-    connection.receive(server_greeting())
+    list(connection.receive(server_greeting()))
     return connection
 
 
@@ -62,9 +62,9 @@ def test_each_version_of_the_greeting_is_understood(
 def test_a_server_that_is_too_old_is_told_apart_from_rubbish() -> None:
     old = encode_number(0x6478696F) + encode_number(0x115)
     with pytest.raises(versions.UnsupportedVersion, match=r"1\.21"):
-        worker.WorkerConversation().receive(old)
+        list(worker.WorkerConversation().receive(old))
     with pytest.raises(WireError, match="not the worker protocol"):
-        worker.WorkerConversation().receive(b"Welcome to the server!\n")
+        list(worker.WorkerConversation().receive(b"Welcome to the server!\n"))
 
 
 def test_replies_are_matched_to_requests_in_order() -> None:
@@ -72,7 +72,7 @@ def test_replies_are_matched_to_requests_in_order() -> None:
     lock, query = worker.AddTempRoot(A), worker.QueryValidPaths((A, B))
     connection.request(lock)
     connection.request(query)
-    events = connection.receive(LAST + encode_number(1) + LAST + encode_texts([B]))
+    events = list(connection.receive(LAST + encode_number(1) + LAST + encode_texts([B])))
     assert events == [
         Replied(lock, None),
         Replied(query, frozenset({B})),
@@ -85,7 +85,7 @@ def test_a_refused_request_leaves_the_next_one_usable() -> None:
     add, lock = worker.AddTempRoot(A), worker.AddTempRoot(B)
     connection.request(add)
     connection.request(lock)
-    events = connection.receive(failure("no") + LAST + encode_number(1))
+    events = list(connection.receive(failure("no") + LAST + encode_number(1)))
     assert events == [Refused(add, "no"), Replied(lock, None)]
 
 
@@ -95,22 +95,32 @@ def test_log_lines_come_before_the_reply_they_belong_to() -> None:
     connection.request(barrier)
     line = encode_number(0x6F6C6D67) + encode_text("finding roots\n")
     reply = encode_texts(()) + encode_number(0) * 2
-    assert connection.receive(line + LAST + reply) == [
+    assert list(connection.receive(line + LAST + reply)) == [
         Logged("finding roots"),
         Replied(barrier, None),
     ]
 
 
+def test_what_came_before_the_nonsense_still_counts() -> None:
+    connection = opened()
+    lock = worker.AddTempRoot(A)
+    connection.request(lock)
+    events = connection.receive(failure("no caches") + failure("no caches"))
+    assert next(events) == Refused(lock, "no caches")
+    with pytest.raises(WireError, match="nothing was asked"):
+        next(events)
+
+
 def test_a_reply_to_nothing_is_an_error() -> None:
     with pytest.raises(WireError, match="nothing was asked"):
-        opened().receive(LAST)
+        list(opened().receive(LAST))
 
 
 def test_a_reply_with_something_that_is_no_store_path_is_an_error() -> None:
     connection = opened()
     connection.request(worker.QueryValidPaths((A,)))
     with pytest.raises(WireError, match="not a store path"):
-        connection.receive(LAST + encode_texts(["/etc/passwd"]))
+        list(connection.receive(LAST + encode_texts(["/etc/passwd"])))
 
 
 def test_the_barrier_asks_to_delete_nothing() -> None:
@@ -181,4 +191,4 @@ def test_any_bytes_after_the_greeting_give_events_or_a_wire_error(data: bytes) -
     connection = opened()
     connection.request(worker.QueryValidPaths((A,)))
     with contextlib.suppress(WireError):
-        connection.receive(data)
+        list(connection.receive(data))
