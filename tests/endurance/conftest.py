@@ -1,0 +1,11 @@
+"""How long the long tests are."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--copies", type=int, default=300, help="copies per storm (300)")
+    parser.addoption("--cuts", type=int, default=300, help="connections cut per protocol (300)")
+    parser.addoption("--seed", type=int, default=1, help="what chance begins with (1)")

@@ -1,0 +1,54 @@
+"""The promise in a storm of garbage collections, and that the storm would find it broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.endurance.storm import Storm, mutant
+from tests.lab.lab import Lab
+from tests.lab.nix import Version
+
+pytestmark = pytest.mark.timeout(7200)
+
+
+@pytest.mark.parametrize("protocol", ["worker", "serve"])
+@pytest.mark.parametrize("version", list(Version), ids=lambda version: str(version.value))
+def test_no_path_is_lost(
+    lab: Lab, pytestconfig: pytest.Config, version: Version, protocol: str
+) -> None:
+    storm = Storm(lab.workstation, lab.server_with(version), protocol)
+    copies, seed = pytestconfig.getoption("--copies"), pytestconfig.getoption("--seed")
+    found = storm.rage(copies=copies, at_once=3, seed=seed)
+    print(f"\n{version.value} {protocol}: {found.copies} copies, {found.sent} paths sent")
+    assert found.lost == []
+    assert found.failures == []
+    assert found.copies == copies
+    assert found.sent > copies
+
+
+MUTANTS = {
+    "without-barrier": (
+        "remote/worker_store.py",
+        "if not server.collector_heeds_temporary_roots:",
+        "if False:",
+    ),
+    "without-last-lock": (
+        "remote/worker_store.py",
+        "locks = [self._session.submit(worker.AddTempRoot(path)) for path in tops]",
+        "locks: list[Future[None]] = []",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(MUTANTS))
+def test_the_storm_finds_a_copier_that_leaves_out_a_step(
+    lab: Lab, pytestconfig: pytest.Config, name: str
+) -> None:
+    sources = mutant(lab.workstation, name, *MUTANTS[name])
+    storm = Storm(lab.workstation, lab.server, "worker", sources)
+    for seed in range(10):
+        found = storm.rage(copies=pytestconfig.getoption("--copies"), at_once=3, seed=seed)
+        print(f"\n{name}, seed {seed}: {len(found.lost)} paths lost in {found.copies} copies")
+        if found.lost:
+            return
+    pytest.fail("nothing was lost: the storm is too weak to prove anything")
