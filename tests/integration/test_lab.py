@@ -8,7 +8,6 @@ from typing import Iterator
 import pytest
 
 from tests.lab import nix, sshd
-from tests.lab.capture import Capture
 from tests.lab.content import Shape, make_closure, make_sparse_file
 from tests.lab.host import Host, wait_until
 from tests.lab.lab import ACCOUNT, GUEST, Lab, alias
@@ -226,12 +225,3 @@ def test_a_relay_carries_ssh(lab: Lab) -> None:
     with Relay(lab.server, port=2301) as relay:
         sshd.introduce(lab.workstation, relay.ssh_server, {"through-relay": ACCOUNT})
         assert lab.workstation.sh("ssh -o BatchMode=yes through-relay echo hello") == "hello\n"
-
-
-def test_a_capture_has_every_byte_of_the_payload_both_ways(lab: Lab, talker: Relay) -> None:
-    talker.fault = None
-    with Capture(lab.server, talker.port) as capture:
-        assert listen(lab) == (50_000, "end")
-    for to_host in (True, False):
-        sizes = [each.size for each in capture.segments if each.to_host is to_host]
-        assert sum(sizes) == 50_000

@@ -17,7 +17,6 @@ lab runs before anything is installed.
     network.py           the switch that the hosts are plugged into
     wan.py               distance between hosts; frame_delay.py is what makes it
     relay.py             a relay that breaks connections at a chosen byte
-    capture.py           what passes a host's network card
     host.py              one host: file system, namespaces, commands in it
     nix.py               Nix and its daemon on a host
     content.py           store content in bulk
