@@ -1,7 +1,7 @@
 """Everything that can go wrong and that a user must see: what, why, and the fix.
 
     NixRemoteError
-      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting
+      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting · NothingToSelectBy
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
@@ -12,8 +12,9 @@
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
       TrustError          16   SignatureRequired
-      TransferError       17   PathRefused
-      PromiseError        18   ClosureNotKept · RootRefused
+      TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
+                               ServerStoreReadOnly · ContentDiffers
+      PromiseError        18   ClosureNotKept · RootRefused · RootsUnreadable
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
@@ -88,6 +89,16 @@ class InvalidSetting(UsageError):
 
     def __init__(self, name: str, value: str, expected: str) -> None:
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
+
+
+class NothingToSelectBy(UsageError):
+    code = "nothing-to-select-by"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it is not said which roots are to be removed",
+            fix="give --older-than AGE, --workspace NAME, or both (--older-than 0s means all)",
+        )
 
 
 # SSH configuration
@@ -365,6 +376,7 @@ class ServerEndedSession(ServerError):
             fix=f"check that its daemon runs: ssh {alias} nix-store --version; "
             "then run this again: paths that arrived whole are kept",
         )
+        self.said = said
 
 
 class ProtocolViolation(ServerError):
@@ -419,6 +431,56 @@ class PathRefused(TransferError):
         )
 
 
+class ServerDiskFull(TransferError):
+    code = "server-disk-full"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the disk of {alias} is full",
+            why=f"it said: {said}",
+            fix=f"make room there: ssh {alias} 'df -h /nix; nix-store --gc'\n"
+            "then run this again: paths that arrived whole are kept",
+        )
+
+
+class ServerQuotaExceeded(TransferError):
+    code = "server-quota-exceeded"
+
+    def __init__(self, alias: str, user: str, said: str) -> None:
+        super().__init__(
+            f"the disk quota of the Nix store of {alias} is used up",
+            why=f"it said: {said}",
+            fix=f"raise the quota there ({user} logs in), or make room: ssh {alias} "
+            "nix-store --gc\nthen run this again: paths that arrived whole are kept",
+        )
+
+
+class ServerStoreReadOnly(TransferError):
+    code = "server-store-read-only"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the Nix store of {alias} cannot be written",
+            why=f"it said: {said}",
+            fix=f"check its file system and its database: ssh {alias} "
+            "'mount | grep /nix; ls -l /nix/var/nix/db'",
+        )
+
+
+class ContentDiffers(TransferError):
+    code = "content-differs"
+
+    def __init__(self, alias: str, path: str, more: int) -> None:
+        others = f", and so is that of {more} more" if more else ""
+        super().__init__(
+            f"the content of {path} on {alias} is another than here{others}",
+            why="it was built in both places, and the build is not reproducible",
+            fix="replace the one by the other. On the server, once nothing uses it:\n"
+            f"nix-store --delete {path}; then run this again\n"
+            f"or here: nix-store --delete {path}; then copy it from there",
+        )
+
+
 # The promise
 
 
@@ -447,6 +509,17 @@ class RootRefused(PromiseError):
             f"no durable garbage-collector root could be made on {alias}",
             why=f"{location}: {said}",
             fix="make that folder writable for the account, or give the account a home folder",
+        )
+
+
+class RootsUnreadable(PromiseError):
+    code = "roots-unreadable"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the durable roots on {alias} cannot be listed or removed",
+            why=f"it said: {said}" if said else "the account may not run the commands for it",
+            fix=f"log in with an account that has a shell: ssh {alias} date",
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Union
 
 from nix_remote.copy.plan import Plan
+from nix_remote.errors import NixRemoteError
 from nix_remote.wire.types import StorePath
 
 
@@ -31,9 +32,9 @@ class PlanReady:
 
 @dataclass(frozen=True)
 class BytesSent:
-    """So many bytes of NARs have gone out in all."""
+    """So many more bytes of NARs have gone out."""
 
-    total: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,38 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class SubstitutionAbandoned:
+    """The server could not get paths from its own caches, or not in time; they are sent."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Retrying:
+    """The copy is begun again on a new connection, after a while."""
+
+    cause: NixRemoteError
+    seconds: float
+
+
+@dataclass(frozen=True)
 class ServerSaid:
     """A log line of the server."""
 
     text: str
 
 
-Event = Union[Connected, PlanReady, BytesSent, PathDone, RootMade, Waiting, ServerSaid]
+Event = Union[
+    Connected,
+    PlanReady,
+    BytesSent,
+    PathDone,
+    RootMade,
+    Waiting,
+    SubstitutionAbandoned,
+    Retrying,
+    ServerSaid,
+]
 
 Listener = Callable[[Event], None]
 

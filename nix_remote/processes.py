@@ -1,17 +1,18 @@
 """The only place that starts local processes.
 
-Every process has a bound; what it writes to standard error is kept for the
-message when it fails; none outlives its caller.
+What a process writes to standard error is kept for the message when it
+fails; none outlives its caller, and none is waited for without a bound.
 """
 
 from __future__ import annotations
 
 import contextlib
+import select
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from typing import BinaryIO, Final, Iterator, Sequence
 
+_SILENCE: Final = 60.0
 _KILL_AFTER: Final = 5.0
 _STDERR_TAIL: Final = 4096
 
@@ -20,16 +21,32 @@ class ProcessFailed(Exception):
     """A local process could not be started, or did not do what it was started for."""
 
 
-@dataclass(frozen=True)
-class Dialogue:
+class Process:
     """A running process that is written to and read from."""
 
-    stdin: BinaryIO
-    stdout: BinaryIO
+    def __init__(self, stdin: BinaryIO, stdout: BinaryIO) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+
+    def read(self, limit: int) -> bytes:
+        """One to `limit` bytes of what it prints; nothing when it has ended that.
+
+        Raises `TimeoutError` when it prints nothing for long.
+        """
+        ready, _, _ = select.select([self._stdout], [], [], _SILENCE)
+        if not ready:
+            raise TimeoutError(f"it said nothing for {_SILENCE:g} s")
+        return self._stdout.read(limit)
+
+    def write(self, data: bytes) -> None:
+        """Hands all of `data` over."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._stdin.write(rest) :]
 
 
 @contextlib.contextmanager
-def dialogue(argv: Sequence[str]) -> Iterator[Dialogue]:
+def process(argv: Sequence[str]) -> Iterator[Process]:
     """Runs a process for the length of a `with` block; afterwards it is gone.
 
     Raises `ProcessFailed`, with what the process wrote to standard error, if
@@ -38,33 +55,33 @@ def dialogue(argv: Sequence[str]) -> Iterator[Dialogue]:
     """
     with tempfile.TemporaryFile() as errors:
         try:
-            process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
+            running = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0
             )
         except OSError as error:
             raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
-        assert process.stdin is not None
-        assert process.stdout is not None
+        assert running.stdin is not None
+        assert running.stdout is not None
         try:
-            yield Dialogue(process.stdin, process.stdout)  # type: ignore[arg-type]  # buffered
+            yield Process(running.stdin, running.stdout)  # type: ignore[arg-type]  # unbuffered
         except (OSError, EOFError) as error:
-            _end(process)
+            _end(running)
             errors.seek(0)
             said = errors.read()[-_STDERR_TAIL:].decode(errors="replace").strip()
             raise ProcessFailed(f"{' '.join(argv)}: {said or error}") from None
         finally:
-            _end(process)
+            _end(running)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for stream in (process.stdin, process.stdout):
+def _end(running: subprocess.Popen[bytes]) -> None:
+    for stream in (running.stdin, running.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):  # of bytes that nobody will read any more
                 stream.close()
-    if process.poll() is None:
-        process.terminate()
+    if running.poll() is None:
+        running.terminate()
         try:
-            process.wait(_KILL_AFTER)
+            running.wait(_KILL_AFTER)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            running.kill()
+            running.wait()

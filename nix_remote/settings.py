@@ -6,11 +6,13 @@ libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
     BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
     NIX_REMOTE_SSH_CONFIG        another SSH config than ~/.ssh/config
     NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
+    NIX_REMOTE_PROTOCOL          auto, worker or serve: what to speak with Nix on the server
     NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
 """
 
 from __future__ import annotations
 
+import enum
 import math
 import os
 import re
@@ -35,6 +37,15 @@ class LocalStoreSettings:
     state_directory: Path = Path("/nix/var/nix")
 
 
+class Protocol(enum.Enum):
+    """Which protocol to speak with Nix on the server."""
+
+    AUTO = "auto"
+    """Worker, and serve where an account or a server has only that."""
+    WORKER = "worker"
+    SERVE = "serve"
+
+
 @dataclass(frozen=True)
 class Settings:
     """One run's settings."""
@@ -47,6 +58,7 @@ class Settings:
     ssh_config: Path
     stall_timeout: float
     """Seconds."""
+    protocol: Protocol
     local_store: LocalStoreSettings
 
 
@@ -81,12 +93,21 @@ def choose(
         workspace=workspace if workspace is not None else Path.cwd(),
         package=package,
         ssh_config=Path(config) if config else Path("~/.ssh/config").expanduser(),
+        protocol=_protocol(environment),
         stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
         local_store=LocalStoreSettings(
             environment.get("NIX_REMOTE", ""),
             Path(environment.get("NIX_STATE_DIR") or LocalStoreSettings.state_directory),
         ),
     )
+
+
+def _protocol(environment: Mapping[str, str]) -> Protocol:
+    text = environment.get("NIX_REMOTE_PROTOCOL") or Protocol.AUTO.value
+    try:
+        return Protocol(text)
+    except ValueError:
+        raise InvalidSetting("NIX_REMOTE_PROTOCOL", text, "auto, worker or serve") from None
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

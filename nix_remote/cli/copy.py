@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import getpass
 import platform
-import sys
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from nix_remote import settings
+from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
-from nix_remote.cli.render import Renderer, count_of, format_bytes
+from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result, describe_copy
-from nix_remote.copy.engine import copy
+from nix_remote.copy.engine import Check, Copy, CopyOptions
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.store import DurableRoot
+
+_SUBSTITUTE_SECONDS: Final = 60.0
 
 _DESCRIPTION = """\
 Copies the closure of store paths to the Nix server: only what is missing there.
@@ -25,9 +30,7 @@ from garbage collection by a root that belongs to the workspace."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="store paths, paths below them, or links to them"
-    )
+    common.add_paths(parser)
     parser.add_argument(
         "--workspace",
         type=Path,
@@ -39,6 +42,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="what the paths are called there; names their roots, and begins every line",
     )
+    parser.add_argument(
+        "--substitute",
+        action="store_true",
+        help="let the server look in its own caches before anything is sent",
+    )
+    parser.add_argument(
+        "--substitute-timeout",
+        type=float,
+        default=_SUBSTITUTE_SECONDS,
+        metavar="SECONDS",
+        help="how long it may take; what it has not got then is sent (default: %(default)g)",
+    )
+    common.add_check(parser)
 
 
 def _run(options: argparse.Namespace) -> Result:
@@ -46,20 +62,21 @@ def _run(options: argparse.Namespace) -> Result:
         host=options.host, workspace=options.workspace, package=options.package
     )
     local = LocalStore(chosen.local_store)
-    tops = list(dict.fromkeys(local.store_path(text) for text in options.paths))
-    closure = local.closure(tops)
+    tops = common.store_paths(options.paths, local)
     owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
-    roots = [DurableRoot(top, location(owner, chosen.package, top)) for top in tops]
-    renderer = Renderer(
-        sys.stderr, host=chosen.host, package=chosen.package, verbose=options.verbose
-    )
-    try:
-        with connect.open_store(chosen, renderer) as remote:
-            result = copy(
-                closure, roots, alias=chosen.host, local=local, remote=remote, listener=renderer
-            )
-    finally:
-        renderer.close()
+    with closing(common.renderer(chosen, options)) as renderer:
+        result = Copy(
+            closure=local.closure(tops),
+            roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
+            alias=chosen.host,
+            local=local,
+            open_remote=partial(connect.open_store, chosen, renderer),
+            listener=renderer,
+            options=CopyOptions(
+                substitute_seconds=options.substitute_timeout if options.substitute else None,
+                check=Check(options.check),
+            ),
+        ).run()
     return Result("copy", describe_copy(chosen.host, result))
 
 

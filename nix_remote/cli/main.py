@@ -11,12 +11,12 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import copy
+from nix_remote.cli import copy, plan, roots
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
-_COMMANDS = (copy.COMMAND,)
+_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

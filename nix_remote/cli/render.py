@@ -26,6 +26,14 @@ def format_bytes(count: float) -> str:
     return f"{count:.1f} {_UNITS[-1]}"
 
 
+def format_age(seconds: float) -> str:
+    """`45 s`, `12 m`, `3 h`, `9 d`: rounded down."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
 def count_of(number: int, noun: str) -> str:
     """`1 path`, `2 paths`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
@@ -53,6 +61,7 @@ class Renderer:
         self._total_paths = 0
         self._total_bytes = 0
         self._done_paths = 0
+        self._sent = 0
         self._started = clock()
         self._last_progress = clock()
         self._open_line = False
@@ -71,18 +80,24 @@ class Renderer:
             if self._verbose:
                 self._line(f"registered {event.path}")
         elif isinstance(event, events.BytesSent):
-            self._progress(event.total)
+            self._sent += event.count
+            self._progress(self._sent)
         elif isinstance(event, events.RootMade) and self._verbose:
             self._line(f"kept by {event.location}")
         elif isinstance(event, events.Waiting):
             self._line(f"waiting for {event.waiting_for} ({event.seconds:.0f} s)")
+        elif isinstance(event, events.SubstitutionAbandoned):
+            self._line(f"no substitution on {self._host}: {event.why}")
+        elif isinstance(event, events.Retrying):
+            cause = f"{event.cause.what} ({event.cause.why})"
+            self._line(f"{cause}; trying again in {event.seconds:.0f} s")
         elif isinstance(event, events.ServerSaid) and self._verbose:
             self._line(f"{self._host}: {event.text}")
 
     def _begin(self, event: events.PlanReady) -> None:
         missing = event.plan.missing
         self._total_paths, self._total_bytes = len(missing), event.plan.missing_bytes
-        self._done_paths, self._started = 0, self._clock()
+        self._done_paths, self._sent, self._started = 0, 0, self._clock()
         known = count_of(len(event.plan.paths), "path")
         if missing:
             amount = format_bytes(self._total_bytes)

@@ -1,10 +1,11 @@
 """Carries out a copy: from store paths to a server that keeps their closure.
 
-    closure    of the local store
-    lock       temporary roots for all of it on the server, and what is valid there
-    push       what is missing, in dependency order
-    secure     a running collector is waited for; durable roots; a second look
-    again      from `lock`, if the second look found a gap, at most `ROUNDS` times
+    closure     of the local store
+    lock        temporary roots for all of it on the server, and what is valid there
+    substitute  if asked for: the server first looks in its own caches
+    push        what is missing, in dependency order
+    secure      a running collector is waited for; durable roots; a second look
+    again       from `lock`, if the second look found a gap, at most `ROUNDS` times
 
 When `copy` returns, every path of the closure is valid on the server and
 reachable from a durable root. Otherwise it raises.
@@ -12,18 +13,41 @@ reachable from a durable root. Otherwise it raises.
 
 from __future__ import annotations
 
+import enum
+import time
 from dataclasses import dataclass
-from typing import Final, Mapping, Optional, Sequence
+from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.copy.plan import make_plan
-from nix_remote.errors import ClosureNotKept
+from nix_remote.copy.plan import Plan, Reason, make_plan
+from nix_remote.copy.retry import RetryPolicy
+from nix_remote.errors import ClosureNotKept, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.store import DurableRoot, Outgoing, ReferenceVanished, RemoteStore
+from nix_remote.remote.refusals import ReferenceVanished
+from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 ROUNDS: Final = 5
 """A gap means that something on the server deletes paths while we look; give up in the end."""
+
+
+class Check(enum.Enum):
+    """What is asked about paths that are valid on the server already."""
+
+    VALIDITY = "validity"
+    """Nothing more: Nix takes a valid path for the right one."""
+    CONTENTS = "contents"
+    """Whether their content is the same as here."""
+
+
+@dataclass(frozen=True)
+class CopyOptions:
+    """How a copy is to be done."""
+
+    substitute_seconds: Optional[float] = None
+    """How long the server may look in its own caches first; None: not at all."""
+    check: Check = Check.VALIDITY
+    retry: RetryPolicy = RetryPolicy()
 
 
 @dataclass(frozen=True)
@@ -40,41 +64,113 @@ class CopyResult:
     """Top path -> its durable root, relative to the account's home folder."""
 
 
-def copy(
-    closure: Sequence[PathInfo],
-    roots: Sequence[DurableRoot],
-    *,
-    alias: str,
-    local: LocalStore,
-    remote: RemoteStore,
-    listener: events.Listener,
-) -> CopyResult:
-    """Makes the server keep `closure` (in dependency order) by way of `roots`.
+OpenRemote = Callable[[], ContextManager[RemoteStore]]
 
-    Raises `NixRemoteError`.
-    """
-    paths = [info.path for info in closure]
-    sent: dict[StorePath, PathInfo] = {}
-    gap: Optional[frozenset[StorePath]] = None
-    for _ in range(ROUNDS):
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy: what, from where, to where."""
+
+    closure: Sequence[PathInfo]
+    """In dependency order."""
+    roots: Sequence[DurableRoot]
+    alias: str
+    local: LocalStore
+    open_remote: OpenRemote
+    """A new session with the server, each time it is called."""
+    listener: events.Listener = events.ignore
+    options: CopyOptions = CopyOptions()
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self) -> CopyResult:
+        """Makes the server keep the closure. Raises `NixRemoteError`."""
+        sent: dict[StorePath, int] = {}
+        rounds = _Rounds(self.alias)
+        failures = 0
+        while True:
+            try:
+                with self.open_remote() as remote:
+                    self._in_session(remote, rounds, sent)
+                return CopyResult(
+                    closure=tuple(self.closure),
+                    sent=tuple(sent),
+                    sent_bytes=sum(sent.values()),
+                    roots={root.path: root.location for root in self.roots},
+                )
+            except ReferenceVanished:
+                continue  # it ended the session; the rounds are counted
+            except NixRemoteError as error:
+                failures += 1
+                delay = self.options.retry.delay(error, failures)
+                if delay is None:
+                    raise
+                self.listener(events.Retrying(error, delay))
+                self.sleep(delay)
+
+    def _in_session(self, remote: RemoteStore, rounds: _Rounds, sent: dict[StorePath, int]) -> None:
+        """Round after round until there is no gap.
+
+        `ReferenceVanished` leaves it only if the session is over.
+        """
+        paths = tuple(info.path for info in self.closure)
+        self._substitute(remote, paths)
+        while True:
+            plan = self._plan(remote, paths)
+            try:
+                remote.push(self._outgoing(plan, sent))
+            except ReferenceVanished:
+                rounds.count(frozenset(info.path for info in plan.missing))
+                if remote.ended:
+                    raise
+                continue
+            gap = frozenset(paths) - remote.secure(paths, self.roots)
+            if not gap:
+                return
+            rounds.count(gap)
+
+    def _substitute(self, remote: RemoteStore, paths: Sequence[StorePath]) -> None:
+        if self.options.substitute_seconds is None:
+            return
         valid = remote.lock_and_query(paths)
-        plan = make_plan(closure, valid)
-        listener(events.PlanReady(plan))
-        local.check_present(plan.missing)
+        wanted = tuple(path for path in paths if path not in valid)
+        if wanted:
+            remote.substitute(wanted, at_most=self.options.substitute_seconds)
+
+    def _plan(self, remote: RemoteStore, paths: Sequence[StorePath]) -> Plan:
+        valid = remote.lock_and_query(paths)
+        plan = plan_copy(self.closure, valid, remote, self.options.check)
+        self.listener(events.PlanReady(plan))
+        different = plan.having(Reason.DIFFERENT)
+        if different:
+            raise ContentDiffers(self.alias, different[0].path, len(different) - 1)
+        self.local.check_present(plan.missing)
         remote.check_acceptable(plan.missing)
-        try:
-            remote.push(Outgoing(info, local.nar(info)) for info in plan.missing)
-        except ReferenceVanished:
-            gap = frozenset(paths) - valid
-            continue
-        sent.update((info.path, info) for info in plan.missing)
-        gap = frozenset(paths) - remote.secure(paths, roots)
-        if not gap:
-            return CopyResult(
-                closure=tuple(closure),
-                sent=tuple(sent),
-                sent_bytes=sum(info.nar_size for info in sent.values()),
-                roots={root.path: root.location for root in roots},
-            )
-    assert gap
-    raise ClosureNotKept(alias, len(gap), min(gap), ROUNDS)
+        return plan
+
+    def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> Iterator[Outgoing]:
+        for info in plan.missing:
+            sent[info.path] = info.nar_size
+            yield Outgoing(info, self.local.nar(info))
+
+
+def plan_copy(
+    closure: Sequence[PathInfo], valid: frozenset[StorePath], remote: RemoteStore, check: Check
+) -> Plan:
+    """The plan for a closure of which `valid` is on the server; asks it what `check` wants."""
+    if check is Check.VALIDITY:
+        return make_plan(closure, valid)
+    return make_plan(closure, valid, remote.registered(tuple(valid)))
+
+
+class _Rounds:
+    """Counts how often a gap was found."""
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+        self._count = 0
+
+    def count(self, gap: frozenset[StorePath]) -> None:
+        """One more; raises `ClosureNotKept` when it is enough."""
+        self._count += 1
+        if self._count == ROUNDS:
+            raise ClosureNotKept(self._alias, len(gap), min(gap), ROUNDS)

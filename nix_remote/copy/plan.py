@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Collection, Sequence
+from types import MappingProxyType
+from typing import Collection, Mapping, Sequence
 
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -14,6 +15,8 @@ class Reason(enum.Enum):
 
     MISSING = "missing"
     VALID = "valid"
+    DIFFERENT = "different"
+    """Valid on the server, with other content than here."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,14 @@ class Plan:
 
     paths: tuple[PlannedPath, ...]
 
+    def having(self, reason: Reason) -> tuple[PathInfo, ...]:
+        """The paths with that reason, in dependency order."""
+        return tuple(path.info for path in self.paths if path.reason is reason)
+
     @property
     def missing(self) -> tuple[PathInfo, ...]:
         """What must be sent, in dependency order."""
-        return tuple(path.info for path in self.paths if path.reason is Reason.MISSING)
+        return self.having(Reason.MISSING)
 
     @property
     def missing_bytes(self) -> int:
@@ -41,11 +48,20 @@ class Plan:
         return sum(info.nar_size for info in self.missing)
 
 
-def make_plan(closure: Sequence[PathInfo], valid: Collection[StorePath]) -> Plan:
-    """Compares a closure (in dependency order) with what the server has."""
-    return Plan(
-        tuple(
-            PlannedPath(info, Reason.VALID if info.path in valid else Reason.MISSING)
-            for info in closure
-        )
-    )
+def make_plan(
+    closure: Sequence[PathInfo],
+    valid: Collection[StorePath],
+    registered: Mapping[StorePath, PathInfo] = MappingProxyType({}),
+) -> Plan:
+    """Compares a closure (in dependency order) with what the server has.
+
+    `registered` is what the server says of valid paths, where that was asked.
+    """
+
+    def reason(info: PathInfo) -> Reason:
+        if info.path not in valid:
+            return Reason.MISSING
+        there = registered.get(info.path, info)
+        return Reason.VALID if there.nar_hash == info.nar_hash else Reason.DIFFERENT
+
+    return Plan(tuple(PlannedPath(info, reason(info)) for info in closure))

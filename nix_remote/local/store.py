@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Final, Iterator, Optional, Sequence
 
@@ -13,9 +14,11 @@ from nix_remote.errors import (
     PathContentMissing,
     PathNotValid,
 )
-from nix_remote.local import database, serve
+from nix_remote.local import daemon, database, serve
 from nix_remote.local.nar import nar_chunks
+from nix_remote.processes import ProcessFailed
 from nix_remote.settings import LocalStoreSettings
+from nix_remote.wire.codec import WireError
 from nix_remote.wire.types import STORE_DIRECTORY, PathInfo, StorePath, parse_store_path
 
 # Values of NIX_REMOTE that mean the ordinary store of this machine.
@@ -66,12 +69,18 @@ class LocalStore:
             raise LocalStoreUnavailable(f"its answer makes no sense: {error}") from None
 
     def _closure_infos(self, roots: Sequence[StorePath]) -> dict[StorePath, PathInfo]:
-        if self._settings.remote in _ORDINARY:
-            try:
-                return database.closure_infos(self._settings.state_directory, roots)
-            except database.DatabaseUnusable:
-                pass
-        return serve.closure_infos(roots)
+        ordinary = self._settings.remote in _ORDINARY
+        state = self._settings.state_directory
+        if ordinary:
+            with contextlib.suppress(database.DatabaseUnusable):
+                return database.closure_infos(state, roots)
+        try:
+            return serve.closure_infos(roots)
+        except (ProcessFailed, WireError) as error:
+            if ordinary:
+                with contextlib.suppress(OSError, EOFError, WireError):
+                    return daemon.closure_infos(state, roots)
+            raise LocalStoreUnavailable(str(error)) from None
 
     def check_present(self, infos: Sequence[PathInfo]) -> None:
         """Raises `PathContentMissing` if one of these paths is registered but not there."""

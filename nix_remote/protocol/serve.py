@@ -1,24 +1,30 @@
-"""The client's side of the Nix serve protocol (`nix-store --serve`).
+"""The Nix serve protocol (`nix-store --serve`), as its client sees it.
 
     client: magic, version                       server: magic, version
     client: command number, fields               server: reply
 
 There are no log messages and no error replies: a server that cannot do what
-was asked writes a sentence to its standard error and ends the stream.
+was asked writes a sentence to its standard error and ends the stream. Nor
+does it say whether it trusts us. Commands may be sent while earlier ones are
+unanswered. A NAR goes out after its `AddToStoreNar`, just as it is.
 
 Within one session, path infos are cached: after `QueryPathInfos` or
-`QueryClosure`, answers about validity may be stale.
+`QueryClosure`, answers about validity may be stale. So a session that sends
+paths asks neither.
 
 (Layouts checked against Nix 2.8, 2.26 and 2.34.)
 """
 
 from __future__ import annotations
 
-from typing import Final, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from nix_remote.protocol import versions
+from nix_remote.protocol.conversation import Conversation, Event, Replied, Request
 from nix_remote.wire.codec import (
     Decoder,
+    T,
     WireError,
     encode_bool,
     encode_number,
@@ -27,69 +33,137 @@ from nix_remote.wire.codec import (
     read_text,
     read_texts,
 )
-from nix_remote.wire.fields import read_nar_hash, read_optional_store_path, read_store_paths
+from nix_remote.wire.fields import (
+    encode_path_info,
+    read_nar_hash,
+    read_optional_store_path,
+    read_store_paths,
+)
 from nix_remote.wire.types import PathInfo, StorePath, parse_nar_hash
 
 _CLIENT_MAGIC: Final = 0x390C9DEB
-SERVER_MAGIC: Final = 0x5452EECB
-
-_QUERY_PATH_INFOS: Final = 2
-_QUERY_CLOSURE: Final = 7
+_SERVER_MAGIC: Final = 0x5452EECB
 
 
-def greeting() -> bytes:
-    """The first bytes of a session."""
-    return encode_number(_CLIENT_MAGIC) + encode_number(versions.SERVE_CLIENT.number)
+@dataclass(frozen=True)
+class QueryValidPaths(Request["frozenset[StorePath]"]):
+    """Command 1. Which of these paths are valid.
+
+    With `lock` every one of them, valid or not, is kept from the collector
+    while the session lives; the server must run with `--write`. With
+    `substitute`, the server first tries to get those that are not valid from
+    its own caches.
+    """
+
+    paths: tuple[StorePath, ...]
+    lock: bool
+    substitute: bool = False
+    operation = 1
+
+    def fields(self) -> bytes:
+        return encode_bool(self.lock) + encode_bool(self.substitute) + encode_texts(self.paths)
+
+    def read_reply(self) -> Decoder[frozenset[StorePath]]:
+        return frozenset((yield from read_store_paths()))
 
 
-def read_greeting() -> Decoder[versions.ProtocolVersion]:
-    """The server's first bytes; returns the version spoken in this session."""
-    magic = yield from read_number()
-    if magic != SERVER_MAGIC:
-        raise WireError("this is not the serve protocol")
-    version = versions.protocol_version((yield from read_number()))
-    if version < versions.SERVE_OLDEST or version.major != versions.SERVE_CLIENT.major:
-        raise versions.UnsupportedVersion("serve", version, versions.SERVE_OLDEST)
-    return min(version, versions.SERVE_CLIENT)
+@dataclass(frozen=True)
+class QueryPathInfos(Request[list[PathInfo]]):
+    """Command 2 (reply as of 2.4). What is registered of those of these paths that are valid."""
 
+    paths: tuple[StorePath, ...]
+    operation = 2
 
-def query_closure(paths: Sequence[StorePath]) -> bytes:
-    """Command 7: everything these paths need. A path that is not valid ends the session."""
-    return encode_number(_QUERY_CLOSURE) + encode_bool(False) + encode_texts(paths)
+    def fields(self) -> bytes:
+        return encode_texts(self.paths)
 
-
-def read_closure() -> Decoder[list[StorePath]]:
-    """The reply to `query_closure`, sorted by path."""
-    return (yield from read_store_paths())
-
-
-def query_path_infos(paths: Sequence[StorePath]) -> bytes:
-    """Command 2: what is registered of those of these paths that are valid."""
-    return encode_number(_QUERY_PATH_INFOS) + encode_texts(paths)
-
-
-def read_path_infos() -> Decoder[list[PathInfo]]:
-    """The reply to `query_path_infos`."""
-    infos: list[PathInfo] = []
-    while True:
-        path = yield from read_optional_store_path()
-        if path is None:
-            return infos
-        deriver = yield from read_optional_store_path()
-        references = yield from read_store_paths()
-        yield from read_number()  # download size
-        nar_size = yield from read_number()
-        nar_hash = yield from read_nar_hash(parse_nar_hash)
-        content_address = yield from read_text()
-        signatures = yield from read_texts()
-        infos.append(
-            PathInfo(
-                path,
-                nar_hash,
-                nar_size,
-                tuple(sorted(references)),
-                deriver,
-                tuple(signatures),
-                content_address,
+    def read_reply(self) -> Decoder[list[PathInfo]]:
+        infos: list[PathInfo] = []
+        while True:
+            path = yield from read_optional_store_path()
+            if path is None:
+                return infos
+            deriver = yield from read_optional_store_path()
+            references = yield from read_store_paths()
+            yield from read_number()  # download size
+            nar_size = yield from read_number()
+            nar_hash = yield from read_nar_hash(parse_nar_hash)
+            content_address = yield from read_text()
+            signatures = yield from read_texts()
+            infos.append(
+                PathInfo(
+                    path,
+                    nar_hash,
+                    nar_size,
+                    tuple(sorted(references)),
+                    deriver,
+                    tuple(signatures),
+                    content_address,
+                )
             )
-        )
+
+
+@dataclass(frozen=True)
+class QueryClosure(Request[list[StorePath]]):
+    """Command 7. Everything these paths need, sorted; one that is not valid ends the session."""
+
+    paths: tuple[StorePath, ...]
+    operation = 7
+
+    def fields(self) -> bytes:
+        return encode_bool(False) + encode_texts(self.paths)  # without outputs of derivers
+
+    def read_reply(self) -> Decoder[list[StorePath]]:
+        return (yield from read_store_paths())
+
+
+@dataclass(frozen=True)
+class AddToStoreNar(Request[None]):
+    """Command 9 (2.5). Registers a path; its NAR, `nar_size` bytes, follows."""
+
+    info: PathInfo
+    operation = 9
+
+    def fields(self) -> bytes:
+        return encode_path_info(self.info)
+
+    def read_reply(self) -> Decoder[None]:
+        done = yield from read_number()
+        if done != 1:
+            raise WireError(f"{done} instead of 1 for a path that was added")
+
+
+class ServeConversation(Conversation[versions.ServeServer]):
+    """One session of the serve protocol."""
+
+    server_magic = encode_number(_SERVER_MAGIC)
+
+    def greeting(self) -> bytes:
+        return encode_number(_CLIENT_MAGIC) + encode_number(versions.SERVE_CLIENT.number)
+
+    def _read_greeting(self) -> Decoder[versions.ServeServer]:
+        magic = yield from read_number()
+        if magic != _SERVER_MAGIC:
+            raise WireError("this is not the serve protocol")
+        version = versions.protocol_version((yield from read_number()))
+        if version < versions.SERVE_OLDEST or version.major != versions.SERVE_CLIENT.major:
+            raise versions.UnsupportedVersion("serve", version, versions.SERVE_OLDEST)
+        return versions.ServeServer(version)
+
+    def _read_event(self) -> Decoder[Event[versions.ServeServer]]:
+        # Every reply begins with a number. Only when it is here, it is certain
+        # which request it belongs to.
+        first = yield 8
+        request = self._oldest()
+        return Replied(request, (yield from _resume(request.read_reply(), first)))
+
+
+def _resume(decoder: Decoder[T], first: bytes) -> Decoder[T]:
+    """Runs a decoder whose first bytes have been read already."""
+    next(decoder)
+    try:
+        wanted = decoder.send(first)
+        while True:
+            wanted = decoder.send((yield wanted))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what the decoder returned

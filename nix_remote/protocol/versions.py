@@ -87,3 +87,16 @@ class WorkerServer:
             return False
         numbers = re.match(r"(\d+)\.(\d+)", self.nix_version)
         return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (2, 35)
+
+
+@dataclass(frozen=True)
+class ServeServer:
+    """What a server said of itself when a serve session began."""
+
+    protocol: ProtocolVersion
+    """The highest version it speaks."""
+
+    @property
+    def effective(self) -> ProtocolVersion:
+        """The version spoken in this session."""
+        return min(self.protocol, SERVE_CLIENT)

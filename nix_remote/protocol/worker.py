@@ -25,15 +25,21 @@ follows on that stream cannot be trusted.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Deque, Final, Generic, NoReturn, Optional, Sequence, TypeVar, Union
+from dataclasses import dataclass
+from typing import Final, Optional
 
 from nix_remote.protocol import versions
+from nix_remote.protocol.conversation import (
+    Conversation,
+    Event,
+    Logged,
+    Refused,
+    Replied,
+    Request,
+)
 from nix_remote.protocol.worker_log import Failure, Last, Line, read_message
 from nix_remote.wire.codec import (
     Decoder,
-    Feed,
     WireError,
     encode_bool,
     encode_number,
@@ -44,30 +50,16 @@ from nix_remote.wire.codec import (
     read_text,
     read_texts,
 )
-from nix_remote.wire.fields import read_nar_hash, read_optional_store_path, read_store_paths
+from nix_remote.wire.fields import (
+    encode_path_info,
+    read_nar_hash,
+    read_optional_store_path,
+    read_store_paths,
+)
 from nix_remote.wire.types import PathInfo, StorePath, nar_hash_from_hex
 
 _CLIENT_MAGIC: Final = 0x6E697863
-SERVER_MAGIC: Final = 0x6478696F
-
-Reply = TypeVar("Reply", covariant=True)
-
-
-class Request(Generic[Reply]):
-    """One operation: how it is written, and how its reply is read."""
-
-    operation: int
-
-    def encode(self) -> bytes:
-        """Everything the request consists of, its operation number included."""
-        return encode_number(self.operation) + self.fields()
-
-    def fields(self) -> bytes:
-        raise NotImplementedError
-
-    def read_reply(self) -> Decoder[Reply]:
-        """Reads what follows `Last`."""
-        raise NotImplementedError
+_SERVER_MAGIC: Final = 0x6478696F
 
 
 @dataclass(frozen=True)
@@ -86,13 +78,18 @@ class AddTempRoot(Request[None]):
 
 @dataclass(frozen=True)
 class QueryValidPaths(Request["frozenset[StorePath]"]):
-    """Operation 31 (fields as of 1.27). Which of these paths are valid."""
+    """Operation 31 (fields as of 1.27). Which of these paths are valid.
+
+    With `substitute`, the server first tries to get those that are not from
+    its own caches; that can take any time.
+    """
 
     paths: tuple[StorePath, ...]
+    substitute: bool = False
     operation = 31
 
     def fields(self) -> bytes:
-        return encode_texts(self.paths) + encode_bool(False)  # do not substitute
+        return encode_texts(self.paths) + encode_bool(self.substitute)
 
     def read_reply(self) -> Decoder[frozenset[StorePath]]:
         return frozenset((yield from read_store_paths()))
@@ -138,24 +135,11 @@ class AddToStoreNar(Request[None]):
     operation = 39
 
     def fields(self) -> bytes:
-        info = self.info
-        return b"".join(
-            (
-                encode_text(info.path),
-                encode_text(info.deriver or ""),
-                encode_text(info.nar_hash.hex()),
-                encode_texts(info.references),
-                encode_number(0),  # registration time: the server's clock
-                encode_number(info.nar_size),
-                encode_bool(False),  # ultimate: it was not built there
-                encode_texts(info.signatures),
-                encode_text(info.content_address),
-                encode_bool(False),  # repair
-                # Do not check signatures. Heeded only if the server trusts us, and
-                # without it even root's unsigned paths are refused.
-                encode_bool(True),
-            )
-        )
+        repair = encode_bool(False)
+        # Heeded only if the server trusts us; without it even root's unsigned paths
+        # are refused.
+        do_not_check_signatures = encode_bool(True)
+        return encode_path_info(self.info) + repair + do_not_check_signatures
 
     def read_reply(self) -> Decoder[None]:
         yield from ()
@@ -204,112 +188,42 @@ class AddPermRoot(Request[str]):
         return (yield from read_text())
 
 
-@dataclass(frozen=True)
-class Greeted:
-    """The session is open."""
+class WorkerConversation(Conversation[versions.WorkerServer]):
+    """One session of the worker protocol."""
 
-    server: versions.WorkerServer
-
-
-@dataclass(frozen=True)
-class Replied:
-    """The oldest unanswered request succeeded."""
-
-    request: Request[object]
-    value: object
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The oldest unanswered request failed; the session goes on."""
-
-    request: Request[object]
-    message: str
-
-
-@dataclass(frozen=True)
-class Logged:
-    """The server said something meant for people."""
-
-    text: str
-
-
-Event = Union[Greeted, Replied, Refused, Logged]
-
-
-@dataclass
-class WorkerConnection:
-    """One session: keeps which requests are unanswered, turns bytes into events.
-
-    Send what `greeting` and `request` return, in order; hand everything that
-    arrives to `receive`.
-    """
-
-    server: Optional[versions.WorkerServer] = None
-    """What the server said of itself; None until it has."""
-    _unanswered: Deque[Request[object]] = field(default_factory=deque)
-    _events: list[Event] = field(default_factory=list)
-    _feed: Optional[Feed[NoReturn]] = None
+    server_magic = encode_number(_SERVER_MAGIC)
 
     def greeting(self) -> bytes:
-        """The first bytes of a session."""
         version = versions.WORKER_CLIENT.number
         return b"".join(map(encode_number, (_CLIENT_MAGIC, version, 0, 0)))
 
-    def request(self, request: Request[object]) -> bytes:
-        """The bytes of a request, which from now on waits for its reply."""
-        self._unanswered.append(request)
-        return request.encode()
+    def _read_greeting(self) -> Decoder[versions.WorkerServer]:
+        magic = yield from read_number()
+        if magic != _SERVER_MAGIC:
+            raise WireError("this is not the worker protocol")
+        protocol = versions.protocol_version((yield from read_number()))
+        if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
+            raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
+        effective = min(protocol, versions.WORKER_CLIENT)
+        nix_version = (yield from read_text()) if effective >= (1, 33) else None
+        trusts_us = None
+        if effective >= (1, 35):
+            trust = yield from read_number()
+            trusts_us = {1: True, 2: False}.get(trust)
+        while True:
+            message = yield from read_message()
+            if isinstance(message, Failure):
+                raise WireError(f"the server refused the session: {message.message}")
+            if isinstance(message, Last):
+                return versions.WorkerServer(protocol, nix_version, trusts_us)
 
-    @property
-    def unanswered(self) -> Sequence[Request[object]]:
-        """Requests whose outcome is not known yet, oldest first."""
-        return tuple(self._unanswered)
-
-    def receive(self, data: bytes) -> list[Event]:
-        """What the arrived bytes complete. Raises `WireError`; the session is dead then."""
-        if self._feed is None:
-            self._feed = Feed(self._read_session())
-        self._feed.push(data)
-        events, self._events = self._events, []
-        return events
-
-    def _read_session(self) -> Decoder[NoReturn]:
-        self.server = yield from _read_greeting()
-        self._events.append(Greeted(self.server))
+    def _read_event(self) -> Decoder[Event[versions.WorkerServer]]:
         while True:
             message = yield from read_message()
             if isinstance(message, Line):
-                self._events.append(Logged(message.text))
-            elif isinstance(message, (Last, Failure)):
-                if not self._unanswered:
-                    raise WireError("a reply that nothing was asked for")
-                request = self._unanswered[0]
-                outcome: Event
-                if isinstance(message, Failure):
-                    outcome = Refused(request, message.message)
-                else:
-                    outcome = Replied(request, (yield from request.read_reply()))
-                self._unanswered.popleft()
-                self._events.append(outcome)
-
-
-def _read_greeting() -> Decoder[versions.WorkerServer]:
-    magic = yield from read_number()
-    if magic != SERVER_MAGIC:
-        raise WireError("this is not the worker protocol")
-    protocol = versions.protocol_version((yield from read_number()))
-    if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
-        raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
-    effective = min(protocol, versions.WORKER_CLIENT)
-    nix_version = (yield from read_text()) if effective >= (1, 33) else None
-    trusts_us = None
-    if effective >= (1, 35):
-        trust = yield from read_number()
-        trusts_us = {1: True, 2: False}.get(trust)
-    while True:
-        message = yield from read_message()
-        if isinstance(message, Failure):
-            raise WireError(f"the server refused the session: {message.message}")
-        if isinstance(message, Last):
-            return versions.WorkerServer(protocol, nix_version, trusts_us)
+                return Logged(message.text)
+            if isinstance(message, Failure):
+                return Refused(self._oldest(), message.message)
+            if isinstance(message, Last):
+                request = self._oldest()
+                return Replied(request, (yield from request.read_reply()))

@@ -1,74 +1,178 @@
-"""From a host's name to its store: SSH connection, the command that speaks Nix, the session."""
+"""From a host's name to its store: the SSH connection, and which protocol is spoken over it.
+
+The worker protocol first: it tells whether the server trusts us before
+anything is sent, refuses paths one by one, and makes durable roots itself.
+The serve protocol where an account or a server has only that.
+"""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Final, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Callable, Final, Iterator, Sequence, TypeVar
 
 from nix_remote import events
-from nix_remote.errors import NixNotFound
-from nix_remote.protocol import versions
-from nix_remote.remote.session import WorkerSession
+from nix_remote.errors import (
+    NixNotFound,
+    NixRemoteError,
+    ServerEndedSession,
+    ServerTooOld,
+    UnexpectedOutput,
+)
+from nix_remote.protocol.conversation import Conversation
+from nix_remote.protocol.serve import ServeConversation
+from nix_remote.protocol.worker import WorkerConversation
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.refusals import Account
+from nix_remote.remote.serve_store import ServeStore
+from nix_remote.remote.session import Session
 from nix_remote.remote.store import RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
-from nix_remote.settings import Settings
+from nix_remote.settings import Protocol, Settings
 from nix_remote.ssh import config, paramiko_transport
 from nix_remote.ssh.transport import Transport
 
-_PLAIN: Final = ("nix-daemon", "--stdio")
+Server = TypeVar("Server")
 
-# sshd gives a login without a terminal a short PATH, and reads no profile.
-_USUAL_PLACES: Final = (
-    "/run/current-system/sw/bin",
-    "/nix/var/nix/profiles/default/bin",
-    "$HOME/.nix-profile/bin",
-    "$HOME/.local/state/nix/profile/bin",
-    "/usr/local/bin",
-)
-_SEARCHING: Final = (
-    "sh",
-    "-c",
-    f'PATH="$PATH:{":".join(_USUAL_PLACES)}"; exec nix-daemon --stdio',
-)
+_WORKER: Final = ("nix-daemon", "--stdio")
+_SERVE: Final = ("nix-store", "--serve", "--write")
+
+# What can mean that the account runs something else than we asked for.
+_NOT_SPOKEN: Final = (ServerEndedSession, ServerTooOld, UnexpectedOutput)
+
+
+@contextmanager
+def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Programs]:
+    """A connection over which programs can be run, for the length of a `with` block."""
+    with _connected(settings, listener) as (_, _, programs):
+        yield programs
 
 
 @contextmanager
 def open_store(settings: Settings, listener: events.Listener) -> Iterator[RemoteStore]:
-    """A session with the server's store for the length of a `with` block."""
+    """A session with the server's store, for the length of a `with` block."""
+    with _connected(settings, listener) as (host, transport, programs):
+        opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
+        store, spoken = _choose(settings.protocol, opener)
+        listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
+        yield store
+
+
+@contextmanager
+def _connected(
+    settings: Settings, listener: events.Listener
+) -> Iterator[tuple[config.HostConfig, Transport, Programs]]:
     host = config.resolve(settings.host, settings.ssh_config)
     transport = paramiko_transport.connect(host)
     try:
-        session = _open_session(transport, settings, listener)
-        server = session.greeting()
-        listener(events.Connected(settings.host, f"{transport.description}; {_describe(server)}"))
-        yield WorkerStore(session, alias=settings.host, user=host.user, listener=listener)
-        session.close()
+        programs = Programs(
+            transport,
+            alias=settings.host,
+            stall_timeout=settings.stall_timeout,
+            listener=listener,
+        )
+        yield host, transport, programs
     finally:
         transport.close()
 
 
-def _open_session(
-    transport: Transport, settings: Settings, listener: events.Listener
-) -> WorkerSession:
-    def start(command: tuple[str, ...]) -> WorkerSession:
-        session = WorkerSession(
-            transport.open(command),
-            alias=settings.host,
+@dataclass(frozen=True)
+class _Opener:
+    """Opens sessions and makes stores of them."""
+
+    settings: Settings
+    account: Account
+    programs: Programs
+    listener: events.Listener
+
+    def session(
+        self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
+    ) -> Session[Server]:
+        """An open session, wherever the program is. Raises `NixRemoteError`."""
+        try:
+            return self._session(command, conversation)
+        except NixNotFound:
+            if self.programs.searching:
+                raise
+            self.programs.search_usual_places()
+            return self._session(command, conversation)
+
+    def _session(
+        self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
+    ) -> Session[Server]:
+        session = Session(
+            self.programs.open(command),
+            conversation(),
+            alias=self.settings.host,
             command=" ".join(command),
-            stall_timeout=settings.stall_timeout,
-            listener=listener,
+            stall_timeout=self.settings.stall_timeout,
+            listener=self.listener,
         )
         session.greeting()
         return session
 
+    @contextmanager
+    def temporary_session(
+        self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
+    ) -> Iterator[Session[Server]]:
+        """One more session, for the length of a `with` block."""
+        session = self.session(command, conversation)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def worker_store(self) -> tuple[RemoteStore, str]:
+        """The store over the worker protocol, and what is spoken, in words."""
+        session = self.session(_WORKER, WorkerConversation)
+        server = session.greeting()
+        trust = {
+            True: "trusts us",
+            False: "does not trust us",
+            None: "does not say if it trusts us",
+        }
+        store = WorkerStore(
+            session,
+            account=self.account,
+            listener=self.listener,
+            programs=self.programs,
+            another_session=partial(self.temporary_session, _WORKER, WorkerConversation),
+        )
+        nix = server.nix_version or "of unknown version"
+        spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
+        return store, spoken
+
+    def serve_store(self) -> tuple[RemoteStore, str]:
+        """The store over the serve protocol, and what is spoken, in words."""
+        session = self.session(_SERVE, ServeConversation)
+        store = ServeStore(
+            session,
+            account=self.account,
+            listener=self.listener,
+            programs=self.programs,
+            another_session=partial(self.temporary_session, _SERVE, ServeConversation),
+        )
+        return store, f"serve protocol {session.greeting().effective}"
+
+
+def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
+    if protocol is Protocol.WORKER:
+        return opener.worker_store()
+    if protocol is Protocol.SERVE:
+        return opener.serve_store()
     try:
-        # The plain command first: an account may be restricted to exactly that.
-        return start(_PLAIN)
-    except NixNotFound:
-        return start(_SEARCHING)
+        return opener.worker_store()
+    except _NOT_SPOKEN as without_worker:
+        try:
+            store, spoken = opener.serve_store()
+        except NixRemoteError as without_serve:
+            raise _clearer(without_worker, without_serve) from None
+        return store, f"{spoken}, because {without_worker.what}"
 
 
-def _describe(server: versions.WorkerServer) -> str:
-    trust = {True: "trusts us", False: "does not trust us", None: "does not say if it trusts us"}
-    nix = server.nix_version or "of unknown version"
-    return f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
+def _clearer(worker: NixRemoteError, serve: NixRemoteError) -> NixRemoteError:
+    """Of two failures to open a session, the one that says more."""
+    said = isinstance(serve, ServerEndedSession) and bool(serve.said)
+    mute = isinstance(worker, ServerEndedSession) and not worker.said
+    return serve if mute and said else worker

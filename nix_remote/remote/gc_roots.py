@@ -1,4 +1,6 @@
-"""Names of durable garbage-collector roots on the server. Pure: names in, names out.
+"""Durable garbage-collector roots on the server: their names, and what is known of them.
+
+Pure: values only; `nix_remote.remote.roots` reads and removes them.
 
     .local/state/nix-remote/gcroots / WORKSPACE-DIGEST / PACKAGE / STORE-PATH-NAME
 
@@ -21,6 +23,33 @@ FOLDER: Final = ".local/state/nix-remote/gcroots"
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._+-]+")
 _LONGEST: Final = 64
+
+
+@dataclass(frozen=True)
+class Root:
+    """A durable root."""
+
+    workspace: str
+    """The workspace's folder name and digest."""
+    package: str
+    path: StorePath
+    last_used: int
+    """Seconds since 1970, by the server's clock."""
+
+    @property
+    def location(self) -> str:
+        """The link, relative to `FOLDER`."""
+        return f"{self.workspace}/{self.package}/{base_name(self.path)}"
+
+
+@dataclass(frozen=True)
+class Roots:
+    """What the server has, and what time it is there."""
+
+    now: int
+    """Seconds since 1970, by the server's clock."""
+    roots: tuple[Root, ...]
+    """Sorted by workspace, package and path."""
 
 
 @dataclass(frozen=True)

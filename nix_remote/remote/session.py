@@ -1,4 +1,4 @@
-"""A worker session over a channel: written from one thread, read by another.
+"""A session with Nix on the server: written from one thread, read by another.
 
 Requests are written without waiting for replies; a reader thread takes the
 replies as they come and completes a future for each. Both directions have to
@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from typing import Any, Callable, Deque, Final, Optional, TypeVar
+from typing import Any, Callable, Deque, Final, Generic, Optional, TypeVar
 
 from nix_remote import events
 from nix_remote.errors import (
@@ -26,7 +26,16 @@ from nix_remote.errors import (
     TransferStalled,
     UnexpectedOutput,
 )
-from nix_remote.protocol import versions, worker
+from nix_remote.protocol.conversation import (
+    Conversation,
+    Event,
+    Greeted,
+    Refused,
+    Replied,
+    Request,
+    Server,
+)
+from nix_remote.protocol.versions import UnsupportedVersion
 from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.wire.codec import WireError
@@ -38,7 +47,6 @@ _WRITE_SIZE: Final = 256 * 1024
 _SHOWN: Final = 200
 _FIRST_NOTICE: Final = 10.0
 _COMMAND_NOT_FOUND: Final = 127
-_MAGIC: Final = worker.SERVER_MAGIC.to_bytes(8, "little")
 
 
 class RequestRefused(Exception):
@@ -49,12 +57,13 @@ class RequestRefused(Exception):
         self.message = message
 
 
-class WorkerSession:
-    """An open worker session. Use it from one thread; close it from any."""
+class Session(Generic[Server]):
+    """An open session. Use it from one thread; close it from any."""
 
     def __init__(
         self,
         channel: Channel,
+        conversation: Conversation[Server],
         *,
         alias: str,
         command: str,
@@ -63,30 +72,30 @@ class WorkerSession:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
+        self._conversation = conversation
         self._alias = alias
         self._command = command
         self._stall_timeout = stall_timeout
         self._listener = listener
         self._clock = clock
-        self._connection = worker.WorkerConnection()
         self._futures: Deque[Future[Any]] = deque()
-        self._greeted: Future[versions.WorkerServer] = Future()
+        self._greeted: Future[Server] = Future()
         self._failure: Optional[NixRemoteError] = None
         self._closing = False
         self._first_bytes = b""
-        self._outgoing = bytearray(self._connection.greeting())
+        self._outgoing = bytearray(conversation.greeting())
         self._last_movement = clock()
         self._reader = threading.Thread(
             target=self._read_all, name="nix-remote-reader", daemon=True
         )
         self._reader.start()
 
-    def submit(self, request: worker.Request[T]) -> Future[T]:
+    def submit(self, request: Request[T]) -> Future[T]:
         """Queues a request behind everything submitted or written before."""
         future: Future[T] = Future()
         # First the future: the reply may be here before this thread goes on.
         self._futures.append(future)
-        self.write(self._connection.request(request))
+        self.write(self._conversation.request(request))
         return future
 
     def write(self, data: Buffer) -> None:
@@ -114,24 +123,33 @@ class WorkerSession:
             else:
                 self._last_movement = self._clock()
 
-    def greeting(self) -> versions.WorkerServer:
+    def greeting(self) -> Server:
         """What the server says of itself; waits for it."""
         return self.wait(self._greeted, "the server's greeting")
 
-    def wait(self, future: Future[T], waiting_for: str) -> T:
+    def wait(self, future: Future[T], waiting_for: str, *, at_most: Optional[float] = None) -> T:
         """The outcome of a request; sends what is queued first.
 
-        Raises `RequestRefused` if the server said no, and what ended the
-        session if it ended before the answer.
+        Raises `RequestRefused` if the server said no, what ended the session
+        if it ended before the answer, and `TimeoutError` after `at_most`
+        seconds; the request goes on, then.
         """
         self.flush()
         notice = _FIRST_NOTICE
+        deadline = None if at_most is None else self._clock() + at_most
         while not future.done():
             if self._failure is not None:
                 raise self._failure
+            if deadline is not None and self._clock() >= deadline:
+                raise TimeoutError(f"{at_most:g} s were not enough")
             concurrent.futures.wait([future], timeout=POLL_SECONDS)
             notice = self._check_movement(waiting_for, notice)
         return future.result()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over, so that nothing more can be asked."""
+        return self._failure is not None
 
     def close(self) -> None:
         """Ends the session. The server drops its temporary roots."""
@@ -162,9 +180,9 @@ class WorkerSession:
                     self._fail(self._ended())
                     return
                 self._last_movement = self._clock()
-                if self._connection.server is None:
+                if self._conversation.server is None:
                     self._first_bytes = (self._first_bytes + data)[:_SHOWN]
-                for event in self._connection.receive(data):
+                for event in self._conversation.receive(data):
                     self._handle(event)
         except ConnectionBroken as error:
             self._fail(self._broken(error.why))
@@ -173,12 +191,12 @@ class WorkerSession:
             # Whatever else it sends cannot be trusted.
             self._channel.close()
 
-    def _handle(self, event: worker.Event) -> None:
-        if isinstance(event, worker.Greeted):
+    def _handle(self, event: Event[Server]) -> None:
+        if isinstance(event, Greeted):
             self._greeted.set_result(event.server)
-        elif isinstance(event, worker.Replied):
+        elif isinstance(event, Replied):
             self._futures.popleft().set_result(event.value)
-        elif isinstance(event, worker.Refused):
+        elif isinstance(event, Refused):
             self._futures.popleft().set_exception(RequestRefused(event.message))
         else:
             self._listener(events.ServerSaid(event.text))
@@ -191,7 +209,7 @@ class WorkerSession:
             self._futures.popleft().set_exception(error)
 
     def _doing(self) -> str:
-        return "copying" if self._connection.server is not None else "the session was opened"
+        return "copying" if self._conversation.server is not None else "the session was opened"
 
     def _broken(self, why: str) -> NixRemoteError:
         return ConnectionBroken(self._alias, self._doing(), why)
@@ -199,7 +217,7 @@ class WorkerSession:
     def _ended(self) -> NixRemoteError:
         status = self._channel.exit_status()
         said = plain_text(self._channel.stderr_tail()).strip()
-        if self._connection.server is not None:
+        if self._conversation.server is not None:
             return ServerEndedSession(self._alias, self._doing(), said)
         if self._first_bytes:
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
@@ -208,9 +226,10 @@ class WorkerSession:
         return ServerEndedSession(self._alias, self._doing(), said)
 
     def _violated(self, error: WireError) -> NixRemoteError:
-        if isinstance(error, versions.UnsupportedVersion):
+        if isinstance(error, UnsupportedVersion):
             return ServerTooOld(self._alias, str(error), "Nix 2.4")
-        if self._connection.server is None and not self._first_bytes.startswith(_MAGIC):
+        magic = self._conversation.server_magic
+        if self._conversation.server is None and not self._first_bytes.startswith(magic):
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
         return ProtocolViolation(self._alias, str(error))
 

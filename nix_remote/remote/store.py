@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Protocol, Sequence
+from typing import Iterable, Iterator, Mapping, Protocol, Sequence
 
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -25,12 +25,12 @@ class DurableRoot:
     """Relative to the home folder of the account."""
 
 
-class ReferenceVanished(Exception):
-    """A path that was valid on the server, or had been sent, is gone. Look again and resend."""
-
-
 class RemoteStore(Protocol):
     """A session with the Nix server's store. Its temporary roots live as long as it does."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session is over: another one is needed."""
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         """Takes temporary roots for all of `paths`; returns those that are valid.
@@ -41,6 +41,16 @@ class RemoteStore(Protocol):
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         """Raises `TrustError` if it is known beforehand that the server will refuse one."""
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        """What the server has registered of those of `paths` that are valid."""
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        """Lets the server get `paths` from its own caches, for at most that many seconds.
+
+        Returns when it has tried, or when the time is over; which paths are
+        valid afterwards, `lock_and_query` says.
+        """
 
     def push(self, paths: Iterable[Outgoing]) -> None:
         """Sends paths, given in dependency order, and waits until all are registered.
@@ -57,6 +67,3 @@ class RemoteStore(Protocol):
         durable roots keep them. Call it after `lock_and_query` of the same
         paths in the same session. Raises `RootRefused`.
         """
-
-    def close(self) -> None:
-        """Ends the session. Safe to repeat."""

@@ -2,46 +2,62 @@
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from concurrent.futures import Future
-from typing import Deque, Final, Iterable, Sequence, TypeVar
+from typing import (
+    Callable,
+    ContextManager,
+    Iterable,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    TypeVar,
+)
 
 from nix_remote import events
-from nix_remote.errors import (
-    PathContentChanged,
-    PathRefused,
-    RootRefused,
-    ServerEndedSession,
-    ServerTooOld,
-    SignatureRequired,
-)
+from nix_remote.errors import PathRefused, RootRefused, ServerError, SignatureRequired
 from nix_remote.protocol import worker
-from nix_remote.remote.session import RequestRefused, WorkerSession
-from nix_remote.remote.store import DurableRoot, Outgoing, ReferenceVanished
+from nix_remote.protocol.versions import WorkerServer
+from nix_remote.remote import commands
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.pushing import NotTaken, push
+from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from nix_remote.remote.session import RequestRefused, Session
+from nix_remote.remote.store import DurableRoot, Outgoing
 from nix_remote.wire import framed
 from nix_remote.wire.types import PathInfo, StorePath
 
 T = TypeVar("T")
 
-_UNSIGNED: Final = re.compile(r"lacks a (valid )?signature")
-_NOT_VALID: Final = re.compile(r"path '([^']*)' is not valid")
-_DIFFERENT: Final = re.compile(r"(hash|size) mismatch")
-# From the process that passes an ordinary user's requests on to the daemon.
-_DAEMON_GONE: Final = re.compile(r"[Dd]aemon disconnected unexpectedly")
+WorkerSession = Session[WorkerServer]
 
 
 class WorkerStore:
-    """A `RemoteStore` over an open worker session."""
+    """A `RemoteStore` over an open worker session.
+
+    `another_session` opens one more, for questions that may have to be
+    abandoned; `programs` is for servers too old to make durable roots on
+    request.
+    """
 
     def __init__(
-        self, session: WorkerSession, *, alias: str, user: str, listener: events.Listener
+        self,
+        session: WorkerSession,
+        *,
+        account: Account,
+        listener: events.Listener,
+        programs: Programs,
+        another_session: Callable[[], ContextManager[WorkerSession]],
     ) -> None:
         self._session = session
-        self._alias = alias
-        self._user = user
+        self._account = account
         self._listener = listener
-        self._sent_bytes = 0
+        self._programs = programs
+        self._another_session = another_session
+
+    @property
+    def ended(self) -> bool:
+        return self._session.ended
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         locks = [self._session.submit(worker.AddTempRoot(path)) for path in paths]
@@ -56,88 +72,101 @@ class WorkerStore:
             return
         for info in infos:
             if not info.signatures and not info.content_address:
-                raise SignatureRequired(self._alias, self._user, info.path)
+                raise SignatureRequired(self._account.alias, self._account.user, info.path)
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        asked = [self._session.submit(worker.QueryPathInfo(path)) for path in paths]
+        answers = [self._wait(answer, "what is registered there") for answer in asked]
+        return {info.path: info for info in answers if info is not None}
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        # A session of its own: closing it is the only way to stop the server.
+        with self._another_session() as session:
+            query = session.submit(worker.QueryValidPaths(tuple(paths), substitute=True))
+            try:
+                session.wait(query, "the server to ask its caches", at_most=at_most)
+            except (TimeoutError, RequestRefused, ServerError) as ended:
+                self._listener(events.SubstitutionAbandoned(str(ended)))
 
     def push(self, paths: Iterable[Outgoing]) -> None:
-        unconfirmed: Deque[tuple[PathInfo, Future[None]]] = deque()
-        for outgoing in paths:
-            unconfirmed.append((outgoing.info, self._send(outgoing)))
-            while unconfirmed and unconfirmed[0][1].done():
-                self._confirm(*unconfirmed.popleft())
-        while unconfirmed:
-            self._confirm(*unconfirmed.popleft())
-
-    def _send(self, outgoing: Outgoing) -> Future[None]:
-        registered = self._session.submit(worker.AddToStoreNar(outgoing.info))
         try:
-            for chunk in outgoing.nar:
+            push(
+                paths,
+                session=self._session,
+                add=worker.AddToStoreNar,
+                write_nar=self._write_framed,
+                listener=self._listener,
+            )
+        except NotTaken as refused:
+            if isinstance(refused.cause, RequestRefused):
+                message = refused.cause.message
+                raise meaning(message, self._account, refused.info.path) from None
+            raise refused.cause from None
+
+    def _write_framed(self, nar: Iterator[bytes]) -> None:
+        try:
+            for chunk in nar:
                 self._session.write(framed.frame_header(len(chunk)))
                 self._session.write(chunk)
-                self._sent_bytes += len(chunk)
-                self._listener(events.BytesSent(self._sent_bytes))
         finally:
             # Ending the stream early, too, is understood: the server drops what it has.
             self._session.write(framed.END)
-        return registered
-
-    def _confirm(self, info: PathInfo, registered: Future[None]) -> None:
-        try:
-            self._session.wait(registered, f"{info.path} to be registered")
-        except RequestRefused as refusal:
-            raise self._refusal(info, refusal.message) from None
-        self._listener(events.PathDone(info.path))
-
-    def _refusal(self, info: PathInfo, message: str) -> Exception:
-        if _UNSIGNED.search(message):
-            return SignatureRequired(self._alias, self._user, info.path)
-        if _NOT_VALID.search(message):
-            return ReferenceVanished(message)
-        if _DIFFERENT.search(message):
-            return PathContentChanged(info.path, message)
-        if _DAEMON_GONE.search(message):
-            return ServerEndedSession(self._alias, "copying", message)
-        return PathRefused(self._alias, info.path, message)
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
+        # What makes it safe: the barrier, after which temporary roots count; looking
+        # after it; and temporary roots taken again once the durable ones exist, for a
+        # collector that looked at durable roots just before and at temporary ones
+        # just after. Where nothing has to be run as a command, all goes out at once:
+        # the server takes requests in order.
         server = self._session.greeting()
-        if not server.can_make_roots:
-            version = server.nix_version or f"protocol {server.protocol}"
-            raise ServerTooOld(self._alias, version, "Nix 2.20")
-        # All in one go: the server takes requests in order. What makes it safe:
-        # the barrier, after which temporary roots count; looking after it; and
-        # temporary roots taken again once the durable ones exist, for a collector
-        # that looked at durable roots just before and at temporary ones just after.
-        barrier = None
+        barrier: Optional[Future[None]] = None
         if not server.collector_heeds_temporary_roots:
             barrier = self._session.submit(worker.CollectGarbage())
         query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        links = [self._session.submit(worker.AddPermRoot(r.path, r.location)) for r in roots]
-        locks = [self._session.submit(worker.AddTempRoot(root.path)) for root in roots]
+        if server.can_make_roots:
+            requested = [
+                self._session.submit(worker.AddPermRoot(root.path, root.location)) for root in roots
+            ]
+        else:
+            requested = []
+            self._wait_for_barrier(barrier)
+            if len(self._wait(query, "which paths are valid there")) < len(set(paths)):
+                return query.result()
+            self._add_roots_by_command(roots)
         tops = tuple(root.path for root in roots)
+        locks = [self._session.submit(worker.AddTempRoot(path)) for path in tops]
         last_look = self._session.submit(worker.QueryValidPaths(tops))
 
-        if barrier is not None:
-            self._wait(barrier, "a garbage collection on the server to end")
+        self._wait_for_barrier(barrier)
         valid = self._wait(query, "which paths are valid there")
-        for root, link in zip(roots, links):
+        for root, link in zip(roots, requested):
             try:
                 made = self._session.wait(link, "a durable root")
             except RequestRefused as refusal:
-                raise RootRefused(self._alias, root.location, refusal.message) from None
+                raise RootRefused(self._account.alias, root.location, refusal.message) from None
             self._listener(events.RootMade(root.path, made))
         for lock in locks:
             self._wait(lock, "temporary roots")
         still_there = self._wait(last_look, "which paths are valid there")
         return valid - (frozenset(tops) - still_there)
 
+    def _wait_for_barrier(self, barrier: Optional[Future[None]]) -> None:
+        if barrier is not None:
+            self._wait(barrier, "a garbage collection on the server to end")
+
+    def _add_roots_by_command(self, roots: Sequence[DurableRoot]) -> None:
+        for root in roots:
+            try:
+                made = commands.add_root(self._programs, self._account.alias, root)
+            except ReferenceVanished:
+                continue  # the last look will say so
+            self._listener(events.RootMade(root.path, made))
+
     def _wait(self, future: Future[T], waiting_for: str) -> T:
         """For requests that no correct server refuses."""
         try:
             return self._session.wait(future, waiting_for)
         except RequestRefused as refusal:
-            raise PathRefused(self._alias, waiting_for, refusal.message) from None
-
-    def close(self) -> None:
-        self._session.close()
+            raise PathRefused(self._account.alias, waiting_for, refusal.message) from None

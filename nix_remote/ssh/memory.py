@@ -104,6 +104,10 @@ class MemoryChannel:
         except BrokenPipeError:
             raise ConnectionBroken("memory", "sending", "the command has ended") from None
 
+    def close_write(self) -> None:
+        """See `Channel`."""
+        self._outgoing.close()
+
     def close(self) -> None:
         """See `Channel`."""
         self._outgoing.close()

@@ -281,6 +281,12 @@ class _ParamikoChannel:
                 break
             self._stderr = (self._stderr + piece)[-_STDERR_TAIL:]
 
+    def close_write(self) -> None:
+        try:
+            self._channel.shutdown_write()
+        except (OSError, EOFError) as error:
+            raise ConnectionBroken(self._alias, "sending", _reason(error)) from None
+
     def close(self) -> None:
         self._channel.close()
 

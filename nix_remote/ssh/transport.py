@@ -29,6 +29,9 @@ class Channel(Protocol):
     def write(self, data: Buffer) -> int:
         """Sends the beginning of `data`; returns how many bytes were taken, at least one."""
 
+    def close_write(self) -> None:
+        """Ends the command's input. What it prints can still be read."""
+
     def close(self) -> None:
         """Gives the command up. Safe to repeat, and from any thread."""
 

@@ -12,7 +12,7 @@ from typing import Any, Mapping, Optional
 from tests.lab import nix
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
-from tests.lab.lab import ALIAS, Lab
+from tests.lab.lab import ALIAS
 
 WORKSPACE = "/root/projects/app"
 
@@ -38,9 +38,11 @@ class Copier:
         """Runs it to its end, whatever that is."""
         return self.host.run(self.command(*words, alias=alias), env=env, timeout=timeout)
 
-    def copy(self, *paths: str, alias: str = ALIAS) -> dict[str, Any]:
+    def copy(
+        self, *words: str, alias: str = ALIAS, env: Optional[Mapping[str, str]] = None
+    ) -> dict[str, Any]:
         """Copies; returns the data of the JSON envelope."""
-        envelope = json.loads(self.run("--json", *paths, alias=alias).check().stdout)
+        envelope = json.loads(self.run("--json", *words, alias=alias, env=env).check().stdout)
         assert envelope["status"] == "success"
         data: dict[str, Any] = envelope["data"]
         return data
@@ -70,8 +72,8 @@ class Copier:
         return outcome.stderr
 
 
-def new_closure(lab: Lab, *, megabytes: float = 0) -> list[str]:
-    """A new closure on the workstation: top -> middle -> leaf, and the lab's bash and glibc.
+def new_closure(workstation: Host, *, megabytes: float = 0) -> list[str]:
+    """A new closure on a workstation: top -> middle -> leaf, and the lab's bash and glibc.
 
     The leaf has that many megabytes of noise. Returns the whole closure,
     references first; the top is the last.
@@ -79,7 +81,7 @@ def new_closure(lab: Lab, *, megabytes: float = 0) -> list[str]:
     number = next(_numbers)
     size = int(megabytes * 1_000_000)
     (top,) = nix.build_expression(
-        lab.workstation,
+        workstation,
         f"""
         let
           leaf = pkgs.runCommand "leaf-{number}" {{ }} ''
@@ -98,19 +100,19 @@ def new_closure(lab: Lab, *, megabytes: float = 0) -> list[str]:
         ''
         """,
     )
-    return nix.closure(lab.workstation, top)
+    return nix.closure(workstation, top)
 
 
-def assert_kept_whole(lab: Lab, paths: list[str]) -> None:
+def assert_kept_whole(server: Host, workstation: Host, paths: list[str]) -> None:
     """The server has these paths, with the workstation's registration, and the right content."""
     for path in paths:
-        assert nix.registration(lab.server, path) == nix.registration(lab.workstation, path)
-    nix.verify(lab.server, paths)
+        assert nix.registration(server, path) == nix.registration(workstation, path)
+    nix.verify(server, paths)
 
 
-def root_links(lab: Lab, home: str = "/home/copier") -> dict[str, str]:
+def root_links(server: Host, home: str = "/home/copier") -> dict[str, str]:
     """The durable roots in an account's home: link -> store path."""
-    found = lab.server.run(
+    found = server.run(
         ["find", f"{home}/.local/state/nix-remote/gcroots", "-type", "l", "-printf", "%p %l\\n"]
     )
     return dict(line.split() for line in found.stdout.splitlines())

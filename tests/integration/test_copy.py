@@ -15,32 +15,32 @@ from tests.lab.lab import ALIAS, ROOT_ALIAS, Lab
 def test_the_whole_closure_arrives_and_is_registered_as_here(
     lab: Lab, copier: Copier, alias: str
 ) -> None:
-    closure = new_closure(lab, megabytes=1)
+    closure = new_closure(lab.workstation, megabytes=1)
     copied = copier.copy(closure[-1], alias=alias)
     assert sorted(copied["closure"]) == sorted(closure)
-    assert_kept_whole(lab, closure)
+    assert_kept_whole(lab.server, lab.workstation, closure)
 
 
 def test_what_is_there_is_not_sent_again(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     *others, middle, top = closure
     copier.copy(middle)
     assert copier.copy(top)["sent"] == [top]
     again = copier.copy(top)
     assert again["sent"] == []
     assert again["sent_bytes"] == 0
-    assert_kept_whole(lab, [*others, middle, top])
+    assert_kept_whole(lab.server, lab.workstation, [*others, middle, top])
 
 
 def test_several_paths_are_copied_at_once_and_each_is_kept(lab: Lab, copier: Copier) -> None:
-    one, two = new_closure(lab), new_closure(lab)
+    one, two = new_closure(lab.workstation), new_closure(lab.workstation)
     copied = copier.copy(one[-1], two[-1], one[-1])
     assert set(copied["roots"]) == {one[-1], two[-1]}
-    assert_kept_whole(lab, one + two)
+    assert_kept_whole(lab.server, lab.workstation, one + two)
 
 
 def test_links_and_paths_below_a_store_path_mean_that_store_path(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     lab.workstation.sh(f"ln -sfn {top} /root/result")
     assert copier.copy("/root/result")["roots"].keys() == {top}
     assert copier.copy(f"{top}/references")["roots"].keys() == {top}
@@ -49,13 +49,13 @@ def test_links_and_paths_below_a_store_path_mean_that_store_path(lab: Lab, copie
 def test_garbage_collection_keeps_the_closure_until_its_root_is_gone(
     lab: Lab, copier: Copier
 ) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     own = closure[-3:]  # what no other test's root keeps
     copier.copy(closure[-1])
     nix.collect_garbage(lab.server)
-    assert_kept_whole(lab, closure)
+    assert_kept_whole(lab.server, lab.workstation, closure)
 
-    links = [link for link, target in root_links(lab).items() if target == closure[-1]]
+    links = [link for link, target in root_links(lab.server).items() if target == closure[-1]]
     assert len(links) == 1
     lab.server.sh(f"rm {links[0]}")
     deleted = nix.collect_garbage(lab.server)
@@ -64,23 +64,23 @@ def test_garbage_collection_keeps_the_closure_until_its_root_is_gone(
 
 
 def test_a_root_says_for_which_workspace_and_package_it_is(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     copier.run("--package", "my_package", top).check()
-    (link,) = [link for link, target in root_links(lab).items() if target == top]
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
     assert re.search(r"/gcroots/app-[0-9a-f]{8}/my_package/[^/]+-top-\d+$", link)
 
 
 def test_a_root_is_renewed_when_its_path_is_copied_again(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     copier.copy(top)
-    (link,) = [link for link, target in root_links(lab).items() if target == top]
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
     lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
     copier.copy(top)
     assert int(lab.server.sh(f"stat --format=%Y {link}")) > 1_600_000_000
 
 
 def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     before = lab.ssh_server.logins()
     copier.copy(closure[-1])
     assert lab.ssh_server.logins() == before + 1
@@ -88,7 +88,7 @@ def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
 
 
 def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:
-    top = new_closure(lab)[-1]
+    top = new_closure(lab.workstation)[-1]
     first = copier.run(top).check()
     assert re.search(r"sending \d of \d paths to nix-server", first.stderr)
     assert re.search(r"sent \d paths \(.*\) to nix-server", first.stderr)
@@ -97,7 +97,7 @@ def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:
 
 
 def test_verbose_says_how(lab: Lab, copier: Copier) -> None:
-    text = copier.run("-v", new_closure(lab)[-1]).check().stderr
+    text = copier.run("-v", new_closure(lab.workstation)[-1]).check().stderr
     assert re.search(r"connected to nix-server: paramiko, aes\d+-gcm", text)
     assert re.search(r"worker protocol 1\.37, Nix 2\.\d+", text)
     assert "which trusts us" in text

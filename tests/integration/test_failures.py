@@ -14,7 +14,7 @@ from tests.lab.lab import ALIAS, Lab
 @pytest.fixture(scope="module")
 def path(lab: Lab) -> str:
     """A store path that could be copied."""
-    return new_closure(lab)[-1]
+    return new_closure(lab.workstation)[-1]
 
 
 def test_an_alias_that_is_nowhere(copier: Copier, path: str) -> None:
@@ -163,7 +163,7 @@ def test_a_user_whom_the_servers_nix_does_not_trust(
 ) -> None:
     sshd.add_account(lab.server, "guest")
     sshd.authorize(lab.server, "guest", sshd.public_key(lab.workstation))
-    own = new_closure(lab)
+    own = new_closure(lab.workstation)
     text = copier.fails("signature-required", own[-1], alias=entry("odd", "User guest"))
     assert "extra-trusted-users = guest" in text
 
@@ -178,7 +178,7 @@ def test_a_path_that_is_not_valid_here(copier: Copier, path: str) -> None:
 
 
 def test_a_path_whose_content_is_gone(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     lab.workstation.sh(f"mv {closure[-1]} /root/moved")
     try:
         copier.fails("path-content-missing", closure[-1])
@@ -188,12 +188,12 @@ def test_a_path_whose_content_is_gone(lab: Lab, copier: Copier) -> None:
 
 
 def test_a_path_whose_content_has_changed(lab: Lab, copier: Copier) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     top = closure[-1]
     lab.workstation.sh(f"chmod u+w {top}/references; printf x > {top}/references")
     text = copier.fails("path-content-changed", top)
     assert f"nix-store --repair-path {top}" in text
-    same_size = new_closure(lab)[-1]
+    same_size = new_closure(lab.workstation)[-1]
     lab.workstation.sh(f"chmod u+w {same_size}/references; sed -i s/^./X/ {same_size}/references")
     assert "hash mismatch" in copier.fails("path-content-changed", same_size)
 

@@ -27,7 +27,7 @@ print("\\n".join(fast))
 
 
 def test_the_database_and_nix_give_the_same_answer(lab: Lab) -> None:
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     absent = closure[-1].replace("-top-", "-absent-")
     found = python(lab.workstation, _BOTH_WAYS, closure[-1], absent).split()
     assert sorted(found) == sorted(closure)
@@ -35,7 +35,7 @@ def test_the_database_and_nix_give_the_same_answer(lab: Lab) -> None:
 
 def test_a_database_that_cannot_be_read_is_no_obstacle(lab: Lab) -> None:
     # As another store would be: the copier falls back on Nix.
-    closure = new_closure(lab)
+    closure = new_closure(lab.workstation)
     code = (
         "import sys; from nix_remote.local.store import LocalStore\n"
         "from nix_remote.settings import LocalStoreSettings as Settings\n"
@@ -64,7 +64,7 @@ def test_a_nar_is_what_nix_makes_of_it(lab: Lab) -> None:
         "import sys, hashlib; from nix_remote.local.nar import nar_chunks\n"
         "print(hashlib.sha256(b''.join(nar_chunks(sys.argv[1]))).hexdigest())\n"
     )
-    for store_path in (path, *nix.closure(lab.workstation, new_closure(lab)[-1])):
+    for store_path in (path, *nix.closure(lab.workstation, new_closure(lab.workstation)[-1])):
         ours = python(lab.workstation, code, store_path).strip()
         theirs = lab.workstation.sh(f"nix-store --dump {store_path} | sha256sum").split()[0]
         assert ours == theirs, store_path

@@ -27,7 +27,7 @@ from nix_remote.wire.codec import (
     read_texts,
 )
 from nix_remote.wire.framed import read_framed
-from nix_remote.wire.types import StorePath, parse_store_path
+from nix_remote.wire.types import PathInfo, StorePath, parse_store_path
 
 LAST = encode_number(0x616C7473)
 
@@ -63,6 +63,8 @@ class FakeServer:
     roots: dict[str, StorePath] = field(default_factory=dict)
     temporary_roots: set[StorePath] = field(default_factory=set)
     nars: dict[StorePath, bytes] = field(default_factory=dict)
+    infos: dict[StorePath, PathInfo] = field(default_factory=dict)
+    substitutable: set[StorePath] = field(default_factory=set)
     operations: list[int] = field(default_factory=list)
     before: Callable[[int, str], Optional[bytes]] = lambda operation, argument: None
     protocol: versions.ProtocolVersion = versions.ProtocolVersion(1, 38)
@@ -126,9 +128,15 @@ class FakeServer:
 
     def _query_valid(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
         paths = yield from read_texts()
-        yield from read_bool()
+        substitute = yield from read_bool()
         asked = set(map(parse_store_path, paths))
-        return "", lambda: LAST + encode_texts(sorted(self.valid & asked))
+
+        def reply() -> bytes:
+            if substitute:
+                self.valid |= asked & self.substitutable
+            return LAST + encode_texts(sorted(self.valid & asked))
+
+        return "substitute" if substitute else "", reply
 
     def _add_to_store(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
         path = parse_store_path((yield from read_text()))
@@ -174,8 +182,27 @@ class FakeServer:
         return path, reply
 
     def _query_path_info(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
-        path = yield from read_text()
-        return path, lambda: LAST + encode_bool(False)
+        path = parse_store_path((yield from read_text()))
+
+        def reply() -> bytes:
+            info = self.infos.get(path)
+            if info is None:
+                return LAST + encode_bool(False)
+            return LAST + b"".join(
+                (
+                    encode_bool(True),
+                    encode_text(info.deriver or ""),
+                    encode_text(info.nar_hash.hex()),
+                    encode_texts(info.references),
+                    encode_number(1),
+                    encode_number(info.nar_size),
+                    encode_bool(False),
+                    encode_texts(info.signatures),
+                    encode_text(info.content_address),
+                )
+            )
+
+        return path, reply
 
 
 _OPERATIONS = {

@@ -16,17 +16,20 @@ LAYERS = [
     ["copy.engine"],
     ["remote", "local"],
     ["ssh"],
-    ["settings", "processes", "events"],
+    ["settings", "processes", "events", "copy.retry"],
     ["errors"],
     ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
     ["wire"],
 ]
 
 # No socket, no file, no clock, no log, no threads: bytes and values only.
-SANS_IO = ["wire", "protocol", "copy.closure", "copy.plan", "events", "errors", "remote.gc_roots"]
+SANS_IO = [
+    *("wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
+    *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
+]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
-    *("typing", "nix_remote"),
+    *("types", "typing", "nix_remote"),
 }
 
 MODULES = sorted(

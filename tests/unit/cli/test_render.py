@@ -3,7 +3,7 @@ import io
 import pytest
 
 from nix_remote import events
-from nix_remote.cli.render import Renderer, format_bytes
+from nix_remote.cli.render import Renderer, format_age, format_bytes
 from nix_remote.copy.plan import make_plan
 from tests.support.paths import info, path
 
@@ -42,6 +42,14 @@ def test_sizes(count: int, text: str) -> None:
     assert format_bytes(count) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (59, "59 s"), (60, "1 m"), (7199, "1 h"), (86400, "1 d"), (864000, "10 d")],
+)
+def test_ages(seconds: int, text: str) -> None:
+    assert format_age(seconds) == text
+
+
 def test_what_is_sent_is_said_in_one_line_that_names_package_and_server() -> None:
     assert render(io.StringIO(), PLAN) == (
         "nix-remote: hello: sending 1 of 2 paths to server (1.5 KiB)\n"
@@ -61,13 +69,13 @@ def test_verbose_tells_how() -> None:
 
 
 def test_in_a_log_progress_is_whole_lines_and_few_of_them() -> None:
-    text = render(io.StringIO(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    text = render(io.StringIO(), PLAN, *(events.BytesSent(100) for _ in range(14)))
     assert "\r" not in text
     assert text.count("s left") == 1
 
 
 def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> None:
-    text = render(Terminal(), PLAN, *(events.BytesSent(n * 100) for n in range(1, 15)))
+    text = render(Terminal(), PLAN, *(events.BytesSent(100) for _ in range(14)))
     assert text.count("\r\x1b[K") == 15
     assert text.count("\n") == 1
     assert text.endswith("\r\x1b[K")

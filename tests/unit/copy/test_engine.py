@@ -1,15 +1,25 @@
 """The engine between a local store of files and a server that loses paths at bad moments."""
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import Iterable, Iterator, Mapping, Optional, Sequence
 
 import pytest
 
 from nix_remote import events
-from nix_remote.copy.engine import ROUNDS, copy
-from nix_remote.errors import ClosureNotKept, PathContentMissing, SignatureRequired
+from nix_remote.copy.engine import ROUNDS, Check, Copy, CopyOptions, CopyResult
+from nix_remote.copy.retry import RetryPolicy
+from nix_remote.errors import (
+    ClosureNotKept,
+    ConnectionBroken,
+    ContentDiffers,
+    NixRemoteError,
+    PathContentMissing,
+    SignatureRequired,
+)
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.store import DurableRoot, Outgoing, ReferenceVanished
+from nix_remote.remote.refusals import ReferenceVanished
+from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.paths import info, path
@@ -17,6 +27,7 @@ from tests.support.paths import info, path
 CLOSURE = [info("glibc"), info("bash", "glibc"), info("hello", "bash")]
 PATHS = [one.path for one in CLOSURE]
 ROOT = DurableRoot(path("hello"), "roots/hello")
+DEFAULTS = CopyOptions()
 
 
 class Local(LocalStore):
@@ -41,9 +52,21 @@ class Remote:
     def __init__(self, valid: Iterable[StorePath] = (), losses: Iterable[StorePath] = ()) -> None:
         self.valid = set(valid)
         self.losses = list(losses)
+        self.there = {one.path: one for one in CLOSURE}
         self.calls: list[str] = []
         self.sent: list[StorePath] = []
+        self.sessions = 0
+        self.failures: list[NixRemoteError] = []
         self.vanish_while_pushing = 0
+        self.vanishing_ends_session = False
+        self.ended = False
+
+    @contextmanager
+    def open(self) -> Iterator[RemoteStore]:
+        self.sessions += 1
+        self.ended = False
+        yield self
+        self.ended = True
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         self.calls.append("lock")
@@ -52,15 +75,26 @@ class Remote:
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         self.calls.append("check")
 
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        self.calls.append("registered")
+        return {path: self.there[path] for path in paths}
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        self.calls.append(f"substitute {len(paths)} in {at_most:g} s")
+        self.valid.add(paths[0])
+
     def push(self, paths: Iterable[Outgoing]) -> None:
         self.calls.append("push")
         for outgoing in paths:
             if self.vanish_while_pushing:
                 self.vanish_while_pushing -= 1
+                self.ended = self.vanishing_ends_session
                 raise ReferenceVanished("path is not valid")
             assert b"".join(outgoing.nar) == outgoing.info.path.encode()
             self.sent.append(outgoing.info.path)
             self.valid.add(outgoing.info.path)
+            if self.failures:
+                raise self.failures.pop(0)
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
@@ -70,17 +104,30 @@ class Remote:
             self.valid.discard(self.losses.pop(0))
         return frozenset(self.valid.intersection(paths))
 
-    def close(self) -> None:
-        pass
 
-
-def run(remote: Remote, local: Local, listener: events.Listener = events.ignore) -> object:
-    return copy(CLOSURE, [ROOT], alias="s", local=local, remote=remote, listener=listener)
+def run(
+    remote: Remote,
+    *,
+    absent: frozenset[StorePath] = frozenset(),
+    listener: events.Listener = events.ignore,
+    options: CopyOptions = DEFAULTS,
+    slept: Optional[list[float]] = None,
+) -> CopyResult:
+    return Copy(
+        closure=CLOSURE,
+        roots=[ROOT],
+        alias="s",
+        local=Local(absent),
+        open_remote=remote.open,
+        listener=listener,
+        options=options,
+        sleep=(slept if slept is not None else []).append,
+    ).run()
 
 
 def test_only_what_is_missing_is_sent_and_everything_is_secured() -> None:
     remote = Remote(valid=[path("glibc")])
-    result = copy(CLOSURE, [ROOT], alias="s", local=Local(), remote=remote, listener=events.ignore)
+    result = run(remote)
     assert remote.calls == ["lock", "check", "push", "secure"]
     assert remote.sent == [path("bash"), path("hello")]
     assert result.sent == (path("bash"), path("hello"))
@@ -91,42 +138,87 @@ def test_only_what_is_missing_is_sent_and_everything_is_secured() -> None:
 
 def test_nothing_missing_is_secured_all_the_same() -> None:
     remote = Remote(valid=PATHS)
-    run(remote, Local())
+    run(remote)
     assert remote.sent == []
     assert "secure" in remote.calls
 
 
 def test_a_path_that_is_lost_before_it_is_secured_is_sent_again() -> None:
     remote = Remote(valid=PATHS, losses=[path("glibc"), path("bash")])
-    run(remote, Local())
+    run(remote)
     assert remote.sent == [path("glibc"), path("bash")]
     assert remote.valid == set(PATHS)
+    assert remote.sessions == 1
 
 
 def test_a_reference_that_vanishes_while_sending_starts_another_round() -> None:
     remote = Remote()
     remote.vanish_while_pushing = 1
-    run(remote, Local())
+    run(remote)
     assert remote.calls.count("lock") == 2
+    assert remote.valid == set(PATHS)
+    assert remote.sessions == 1
+
+
+def test_where_that_ends_the_session_the_next_round_has_a_new_one() -> None:
+    remote = Remote()
+    remote.vanish_while_pushing = 2
+    remote.vanishing_ends_session = True
+    run(remote)
+    assert remote.sessions == 3
     assert remote.valid == set(PATHS)
 
 
 def test_a_server_that_keeps_losing_paths_is_given_up() -> None:
     remote = Remote(valid=PATHS, losses=[path("glibc")] * 100)
     with pytest.raises(ClosureNotKept, match="glibc"):
-        run(remote, Local())
+        run(remote)
     assert remote.calls.count("secure") == ROUNDS
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_server_whose_references_keep_vanishing_is_given_up(ends: bool) -> None:
+    remote = Remote()
+    remote.vanish_while_pushing = 100
+    remote.vanishing_ends_session = ends
+    with pytest.raises(ClosureNotKept):
+        run(remote)
+    assert remote.calls.count("push") == ROUNDS
+
+
+def test_a_connection_that_breaks_is_made_again_and_what_arrived_is_not_sent_twice() -> None:
+    remote = Remote()
+    remote.failures = [ConnectionBroken("s", "copying", "reset")]
+    seen: list[events.Event] = []
+    slept: list[float] = []
+    result = run(remote, listener=seen.append, slept=slept)
+    assert remote.sessions == 2
+    assert remote.sent == PATHS
+    assert set(result.sent) == set(PATHS)
+    assert slept == [1.0]
+    assert [e.seconds for e in seen if isinstance(e, events.Retrying)] == [1.0]
+
+
+def test_a_connection_that_breaks_again_and_again_is_given_up() -> None:
+    remote = Remote()
+    remote.failures = [ConnectionBroken("s", "copying", "reset") for _ in range(10)]
+    remote.valid = set()
+    slept: list[float] = []
+    options = CopyOptions(retry=RetryPolicy(retries=2, first_delay=3))
+    with pytest.raises(ConnectionBroken):
+        run(remote, options=options, slept=slept)
+    assert slept == [3, 6]
 
 
 def test_missing_content_is_noticed_before_anything_is_sent() -> None:
     remote = Remote(valid=[path("glibc")])
     with pytest.raises(PathContentMissing):
-        run(remote, Local(absent=frozenset({path("hello")})))
+        run(remote, absent=frozenset({path("hello")}))
     assert remote.calls == ["lock"]
 
 
 def test_content_that_is_missing_here_but_valid_there_does_not_matter() -> None:
-    run(Remote(valid=[path("glibc")]), Local(absent=frozenset({path("glibc")})))
+    run(Remote(valid=[path("glibc")]), absent=frozenset({path("glibc")}))
 
 
 def test_what_the_server_would_refuse_is_not_sent() -> None:
@@ -137,12 +229,45 @@ def test_what_the_server_would_refuse_is_not_sent() -> None:
 
     remote.check_acceptable = refuse  # type: ignore[method-assign]
     with pytest.raises(SignatureRequired):
-        run(remote, Local())
+        run(remote)
     assert remote.sent == []
 
 
 def test_the_plan_is_announced() -> None:
     seen: list[events.Event] = []
-    run(Remote(valid=[path("glibc")]), Local(), seen.append)
+    run(Remote(valid=[path("glibc")]), listener=seen.append)
     (plan,) = [event.plan for event in seen if isinstance(event, events.PlanReady)]
     assert [one.path for one in plan.missing] == [path("bash"), path("hello")]
+
+
+def test_the_server_may_look_in_its_own_caches_first_once() -> None:
+    remote = Remote(valid=[path("glibc")], losses=[path("glibc")])
+    run(remote, options=CopyOptions(substitute_seconds=5))
+    assert remote.calls.count("substitute 2 in 5 s") == 1
+    assert remote.sent == [path("hello"), path("glibc")]
+
+
+def test_it_is_not_asked_to_when_nothing_is_missing() -> None:
+    remote = Remote(valid=PATHS)
+    run(remote, options=CopyOptions(substitute_seconds=5))
+    assert not any(call.startswith("substitute") for call in remote.calls)
+
+
+def test_other_content_under_the_same_name_is_only_looked_for_on_request() -> None:
+    remote = Remote(valid=[path("glibc"), path("bash")])
+    remote.there[path("bash")] = info("bash", "glibc", nar=b"built elsewhere")
+    run(remote)
+    assert "registered" not in remote.calls
+
+    remote = Remote(valid=[path("glibc"), path("bash")])
+    remote.there[path("bash")] = info("bash", "glibc", nar=b"built elsewhere")
+    with pytest.raises(ContentDiffers, match="-bash") as caught:
+        run(remote, options=CopyOptions(check=Check.CONTENTS))
+    assert "not reproducible" in caught.value.why
+    assert remote.sent == []
+
+
+def test_equal_content_passes_the_check() -> None:
+    remote = Remote(valid=[path("glibc"), path("bash")])
+    run(remote, options=CopyOptions(check=Check.CONTENTS))
+    assert "registered" in remote.calls

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.protocol import versions, worker
+from nix_remote.protocol.conversation import Greeted, Logged, Refused, Replied
 from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
 from nix_remote.wire.types import PathInfo
 from tests.support.fake_server import LAST, failure
@@ -24,14 +25,14 @@ def server_greeting(version: int = 0x126) -> bytes:
     return words + LAST
 
 
-def opened() -> worker.WorkerConnection:
-    connection = worker.WorkerConnection()
-    connection.receive(server_greeting())
+def opened() -> worker.WorkerConversation:
+    connection = worker.WorkerConversation()
+    list(connection.receive(server_greeting()))
     return connection
 
 
 def test_the_greeting_says_1_37_and_needs_no_answer_to_be_complete() -> None:
-    assert worker.WorkerConnection().greeting() == (
+    assert worker.WorkerConversation().greeting() == (
         b"cxin\0\0\0\0"  # magic, as a number
         b"\x25\x01\0\0\0\0\0\0"  # 1.37
         b"\0\0\0\0\0\0\0\0"
@@ -52,18 +53,18 @@ def test_the_greeting_says_1_37_and_needs_no_answer_to_be_complete() -> None:
 def test_each_version_of_the_greeting_is_understood(
     version: int, nix_version: str, trust: bool
 ) -> None:
-    connection = worker.WorkerConnection()
+    connection = worker.WorkerConversation()
     (event,) = connection.receive(server_greeting(version))
     protocol = versions.protocol_version(version)
-    assert event == worker.Greeted(versions.WorkerServer(protocol, nix_version, trust))
+    assert event == Greeted(versions.WorkerServer(protocol, nix_version, trust))
 
 
 def test_a_server_that_is_too_old_is_told_apart_from_rubbish() -> None:
     old = encode_number(0x6478696F) + encode_number(0x115)
     with pytest.raises(versions.UnsupportedVersion, match=r"1\.21"):
-        worker.WorkerConnection().receive(old)
+        list(worker.WorkerConversation().receive(old))
     with pytest.raises(WireError, match="not the worker protocol"):
-        worker.WorkerConnection().receive(b"Welcome to the server!\n")
+        list(worker.WorkerConversation().receive(b"Welcome to the server!\n"))
 
 
 def test_replies_are_matched_to_requests_in_order() -> None:
@@ -71,10 +72,10 @@ def test_replies_are_matched_to_requests_in_order() -> None:
     lock, query = worker.AddTempRoot(A), worker.QueryValidPaths((A, B))
     connection.request(lock)
     connection.request(query)
-    events = connection.receive(LAST + encode_number(1) + LAST + encode_texts([B]))
+    events = list(connection.receive(LAST + encode_number(1) + LAST + encode_texts([B])))
     assert events == [
-        worker.Replied(lock, None),
-        worker.Replied(query, frozenset({B})),
+        Replied(lock, None),
+        Replied(query, frozenset({B})),
     ]
     assert connection.unanswered == ()
 
@@ -84,8 +85,8 @@ def test_a_refused_request_leaves_the_next_one_usable() -> None:
     add, lock = worker.AddTempRoot(A), worker.AddTempRoot(B)
     connection.request(add)
     connection.request(lock)
-    events = connection.receive(failure("no") + LAST + encode_number(1))
-    assert events == [worker.Refused(add, "no"), worker.Replied(lock, None)]
+    events = list(connection.receive(failure("no") + LAST + encode_number(1)))
+    assert events == [Refused(add, "no"), Replied(lock, None)]
 
 
 def test_log_lines_come_before_the_reply_they_belong_to() -> None:
@@ -94,22 +95,32 @@ def test_log_lines_come_before_the_reply_they_belong_to() -> None:
     connection.request(barrier)
     line = encode_number(0x6F6C6D67) + encode_text("finding roots\n")
     reply = encode_texts(()) + encode_number(0) * 2
-    assert connection.receive(line + LAST + reply) == [
-        worker.Logged("finding roots"),
-        worker.Replied(barrier, None),
+    assert list(connection.receive(line + LAST + reply)) == [
+        Logged("finding roots"),
+        Replied(barrier, None),
     ]
+
+
+def test_what_came_before_the_nonsense_still_counts() -> None:
+    connection = opened()
+    lock = worker.AddTempRoot(A)
+    connection.request(lock)
+    events = connection.receive(failure("no caches") + failure("no caches"))
+    assert next(events) == Refused(lock, "no caches")
+    with pytest.raises(WireError, match="nothing was asked"):
+        next(events)
 
 
 def test_a_reply_to_nothing_is_an_error() -> None:
     with pytest.raises(WireError, match="nothing was asked"):
-        opened().receive(LAST)
+        list(opened().receive(LAST))
 
 
 def test_a_reply_with_something_that_is_no_store_path_is_an_error() -> None:
     connection = opened()
     connection.request(worker.QueryValidPaths((A,)))
     with pytest.raises(WireError, match="not a store path"):
-        connection.receive(LAST + encode_texts(["/etc/passwd"]))
+        list(connection.receive(LAST + encode_texts(["/etc/passwd"])))
 
 
 def test_the_barrier_asks_to_delete_nothing() -> None:
@@ -172,7 +183,7 @@ def test_path_infos_survive_however_they_are_cut(info: PathInfo, data: st.DataOb
     events = []
     for piece in data.draw(pieces(LAST + encoded_info(info))):
         events += connection.receive(piece)
-    assert events == [worker.Replied(request, info)]
+    assert events == [Replied(request, info)]
 
 
 @given(st.binary(max_size=500))
@@ -180,4 +191,4 @@ def test_any_bytes_after_the_greeting_give_events_or_a_wire_error(data: bytes) -
     connection = opened()
     connection.request(worker.QueryValidPaths((A,)))
     with contextlib.suppress(WireError):
-        connection.receive(data)
+        list(connection.receive(data))

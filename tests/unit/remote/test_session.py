@@ -14,8 +14,8 @@ from nix_remote.errors import (
     UnexpectedOutput,
 )
 from nix_remote.protocol import worker
-from nix_remote.protocol.versions import ProtocolVersion
-from nix_remote.remote.session import RequestRefused, WorkerSession
+from nix_remote.protocol.versions import ProtocolVersion, WorkerServer
+from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.ssh.memory import MemoryChannel, pair
 from nix_remote.wire.codec import encode_number
 from tests.support.fake_server import EndSession, FakeServer, failure
@@ -42,10 +42,11 @@ def session(
     stall_timeout: float = 30,
     listener: events.Listener = events.ignore,
     clock: Optional[Callable[[], float]] = None,
-) -> WorkerSession:
+) -> Session[WorkerServer]:
     options = {} if clock is None else {"clock": clock}
-    return WorkerSession(
+    return Session(
         channel,
+        worker.WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=stall_timeout,
@@ -147,6 +148,33 @@ def test_a_server_that_says_nothing_is_reported_and_then_given_up() -> None:
     assert [event.waiting_for for event in waits] == ["a temporary root"] * len(waits)
     assert 10 <= waits[0].seconds < 20 <= waits[1].seconds < 40
     opened.close()
+
+
+def test_a_wait_can_have_a_bound_of_its_own() -> None:
+    server = FakeServer(valid={A})
+    server.before = lambda op, _: b"" if op == 11 else None
+    clock = Clock(step=0)
+    opened = session(server.start(), stall_timeout=45, clock=clock)
+    opened.greeting()
+    clock.step = 6
+    with pytest.raises(TimeoutError, match="10 s were not enough"):
+        opened.wait(opened.submit(worker.AddTempRoot(A)), "a lock", at_most=10)
+    opened.close()
+
+
+def test_a_session_knows_when_it_is_over() -> None:
+    server = FakeServer()
+
+    def end(*_: object) -> None:
+        raise EndSession
+
+    server.before = end
+    opened = session(server.start())
+    opened.greeting()
+    assert not opened.ended
+    with pytest.raises(ServerEndedSession):
+        opened.wait(opened.submit(worker.AddTempRoot(A)), "x")
+    assert opened.ended
 
 
 def test_a_server_that_reads_nothing_is_given_up() -> None:

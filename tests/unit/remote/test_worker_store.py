@@ -1,37 +1,74 @@
-from typing import Iterator, Optional
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Iterator, Optional, Sequence
 
 import pytest
 
 from nix_remote import events
 from nix_remote.errors import (
-    PathContentChanged,
     PathContentMissing,
     PathRefused,
     RootRefused,
-    ServerTooOld,
+    ServerDiskFull,
+    ServerEndedSession,
     SignatureRequired,
 )
+from nix_remote.protocol import worker
 from nix_remote.protocol.versions import ProtocolVersion
-from nix_remote.remote.session import WorkerSession
-from nix_remote.remote.store import DurableRoot, Outgoing, ReferenceVanished
-from nix_remote.remote.worker_store import WorkerStore
+from nix_remote.remote.programs import Finished, Programs
+from nix_remote.remote.refusals import Account
+from nix_remote.remote.session import Session
+from nix_remote.remote.store import DurableRoot, Outgoing
+from nix_remote.remote.worker_store import WorkerSession, WorkerStore
 from nix_remote.wire.types import PathInfo
-from tests.support.fake_server import FakeServer, failure
+from tests.support.fake_server import EndSession, FakeServer, failure
 from tests.support.paths import info, path
 
 HELLO, BASH, GLIBC = path("hello"), path("bash"), path("glibc")
 ROOT = DurableRoot(HELLO, ".local/state/x/hello")
 
 
-def store(server: FakeServer, listener: events.Listener = events.ignore) -> WorkerStore:
-    session = WorkerSession(
+def session(server: FakeServer, listener: events.Listener = events.ignore) -> WorkerSession:
+    return Session(
         server.start(),
+        worker.WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=30,
         listener=listener,
     )
-    return WorkerStore(session, alias="server", user="me", listener=listener)
+
+
+@dataclass
+class Commands(Programs):
+    """Programs of a server that can only be run to their end, and do what a test says."""
+
+    answers: dict[str, Finished]
+    run_so_far: list[tuple[str, ...]] = field(default_factory=list)
+
+    def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
+        self.run_so_far.append(tuple(command))
+        return self.answers[command[1]]
+
+
+def store(
+    server: FakeServer,
+    listener: events.Listener = events.ignore,
+    programs: Optional[Programs] = None,
+) -> WorkerStore:
+    @contextmanager
+    def another() -> Iterator[WorkerSession]:
+        opened = session(server, listener)
+        yield opened
+        opened.close()
+
+    return WorkerStore(
+        session(server, listener),
+        account=Account("server", "me"),
+        listener=listener,
+        programs=programs or Commands({}),
+        another_session=another,
+    )
 
 
 def outgoing(*infos: PathInfo) -> Iterator[Outgoing]:
@@ -53,27 +90,32 @@ def test_paths_arrive_in_order_with_their_content() -> None:
     assert list(server.nars) == [GLIBC, BASH, HELLO]
     assert server.nars[HELLO] == bytes(infos[2].nar_size)
     assert [e.path for e in seen if isinstance(e, events.PathDone)] == [GLIBC, BASH, HELLO]
-    assert [e for e in seen if isinstance(e, events.BytesSent)][-1].total == sum(
-        one.nar_size for one in infos
-    )
+    sent = sum(event.count for event in seen if isinstance(event, events.BytesSent))
+    assert sent == sum(one.nar_size for one in infos)
 
 
-@pytest.mark.parametrize(
-    ("message", "expected"),
-    [
-        ("cannot add path 'x' because it lacks a signature by a trusted key", SignatureRequired),
-        ("cannot add path 'x' because it lacks a valid signature", SignatureRequired),
-        ("hash mismatch importing path 'x'", PathContentChanged),
-        ("size mismatch importing path 'x'", PathContentChanged),
-        (f"path '{GLIBC}' is not valid", ReferenceVanished),
-        ("writing to file: No space left on device", PathRefused),
-    ],
-)
-def test_refusals_are_told_apart(message: str, expected: type[Exception]) -> None:
+def test_a_refusal_is_understood_and_the_session_goes_on() -> None:
     server = FakeServer()
-    server.before = lambda op, _: failure(message) if op == 39 else None
-    with pytest.raises(expected):
-        store(server).push(outgoing(info("glibc")))
+    server.before = lambda op, _: failure("No space left on device") if op == 39 else None
+    opened = store(server)
+    with pytest.raises(ServerDiskFull):
+        opened.push(outgoing(info("glibc")))
+    assert not opened.ended
+    assert opened.lock_and_query([GLIBC]) == frozenset()
+
+
+def test_a_server_that_ends_in_the_middle_is_not_taken_for_one_that_refuses() -> None:
+    server = FakeServer(stderr="unexpected end")
+
+    def end(operation: int, _: str) -> None:
+        if operation == 39:
+            raise EndSession
+
+    server.before = end
+    opened = store(server)
+    with pytest.raises(ServerEndedSession):
+        opened.push(outgoing(info("glibc")))
+    assert opened.ended
 
 
 def test_after_a_refusal_no_more_paths_are_begun() -> None:
@@ -140,10 +182,60 @@ def test_a_root_that_cannot_be_made_breaks_the_promise() -> None:
     assert "Permission denied" in caught.value.why
 
 
-def test_a_server_that_cannot_make_roots_is_refused() -> None:
-    server = FakeServer(valid={HELLO}, protocol=ProtocolVersion(1, 34), nix_version="2.8.0")
-    with pytest.raises(ServerTooOld, match=r"2\.8\.0"):
-        store(server).secure([HELLO], [ROOT])
+def old_server() -> FakeServer:
+    return FakeServer(valid={GLIBC, HELLO}, protocol=ProtocolVersion(1, 34), nix_version="2.8.0")
+
+
+def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
+    server = old_server()
+    programs = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
+    seen: list[events.Event] = []
+    assert store(server, seen.append, programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    #                        barrier, look,   lock, look
+    assert server.operations == [20, 31, 11, 31]
+    assert programs.run_so_far == [("nix-store", "--realise", HELLO, "--add-root", ROOT.location)]
+    assert events.RootMade(HELLO, f"/home/me/{ROOT.location}") in seen
+
+
+def test_no_command_makes_a_root_for_a_closure_with_a_gap() -> None:
+    server = old_server()
+    server.valid.discard(GLIBC)
+    programs = Commands({})
+    assert store(server, programs=programs).secure([GLIBC, HELLO], [ROOT]) == {HELLO}
+    assert programs.run_so_far == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Finished(1, "", "permission denied"), Finished(0, "", ""), Finished(0, "Welcome!", "")],
+)
+def test_a_command_that_makes_no_root_breaks_the_promise(answer: Finished) -> None:
+    with pytest.raises(RootRefused):
+        store(old_server(), programs=Commands({"--realise": answer})).secure([GLIBC, HELLO], [ROOT])
+
+
+def test_what_is_registered_there_is_told() -> None:
+    server = FakeServer(valid={HELLO}, infos={HELLO: info("hello")})
+    assert store(server).registered([HELLO, GLIBC]) == {HELLO: info("hello")}
+
+
+def test_substitution_happens_in_a_session_of_its_own() -> None:
+    server = FakeServer(substitutable={GLIBC})
+    opened = store(server)
+    opened.substitute([GLIBC, HELLO], at_most=10)
+    assert opened.lock_and_query([GLIBC, HELLO]) == {GLIBC}
+
+
+def test_substitution_that_takes_too_long_or_fails_is_abandoned() -> None:
+    for misbehaviour in (b"", failure("unable to download")):
+        server = FakeServer(valid={HELLO})
+        answer = misbehaviour
+        server.before = lambda op, arg, answer=answer: answer if arg == "substitute" else None  # type: ignore[misc]
+        seen: list[events.Event] = []
+        opened = store(server, seen.append)
+        opened.substitute([GLIBC], at_most=0.1)
+        assert [e for e in seen if isinstance(e, events.SubstitutionAbandoned)]
+        assert opened.lock_and_query([GLIBC, HELLO]) == {HELLO}
 
 
 def test_without_trust_an_unsigned_path_is_refused_before_anything_is_sent() -> None:

@@ -1,0 +1,54 @@
+"""Options that several commands have, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import Final, Sequence
+
+from nix_remote.cli.render import Renderer
+from nix_remote.copy.engine import Check
+from nix_remote.local.store import LocalStore
+from nix_remote.settings import Settings
+from nix_remote.wire.types import StorePath
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def add_paths(parser: argparse.ArgumentParser) -> None:
+    """The paths a command is about."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="store paths, paths below them, or links to them"
+    )
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """`--check`."""
+    parser.add_argument(
+        "--check",
+        choices=[check.value for check in Check],
+        default=Check.VALIDITY.value,
+        help="what to ask about paths that are there: contents compares their hashes with"
+        " those here (default: %(default)s)",
+    )
+
+
+def store_paths(texts: Sequence[str], local: LocalStore) -> list[StorePath]:
+    """The store paths that a person's paths mean, each once. Raises `NotAStorePath`."""
+    return list(dict.fromkeys(local.store_path(text) for text in texts))
+
+
+def duration(text: str) -> float:
+    """Seconds, from `90`, `15m`, `12h`, `30d` or `2w`; for argparse."""
+    parsed = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; 12h and 30d are")
+    return float(parsed[1]) * _UNITS[parsed[2] or "s"]
+
+
+def renderer(settings: Settings, options: argparse.Namespace) -> Renderer:
+    """What shows events on standard error."""
+    return Renderer(
+        sys.stderr, host=settings.host, package=settings.package, verbose=options.verbose
+    )

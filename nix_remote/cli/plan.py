@@ -1,0 +1,70 @@
+"""`nix-remote plan`: what a copy would send, and why. Sends nothing."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+
+from nix_remote import settings
+from nix_remote.cli import options as common
+from nix_remote.cli.command import Command
+from nix_remote.cli.render import count_of, format_bytes
+from nix_remote.cli.result import Result
+from nix_remote.copy.engine import Check, plan_copy
+from nix_remote.local.store import LocalStore
+from nix_remote.remote import connect
+
+_DESCRIPTION = """\
+Tells what a copy of store paths would send, how much it is, and why. Sends nothing."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    common.add_paths(parser)
+    common.add_check(parser)
+
+
+def _run(options: argparse.Namespace) -> Result:
+    chosen = settings.choose(host=options.host)
+    local = LocalStore(chosen.local_store)
+    closure = local.closure(common.store_paths(options.paths, local))
+    renderer = common.renderer(chosen, options)
+    with closing(renderer), connect.open_store(chosen, renderer) as remote:
+        valid = remote.lock_and_query([info.path for info in closure])
+        plan = plan_copy(closure, valid, remote, Check(options.check))
+    return Result(
+        "plan",
+        {
+            "host": chosen.host,
+            "paths": [
+                {"path": one.info.path, "reason": one.reason.value, "nar_size": one.info.nar_size}
+                for one in plan.paths
+            ],
+            "missing_paths": len(plan.missing),
+            "missing_bytes": plan.missing_bytes,
+        },
+    )
+
+
+def _conclude(result: Result) -> str:
+    data = result.data
+    paths = data["paths"]
+    assert isinstance(paths, list)
+    missing, amount = data["missing_paths"], data["missing_bytes"]
+    assert isinstance(amount, int)
+    lines = [
+        f"{data['host']} lacks {missing} of {count_of(len(paths), 'path')} ({format_bytes(amount)})"
+    ]
+    lines += [
+        f"  {one['reason']:<9}  {format_bytes(one['nar_size']):>10}  {one['path']}" for one in paths
+    ]
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    name="plan",
+    summary="tell what a copy would send, and why",
+    description=_DESCRIPTION,
+    add_options=_add_options,
+    run=_run,
+    conclude=_conclude,
+)

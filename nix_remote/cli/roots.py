@@ -1,0 +1,99 @@
+"""`nix-remote roots`: the durable roots on the server, and removing those nobody needs."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import closing
+
+from nix_remote import settings
+from nix_remote.cli import options as common
+from nix_remote.cli.command import Command
+from nix_remote.cli.render import count_of, format_age
+from nix_remote.cli.result import Result
+from nix_remote.errors import NothingToSelectBy
+from nix_remote.remote import connect
+from nix_remote.remote.gc_roots import Root, Roots
+from nix_remote.remote.retention import Retention
+from nix_remote.remote.roots import list_roots, remove_roots
+
+_DESCRIPTION = """\
+Lists the durable roots that copies have made on the server for this account, and removes
+those that nobody needs any more. A root that is gone lets the server's next garbage
+collection take what nothing else keeps."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="list them, with the time since each was last used")
+    pruning = actions.add_parser("prune", help="remove those that are selected")
+    for action in (listing, pruning):
+        action.add_argument(
+            "--older-than",
+            type=common.duration,
+            metavar="AGE",
+            help="those not used for so long: 12h, 30d, 2w",
+        )
+        action.add_argument(
+            "--workspace", metavar="NAME", help="those of this workspace: its folder's name"
+        )
+    pruning.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+
+
+def _run(options: argparse.Namespace) -> Result:
+    chosen = settings.choose(host=options.host)
+    retention = Retention(options.older_than, options.workspace)
+    pruning = options.action == "prune"
+    if pruning and retention == Retention():
+        raise NothingToSelectBy()
+    renderer = common.renderer(chosen, options)
+    with closing(renderer), connect.open_programs(chosen, renderer) as programs:
+        found = list_roots(programs, chosen.host)
+        selected = retention.expired(found)
+        if pruning and not options.dry_run:
+            selected = remove_roots(programs, chosen.host, selected)
+    return Result(
+        "roots",
+        {
+            "host": chosen.host,
+            "action": options.action,
+            "removed": pruning and not options.dry_run,
+            "roots": [_described(root, found) for root in selected],
+        },
+    )
+
+
+def _described(root: Root, found: Roots) -> dict[str, object]:
+    return {
+        "workspace": root.workspace,
+        "package": root.package,
+        "path": root.path,
+        "last_used": root.last_used,
+        "age": found.now - root.last_used,
+    }
+
+
+def _conclude(result: Result) -> str:
+    roots = result.data["roots"]
+    assert isinstance(roots, list)
+    if result.data["removed"]:
+        what = "removed"
+    elif result.data["action"] == "prune":
+        what = "would remove"
+    else:
+        what = "found"
+    lines = [f"{what} {count_of(len(roots), 'root')} on {result.data['host']}"]
+    lines += [
+        f"  {format_age(root['age']):>5}  {root['workspace']}  {root['package']}  {root['path']}"
+        for root in roots
+    ]
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    name="roots",
+    summary="list or prune the durable roots on the server",
+    description=_DESCRIPTION,
+    add_options=_add_options,
+    run=_run,
+    conclude=_conclude,
+)

@@ -1,0 +1,32 @@
+"""Which failures of a copy can heal, and how often and when it is begun again.
+
+Pure policy: an error in, a decision out. Every attempt is made on a new
+connection, and begins by asking what is valid: paths that arrived whole are
+not sent twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often to try again, and how long to wait before."""
+
+    retries: int = 3
+    first_delay: float = 1.0
+    """Seconds; doubled for every further attempt."""
+
+    def delay(self, error: NixRemoteError, failures: int) -> Optional[float]:
+        """Seconds to wait after the given number of failures; None to give up.
+
+        A connection that broke and a server that ended may be back in a
+        moment. What was refused, unknown or wrong stays so.
+        """
+        if failures > self.retries or not isinstance(error, (ConnectionBroken, ServerEndedSession)):
+            return None
+        return self.first_delay * float(2 ** (failures - 1))

@@ -1,0 +1,152 @@
+"""What both protocols have in common: requests go out, replies come back in that order.
+
+Requests may be sent while earlier ones are unanswered. Replies must be read
+while requests are written, or both sides end up waiting for each other.
+
+A `WireError` is final: what follows on that stream cannot be trusted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import (
+    Deque,
+    Generic,
+    Iterator,
+    NoReturn,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+)
+
+from nix_remote.wire.codec import Decoder, Feed, WireError, encode_number
+
+Reply = TypeVar("Reply", covariant=True)
+Server = TypeVar("Server")
+
+
+class Request(Generic[Reply]):
+    """One operation: how it is written, and how its reply is read."""
+
+    operation: int
+
+    def encode(self) -> bytes:
+        """Everything the request consists of, its operation number included."""
+        return encode_number(self.operation) + self.fields()
+
+    def fields(self) -> bytes:
+        """What follows the operation number."""
+        raise NotImplementedError
+
+    def read_reply(self) -> Decoder[Reply]:
+        """Reads the reply to this request."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Greeted(Generic[Server]):
+    """The session is open."""
+
+    server: Server
+
+
+@dataclass(frozen=True)
+class Replied:
+    """The oldest unanswered request succeeded."""
+
+    request: Request[object]
+    value: object
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The oldest unanswered request failed; the session goes on."""
+
+    request: Request[object]
+    message: str
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The server said something meant for people."""
+
+    text: str
+
+
+Event = Union[Greeted[Server], Replied, Refused, Logged]
+
+
+class Conversation(Generic[Server]):
+    """One session: keeps which requests are unanswered, turns bytes into events.
+
+    Send what `greeting` and `request` return, in order; hand everything that
+    arrives to `receive`. A subclass is one protocol.
+    """
+
+    server_magic: bytes
+    """The first eight bytes that a server of this protocol sends."""
+
+    def __init__(self) -> None:
+        self.server: Optional[Server] = None
+        """What the server said of itself; None until it has."""
+        self._unanswered: Deque[Request[object]] = deque()
+        self._events: list[Event[Server]] = []
+        self._feed: Feed[NoReturn] = Feed(self._read_session())
+
+    def greeting(self) -> bytes:
+        """The first bytes of a session."""
+        raise NotImplementedError
+
+    def _read_greeting(self) -> Decoder[Server]:
+        raise NotImplementedError
+
+    def _read_event(self) -> Decoder[Event[Server]]:
+        """Reads what comes next, after the greeting."""
+        raise NotImplementedError
+
+    def _oldest(self) -> Request[object]:
+        """The request that the next reply belongs to. Ask only once it has begun to arrive."""
+        if not self._unanswered:
+            raise WireError("a reply that nothing was asked for")
+        return self._unanswered[0]
+
+    def request(self, request: Request[object]) -> bytes:
+        """The bytes of a request, which from now on waits for its reply."""
+        self._unanswered.append(request)
+        return request.encode()
+
+    @property
+    def unanswered(self) -> Sequence[Request[object]]:
+        """Requests whose outcome is not known yet, oldest first."""
+        return tuple(self._unanswered)
+
+    def receive(self, data: bytes) -> Iterator[Event[Server]]:
+        """What the arrived bytes complete.
+
+        Raises `WireError` behind the last event that still made sense; the
+        session is dead then.
+        """
+        error = None
+        try:
+            self._feed.push(data)
+        except WireError as caught:
+            error = caught
+        events, self._events = self._events, []
+        return _until(events, error)
+
+    def _read_session(self) -> Decoder[NoReturn]:
+        self.server = yield from self._read_greeting()
+        self._events.append(Greeted(self.server))
+        while True:
+            event = yield from self._read_event()
+            if isinstance(event, (Replied, Refused)):
+                self._unanswered.popleft()
+            self._events.append(event)
+
+
+def _until(events: Sequence[Event[Server]], error: Optional[WireError]) -> Iterator[Event[Server]]:
+    yield from events
+    if error is not None:
+        raise error

@@ -1,0 +1,43 @@
+"""What is done on the server by running a program, where its protocol has no request for it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nix_remote.errors import RootRefused
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.refusals import ReferenceVanished
+from nix_remote.remote.store import DurableRoot
+
+_COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
+
+
+def wait_for_collector(programs: Programs, alias: str) -> None:
+    """A barrier: returns when no collector runs that began before.
+
+    A garbage collection that may free nothing; it waits for a running one.
+    Raises `RootRefused` if the account may not run it.
+    """
+    done = programs.run(_COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
+    # The words, too: a restricted account runs something else, and that may end well.
+    if done.status != 0 or "store paths deleted" not in done.stdout + done.stderr:
+        raise RootRefused(alias, " ".join(_COLLECT_NOTHING), _said(done.stdout, done.stderr))
+
+
+def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
+    """Makes a durable root; returns where it is.
+
+    Raises `ReferenceVanished` if the path is not valid any more, and
+    `RootRefused` if the root cannot be made.
+    """
+    command = ("nix-store", "--realise", root.path, "--add-root", root.location)
+    done = programs.run(command, waiting_for="a durable root")
+    if done.status == 0 and done.stdout.strip().endswith(root.location):
+        return done.stdout.strip()
+    if "is not valid" in done.stderr or "don't know how to build" in done.stderr:
+        raise ReferenceVanished(done.stderr)
+    raise RootRefused(alias, root.location, _said(done.stdout, done.stderr))
+
+
+def _said(stdout: str, stderr: str) -> str:
+    return stderr or stdout.strip() or "the account may not run that command"

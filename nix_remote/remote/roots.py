@@ -1,0 +1,74 @@
+"""The durable roots that exist on the server: listing them, removing some.
+
+Done by small shell scripts, because no Nix protocol tells when a root was
+last used. They need nothing but `find`, `stat` and `mv`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Optional, Sequence
+
+from nix_remote.errors import RootsUnreadable
+from nix_remote.remote.gc_roots import FOLDER, Root, Roots
+from nix_remote.remote.programs import Programs
+from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
+
+_LIST: Final = f"""
+date +%s
+cd "$HOME/{FOLDER}" 2>/dev/null || exit 0
+find . -type l -exec stat -c '%Y %n' {{}} +
+"""
+
+# A root that was renewed since it was listed must stay. So it is moved out of the way
+# first: what is looked at is then exactly what is removed.
+_REMOVE: Final = f"""
+cd "$HOME/{FOLDER}" || exit 1
+while read -r used link; do
+  mv "$link" "$link.leaving" 2>/dev/null || continue
+  if [ "$(stat -c %Y "$link.leaving")" = "$used" ]; then
+    rm "$link.leaving" && echo "$link"
+  else
+    mv -n "$link.leaving" "$link"
+    rm -f "$link.leaving"
+  fi
+done
+find . -mindepth 1 -depth -type d -exec rmdir {{}} + 2>/dev/null || true
+"""
+
+
+def list_roots(programs: Programs, alias: str) -> Roots:
+    """All durable roots of this account. Raises `RootsUnreadable`."""
+    done = programs.run(("sh", "-c", _LIST), waiting_for="the list of roots")
+    lines = done.stdout.splitlines()
+    if done.status != 0 or not lines or not lines[0].isdigit():
+        raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
+    found = [root for line in lines[1:] if (root := _parse(line)) is not None]
+    return Roots(int(lines[0]), tuple(sorted(found, key=lambda root: root.location)))
+
+
+def _parse(line: str) -> Optional[Root]:
+    """A line of the list; None for a link that is not one of ours."""
+    used, _, link = line.partition(" ")
+    parts = link.split("/")
+    if len(parts) != 4 or parts[0] != "." or not used.isdigit():
+        return None
+    try:
+        path = parse_store_path(f"{STORE_DIRECTORY}/{parts[3]}")
+    except ValueError:
+        return None
+    return Root(parts[1], parts[2], path, int(used))
+
+
+def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Removes roots that have not been used since they were listed; returns those removed.
+
+    Raises `RootsUnreadable`.
+    """
+    wanted = "".join(f"{root.last_used} {root.location}\n" for root in roots)
+    done = programs.run(
+        ("sh", "-c", _REMOVE), stdin=wanted.encode(), waiting_for="roots to be removed"
+    )
+    if done.status != 0:
+        raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
+    removed = set(done.stdout.splitlines())
+    return tuple(root for root in roots if root.location in removed)

@@ -1,0 +1,113 @@
+"""The server's store over the serve protocol (`nix-store --serve --write`).
+
+For accounts that may run only that, and for servers without a worker
+protocol that we speak. Barrier and durable roots need commands, so the
+account must be allowed to run `nix-store`. A refusal ends the session.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, ContextManager, Iterable, Iterator, Mapping, Sequence
+
+from nix_remote import events
+from nix_remote.errors import ServerEndedSession, ServerError
+from nix_remote.protocol import serve
+from nix_remote.protocol.versions import ServeServer
+from nix_remote.remote import commands
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.pushing import NotTaken, push
+from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from nix_remote.remote.session import Session
+from nix_remote.remote.store import DurableRoot, Outgoing
+from nix_remote.wire.types import PathInfo, StorePath
+
+ServeSession = Session[ServeServer]
+
+
+class ServeStore:
+    """A `RemoteStore` over an open serve session.
+
+    `another_session` opens one more: for questions after which this one's
+    answers could be stale, and for those that may have to be abandoned.
+    """
+
+    def __init__(
+        self,
+        session: ServeSession,
+        *,
+        account: Account,
+        listener: events.Listener,
+        programs: Programs,
+        another_session: Callable[[], ContextManager[ServeSession]],
+    ) -> None:
+        self._session = session
+        self._account = account
+        self._listener = listener
+        self._programs = programs
+        self._another_session = another_session
+
+    @property
+    def ended(self) -> bool:
+        return self._session.ended
+
+    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        query = self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True))
+        return self._session.wait(query, "which paths are valid there")
+
+    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
+        """Nothing is known beforehand: this protocol does not say whether it trusts us."""
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        with self._another_session() as session:
+            query = session.submit(serve.QueryPathInfos(tuple(paths)))
+            infos = session.wait(query, "what is registered there")
+        return {info.path: info for info in infos}
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        with self._another_session() as session:
+            request = serve.QueryValidPaths(tuple(paths), lock=False, substitute=True)
+            try:
+                session.wait(
+                    session.submit(request), "the server to ask its caches", at_most=at_most
+                )
+            except (TimeoutError, ServerError) as ended:
+                self._listener(events.SubstitutionAbandoned(str(ended)))
+
+    def push(self, paths: Iterable[Outgoing]) -> None:
+        try:
+            push(
+                paths,
+                session=self._session,
+                add=serve.AddToStoreNar,
+                write_nar=self._write_plain,
+                listener=self._listener,
+            )
+        except NotTaken as ended:
+            if isinstance(ended.cause, ServerEndedSession) and ended.cause.said:
+                # A refusal is all that a server says before it ends the session.
+                raise meaning(ended.cause.said, self._account, ended.info.path) from None
+            raise ended.cause from None
+
+    def _write_plain(self, nar: Iterator[bytes]) -> None:
+        for chunk in nar:
+            self._session.write(chunk)
+
+    def secure(
+        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
+    ) -> frozenset[StorePath]:
+        commands.wait_for_collector(self._programs, self._account.alias)
+        valid = self.lock_and_query(paths)
+        if len(valid) < len(set(paths)):
+            return valid
+        for root in roots:
+            try:
+                # A process of its own, so it does not believe what this session remembers:
+                # the path, and with it all it needs, really is valid at this moment.
+                made = commands.add_root(self._programs, self._account.alias, root)
+            except ReferenceVanished:
+                valid -= {root.path}
+                continue
+            self._listener(events.RootMade(root.path, made))
+        tops = [root.path for root in roots]
+        # Once more, for a collector that looked at durable roots just before.
+        return valid - (frozenset(tops) - self.lock_and_query(tops))

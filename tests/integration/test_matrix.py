@@ -1,0 +1,119 @@
+"""The same promises between every pair of Nix versions, over both protocols."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Iterator, Mapping
+
+import pytest
+
+from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
+from tests.lab import nix
+from tests.lab.host import Host
+from tests.lab.lab import GUEST, Lab, alias
+from tests.lab.nix import Version
+
+_OPERATIONS = "/src/nix_remote/tests/integration/every_operation.py"
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A workstation, a server, and the protocol spoken between them."""
+
+    workstation: Host
+    server: Host
+    protocol: str
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        return {"NIX_REMOTE_PROTOCOL": self.protocol}
+
+    @property
+    def alias(self) -> str:
+        return alias(self.server)
+
+    @property
+    def copier(self) -> Copier:
+        return Copier(self.workstation)
+
+
+@pytest.fixture(scope="module", params=["worker", "serve"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module", params=list(Version), ids=lambda v: f"server-{v.value}")
+def server(lab: Lab, request: pytest.FixtureRequest) -> Host:
+    return lab.server_with(request.param)
+
+
+@pytest.fixture(
+    scope="module", params=[Version.V2_8, Version.CURRENT], ids=lambda v: f"local-{v.value}"
+)
+def pair(lab: Lab, server: Host, protocol: str, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    yield Pair(lab.workstation_with(request.param), server, protocol)
+    # What is kept for one pair must not be there for the next.
+    nix.empty_store(server)
+
+
+def test_a_closure_arrives_whole_and_only_once(pair: Pair) -> None:
+    closure = new_closure(pair.workstation, megabytes=1)
+    first = pair.copier.copy(closure[-1], alias=pair.alias, env=pair.env)
+    assert set(first["sent"]) >= {path for path in closure if "-leaf-" in path or "-top-" in path}
+    assert_kept_whole(pair.server, pair.workstation, closure)
+    assert pair.copier.copy(closure[-1], alias=pair.alias, env=pair.env)["sent"] == []
+
+
+def test_garbage_collection_keeps_it_until_its_root_is_gone(pair: Pair) -> None:
+    closure = new_closure(pair.workstation)
+    pair.copier.copy(closure[-1], alias=pair.alias, env=pair.env)
+    nix.collect_garbage(pair.server)
+    assert_kept_whole(pair.server, pair.workstation, closure)
+
+    links = [link for link, target in root_links(pair.server).items() if target == closure[-1]]
+    assert len(links) == 1
+    pair.server.sh(f"rm {links[0]}")
+    assert closure[-1] in nix.collect_garbage(pair.server)
+
+
+def test_the_protocol_asked_for_is_the_one_spoken(pair: Pair) -> None:
+    top = new_closure(pair.workstation)[-1]
+    text = pair.copier.run("-v", top, alias=pair.alias, env=pair.env).check().stderr
+    assert f"{pair.protocol} protocol " in text
+
+
+def test_content_that_is_not_what_was_registered_is_refused(pair: Pair) -> None:
+    top = new_closure(pair.workstation)[-1]
+    pair.workstation.sh(f"chmod u+w {top}/references; sed -i s/^./X/ {top}/references")
+    text = pair.copier.fails("path-content-changed", top, alias=pair.alias, env=pair.env)
+    assert "hash mismatch" in text
+    assert not nix.is_valid(pair.server, top)
+
+
+def test_an_account_that_is_not_trusted_is_refused(pair: Pair) -> None:
+    top = new_closure(pair.workstation)[-1]
+    text = pair.copier.fails(
+        "signature-required", top, alias=alias(pair.server, GUEST), env=pair.env
+    )
+    assert "extra-trusted-users = guest" in text
+    assert not nix.is_valid(pair.server, top)
+
+
+def test_after_every_operation_the_session_answers_the_next(pair: Pair) -> None:
+    closure = new_closure(pair.workstation)
+    command = ["/opt/nix-remote/bin/python", "-I", _OPERATIONS, pair.alias, *closure]
+    done = pair.workstation.run(command, env=pair.env, timeout=60).check()
+    assert json.loads(done.stdout) == [
+        "lock_and_query",
+        "registered",
+        "substitute",
+        "push",
+        "push again",
+        "push refused",
+        "secure",
+    ]
+    assert_kept_whole(pair.server, pair.workstation, closure)

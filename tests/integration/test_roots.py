@@ -1,0 +1,85 @@
+"""`nix-remote roots` shows and removes the durable roots on the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.integration.copier import Copier, new_closure, root_links
+from tests.lab.lab import ALIAS, Lab
+
+
+def roots(lab: Lab, *words: str) -> list[dict[str, Any]]:
+    command = ["nix-remote", "roots", f"--host={ALIAS}", "--json", *words]
+    data = json.loads(lab.workstation.run(command).check().stdout)["data"]
+    found: list[dict[str, Any]] = data["roots"]
+    return found
+
+
+def test_a_copy_is_listed_with_workspace_package_and_age(lab: Lab, copier: Copier) -> None:
+    top = new_closure(lab.workstation)[-1]
+    copier.run("--package", "listed", top).check()
+    (root,) = [root for root in roots(lab, "list") if root["path"] == top]
+    assert root["workspace"].startswith("app-")
+    assert root["package"] == "listed"
+    assert 0 <= root["age"] < 60
+    assert [one["path"] for one in roots(lab, "list", "--workspace", "app")].count(top) == 1
+    assert roots(lab, "list", "--workspace", "nobody") == []
+
+
+def test_old_roots_are_removed_and_young_ones_stay(lab: Lab, copier: Copier) -> None:
+    old, young = new_closure(lab.workstation)[-1], new_closure(lab.workstation)[-1]
+    copier.copy(old)
+    copier.copy(young)
+    (link,) = [link for link, target in root_links(lab.server).items() if target == old]
+    lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
+
+    would = roots(lab, "prune", "--older-than", "30d", "--dry-run")
+    assert [root["path"] for root in would] == [old]
+    assert link in root_links(lab.server)
+
+    assert [root["path"] for root in roots(lab, "prune", "--older-than", "30d")] == [old]
+    left = root_links(lab.server)
+    assert link not in left
+    assert young in left.values()
+    # No empty folders stay behind.
+    assert lab.server.run(["test", "-e", link.rpartition("/")[0]]).status == 1
+
+
+def test_a_root_that_is_used_meanwhile_stays(lab: Lab, copier: Copier) -> None:
+    top = new_closure(lab.workstation)[-1]
+    copier.copy(top)
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
+    lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
+    code = """
+import sys
+from nix_remote import events, settings
+from nix_remote.remote import connect
+from nix_remote.remote.roots import list_roots, remove_roots
+chosen = settings.choose(host=sys.argv[1])
+with connect.open_programs(chosen, events.ignore) as programs:
+    found = list_roots(programs, chosen.host)
+    old = [root for root in found.roots if root.path == sys.argv[2]]
+    input()
+    print(len(old), len(remove_roots(programs, chosen.host, old)))
+"""
+    # Between its look and its removal, the path is copied again.
+    lab.workstation.write("/root/pruner.py", code)
+    done = lab.workstation.sh(
+        f"mkfifo /root/go; /opt/nix-remote/bin/python /root/pruner.py {ALIAS} {top} "
+        f"< <(nix-remote copy --workspace=/root/projects/app --host {ALIAS} {top}; echo)"
+    )
+    assert done.split() == ["1", "0"]
+    assert root_links(lab.server)[link] == top
+
+
+def test_pruning_everything_has_to_be_said(lab: Lab) -> None:
+    refused = lab.workstation.run(["nix-remote", "roots", f"--host={ALIAS}", "prune"])
+    assert refused.status == 2
+    assert "error[nothing-to-select-by]" in refused.stderr
+
+
+def test_no_roots_at_all_is_an_empty_list(lab: Lab) -> None:
+    found = lab.workstation.run(["nix-remote", "roots", "--host=nix-server-root", "list"])
+    assert found.status == 0
+    assert "found" in found.stderr

@@ -1,0 +1,35 @@
+import pytest
+
+from nix_remote.remote.gc_roots import Root, Roots
+from nix_remote.remote.retention import Retention
+from tests.support.paths import path
+
+NOW = 1_000_000
+OLD = Root("app-12345678", "gcc", path("gcc"), NOW - 100)
+NEW = Root("app-12345678", "hello", path("hello"), NOW - 10)
+OTHER = Root("my-app-87654321", "gcc", path("gcc"), NOW - 100)
+ROOTS = Roots(NOW, (OLD, NEW, OTHER))
+
+
+@pytest.mark.parametrize(
+    ("retention", "expired"),
+    [
+        (Retention(older_than=50), (OLD, OTHER)),
+        (Retention(older_than=100), ()),  # exactly as old is not older
+        (Retention(older_than=0), (OLD, NEW, OTHER)),
+        (Retention(workspace="app"), (OLD, NEW)),
+        (Retention(workspace="app-12345678"), (OLD, NEW)),
+        (Retention(workspace="my"), ()),
+        (Retention(older_than=50, workspace="my-app"), (OTHER,)),
+        (Retention(), (OLD, NEW, OTHER)),
+    ],
+)
+def test_roots_that_meet_every_condition_may_go(
+    retention: Retention, expired: tuple[Root, ...]
+) -> None:
+    assert retention.expired(ROOTS) == expired
+
+
+def test_a_clock_that_was_set_back_makes_nothing_old() -> None:
+    future = Root("app-1", "p", path("p"), NOW + 500)
+    assert Retention(older_than=50).expired(Roots(NOW, (future,))) == ()
