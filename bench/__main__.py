@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import cold, harness, incremental, many_small, memory, nothing_missing, report
 from bench.rig import Rig
 from tests.lab.commands import LabError
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, remove_abandoned
 
 _BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK
@@ -38,6 +38,7 @@ def main() -> int:
     def progress(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    remove_abandoned("bench")
     lab = Lab(f"bench{os.getpid()}", progress)
     try:
         lab.open()
