@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -37,7 +36,7 @@ def rules_nixpkgs(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[laboratory.Lab]:
     """One lab for the whole run; it ends with it."""
-    _remove_abandoned_labs()
+    laboratory.remove_abandoned("pytest")
     with laboratory.Lab(f"pytest{os.getpid()}") as running:
         yield running
 
@@ -74,11 +73,3 @@ def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
     for block in added:
         left = left.replace(block, "", 1)
     lab.workstation.write(config, left, mode="600")
-
-
-def _remove_abandoned_labs() -> None:
-    """Ends the labs of test runs that were killed."""
-    for name in laboratory.names():
-        owner = re.match(r"pytest(\d+)", name)
-        if owner and not Path(f"/proc/{owner[1]}").exists():
-            laboratory.Lab(name).down()

@@ -15,8 +15,11 @@ lab runs before anything is installed.
     prerequisites.py     the Debian packages the outer machine needs
     commands.py          runs processes, always with a bound
     network.py           the switch that the hosts are plugged into
+    wan.py               distance between hosts; frame_delay.py is what makes it
+    relay.py             a relay that breaks connections at a chosen byte
     host.py              one host: file system, namespaces, commands in it
     nix.py               Nix and its daemon on a host
+    content.py           store content in bulk
     sshd.py              an SSH server on a host, and accounts for it
     remote_execution.py  BuildGrid, and buildbox workers on executors
     bazel.py             Bazel on the workstation; bazel_modules/ has what it misses there

@@ -1,8 +1,10 @@
-"""The program between the two ends of a delayed link: `frame_delay.py NEAR FAR SECONDS BYTES_PER_SECOND`.
+"""The program between the two ends of a wide-area link.
 
-Makes two TAP devices and passes Ethernet frames between them, each after SECONDS.
-With a rate above 0, frames leave at that rate; those that find more than
-a round trip's worth (and at least 512 KiB) waiting are dropped, as a router would.
+    frame_delay.py NEAR FAR DELAY RATE    seconds, bytes per second (0: no limit)
+
+Makes two TAP devices and passes Ethernet frames between them, each after DELAY.
+Frames leave at RATE at most; those that find more than a round trip's worth (and at
+least 512 KiB) waiting are dropped, as a router would.
 Frames in flight overlap and nothing is answered here: windows, slow start and
 retransmissions are those of the hosts' kernels.
 
@@ -12,6 +14,7 @@ standard input does: it cannot outlive who started it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -56,10 +59,9 @@ class Direction:
         """Passes on what is due."""
         while self._in_flight and self._in_flight[0][0] <= now:
             _, frame = self._in_flight.popleft()
-            try:
+            # A device that is not up yet, or full: the frame is lost, as on a real link.
+            with contextlib.suppress(OSError):
                 os.write(self.target, frame)
-            except OSError:
-                pass  # A device that is not up yet, or full: lost, as on a real link.
 
     def next_due(self) -> float:
         """When `deliver` has something to do."""

@@ -15,7 +15,9 @@ different names do not see each other.
 
 from __future__ import annotations
 
+import re
 import shutil
+from pathlib import Path
 from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
@@ -219,3 +221,11 @@ def names() -> list[str]:
     """The names of the labs that left a folder behind, up or not."""
     folder = cache.root() / "labs"
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+def remove_abandoned(kind: str) -> None:
+    """Ends the labs named `kind` and a process id (and more) whose process was killed."""
+    for name in names():
+        owner = re.match(rf"{kind}(\d+)", name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            Lab(name).down()

@@ -7,7 +7,10 @@ addresses.
 
 from __future__ import annotations
 
+import ctypes
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.lab.commands import check, run
 
@@ -17,6 +20,24 @@ _SUBNET = "10.77.0"
 def address(number: int) -> str:
     """The IPv4 address of the host with that number (1-254)."""
     return f"{_SUBNET}.{number}"
+
+
+_CLONE_NEWNET = 0x40000000
+
+
+def enter_namespace(name: str) -> None:
+    """Moves the calling thread, and no other, to that network namespace.
+
+    Sockets belong for ever to the namespace of the thread that makes them.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(Path("/run/netns") / name, os.O_RDONLY)
+    try:
+        if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"cannot enter network namespace {name}: {os.strerror(code)}")
+    finally:
+        os.close(descriptor)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,15 @@
+"""One path with one file of 4 GB: does memory grow with it? The file is zeros, and is sent."""
+
+from __future__ import annotations
+
+from bench.contenders import IMPORT
+from bench.harness import Benchmark
+from bench.rig import Rig
+from tests.lab.content import make_sparse_file
+
+
+def _prepare(rig: Rig, scale: float) -> str:
+    return make_sparse_file(rig.workstation, "large", int(4e9 * scale))
+
+
+BENCHMARK = Benchmark("memory", "one file of 4 GB", _prepare, limit=IMPORT, runs=3)
