@@ -44,7 +44,7 @@ class Host:
     def __init__(self, plan: HostPlan, folder: Path, switch: Switch) -> None:
         self.plan = plan
         self.folder = folder
-        self._switch = switch
+        self.switch = switch
         self._starter: Optional[subprocess.Popen[bytes]] = None
 
     @property
@@ -63,14 +63,9 @@ class Host:
         return self.folder / "nix" / "store"
 
     @property
-    def switch(self) -> Switch:
-        """The switch this host is plugged into."""
-        return self._switch
-
-    @property
     def namespace(self) -> str:
         """The network namespace this host lives in."""
-        return f"{self._switch.lab}-{self.name}"
+        return f"{self.switch.lab}-{self.name}"
 
     def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
         """Starts the host; returns when commands can run in it.
@@ -98,7 +93,7 @@ class Host:
             "NAME": self.name,
             "HOSTS_FILE": str(hosts_file),
         }
-        self._switch.plug_in(self.name, self.plan.number)
+        self.switch.plug_in(self.name, self.plan.number)
         with open(self.folder / "log", "wb") as log:
             starter = subprocess.Popen(
                 [
