@@ -1,20 +1,23 @@
 """Copies to a server whose garbage collector never rests.
 
-Every copy is looked at the moment it returns: a path of its closure that is
-not valid then, or later while its root exists, is a broken promise.
+Every closure is looked at when its copy has returned and every collection that
+could have begun before has ended: a path that is not valid then, although its
+root exists, is a broken promise.
+
+Paths of many files take long to delete. That widens the gap in which a copy
+can meet a path that is still valid, but condemned.
 """
 
 from __future__ import annotations
 
 import random
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Iterator, Mapping, Sequence
 
 from tests.lab import nix
-from tests.lab.commands import LabError
+from tests.lab.commands import LabError, Outcome
 from tests.lab.host import Host
 from tests.lab.lab import alias
 
@@ -28,7 +31,7 @@ let
   leaves = builtins.genList leaf 12;
   middle = number: pkgs.runCommand "storm-middle-${toString number}" {
     needs = [ (at leaves number) (at leaves (number * 5 + 1)) (at leaves (number * 7 + 3)) ];
-  } "echo $needs > $out";
+  } "mkdir $out; cd $out; echo $needs > needs; touch file-{1..FILES}";
   middles = builtins.genList middle 16;
   top = number: pkgs.runCommand "storm-top-${toString number}" {
     needs = [ (at middles number) (at middles (number * 3 + 1)) (at leaves (number + 2)) ];
@@ -47,6 +50,13 @@ class Findings:
     lost: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
+    def count(self, copy: Outcome) -> None:
+        """Takes in the outcome of one copy."""
+        self.copies += 1
+        self.sent += copy.stderr.count("registered /nix/store/")
+        if copy.status != 0:
+            self.failures.append(copy.text)
+
 
 @dataclass(frozen=True)
 class Storm:
@@ -63,33 +73,28 @@ class Storm:
         tops = self._build(closures)
         needs = {top: nix.closure(self.workstation, top) for top in tops}
         findings = Findings()
-        lock = threading.Lock()
         chance = random.Random(seed)
-        # A top path is never copied by two at once: one may remove its root afterwards.
         rounds = [chance.sample(tops, len(tops)) for _ in range(copies // len(tops) + 1)]
         keep = {top: chance.random() < 0.3 for top in tops}
         with _collector_without_rest(self.server):
             for order in rounds:
                 wanted = order[: copies - findings.copies]
                 with ThreadPoolExecutor(at_once) as pool:
-                    for result in pool.map(lambda top: self._copy(top, needs[top]), wanted):
-                        with lock:
-                            findings.copies += 1
-                            findings.sent += result.sent
-                            findings.lost += result.lost
-                            findings.failures += result.failures
+                    for outcome in pool.map(self._copy, wanted):
+                        findings.count(outcome)
+                promised = {path for top in wanted for path in needs[top]}
+                # Waits for the collection that runs, which may have begun before a root was.
+                self.server.run(["nix-store", "--gc", "--max-freed", "0"], timeout=120)
+                findings.lost += self._invalid(sorted(promised))
                 self._lose_roots([top for top in wanted if not keep[top]])
-        kept = [path for top in tops if keep[top] for path in needs[top]]
-        if findings.copies >= len(tops):
-            findings.lost += self._invalid(sorted(set(kept)))
         self._lose_roots(tops)
         return findings
 
     def _build(self, count: int) -> list[str]:
         expression = _GRAPH.replace("COUNT", str(count)).replace("SIZE", "400000")
-        return nix.build_expression(self.workstation, expression)
+        return nix.build_expression(self.workstation, expression.replace("FILES", "1500"))
 
-    def _copy(self, top: str, closure: Sequence[str]) -> Findings:
+    def _copy(self, top: str) -> Outcome:
         env: Mapping[str, str] = {
             "NIX_REMOTE_PROTOCOL": self.protocol,
             "PYTHONPATH": self.sources,
@@ -97,18 +102,10 @@ class Storm:
         }
         command = ["/opt/nix-remote/bin/python", "-m", "nix_remote", "copy"]
         command += ["--workspace=/root/projects/storm", "--host", alias(self.server), "-v", top]
-        findings = Findings()
         try:
-            done = self.workstation.run(command, env=env, timeout=120)
+            return self.workstation.run(command, env=env, timeout=120)
         except LabError as hang:
-            findings.failures.append(str(hang))
-            return findings
-        if done.status != 0:
-            findings.failures.append(done.text)
-            return findings
-        findings.lost += self._invalid(closure)
-        findings.sent += done.stderr.count("registered /nix/store/")
-        return findings
+            return Outcome(tuple(command), -1, "", str(hang))
 
     def _invalid(self, paths: Sequence[str]) -> list[str]:
         """Those of the paths that the server does not have."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import select
 import subprocess
 import sys
+from typing import Any
 
-from nix_remote.protocol.conversation import Logged
+from nix_remote.protocol.conversation import Event, Logged
 from tests.golden.script import PROTOCOLS, Recording, begin, describe
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -30,7 +31,8 @@ def capture(host: Host, protocol: str, version: str) -> Recording:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    sent, received, events = bytearray(), bytearray(), []
+    sent, received = bytearray(), bytearray()
+    events: list[Event[Any]] = []
 
     def send(data: bytes) -> None:
         assert process.stdin is not None

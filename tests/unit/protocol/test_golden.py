@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nix_remote.errors import PathContentChanged
-from nix_remote.protocol.conversation import Conversation, Refused, Replied
+from nix_remote.protocol.conversation import Conversation, Event, Refused, Replied
 from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
 from tests.golden.script import LEAF, TOP, Recording, begin, describe, recordings
 
@@ -47,7 +47,7 @@ def test_answers_mean_what_they_meant_in_pieces_of_any_size(
     recording: Recording, size: int
 ) -> None:
     conversation, _ = say_all(recording)
-    events = []
+    events: list[Event[Any]] = []
     for start in range(0, len(recording.received), size):
         events += conversation.receive(recording.received[start : start + size])
     assert tuple(map(describe, events)) == recording.events
@@ -61,7 +61,7 @@ def test_the_server_registered_what_we_sent(recording: Recording) -> None:
     if recording.protocol == "worker":
         assert TOP in replies
     else:
-        infos, _ = replies[5:]
+        infos: Any = replies[5]
         assert sorted(infos, key=lambda info: info.path) == sorted(
             [LEAF, TOP], key=lambda info: info.path
         )

@@ -105,7 +105,7 @@ def test_path_infos_survive_however_they_are_cut(
     conversation = opened()
     query = serve.QueryPathInfos((A,))
     conversation.request(query)
-    events = []
+    events: list[object] = []
     for piece in data.draw(pieces(b"".join(map(encoded, infos)) + encode_text(""))):
         events += conversation.receive(piece)
     assert events == [Replied(query, infos)]
@@ -115,7 +115,7 @@ def test_one_byte_at_a_time_gives_the_same_result() -> None:
     conversation = serve.ServeConversation()
     query = serve.QueryValidPaths((A, B), lock=True)
     conversation.request(query)
-    events = []
+    events: list[object] = []
     for byte in server_greeting() + encode_texts([A]):
         events += conversation.receive(bytes([byte]))
     assert events[1:] == [Replied(query, frozenset({A}))]

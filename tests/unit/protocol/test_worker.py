@@ -180,7 +180,7 @@ def test_path_infos_survive_however_they_are_cut(info: PathInfo, data: st.DataOb
     connection = opened()
     request = worker.QueryPathInfo(info.path)
     connection.request(request)
-    events = []
+    events: list[object] = []
     for piece in data.draw(pieces(LAST + encoded_info(info))):
         events += connection.receive(piece)
     assert events == [Replied(request, info)]
