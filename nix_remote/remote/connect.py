@@ -23,6 +23,7 @@ from nix_remote.errors import (
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
+from nix_remote.remote import postmortem
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
@@ -54,9 +55,12 @@ def open_store(settings: Settings, listener: events.Listener) -> Iterator[Remote
     """A session with the server's store, for the length of a `with` block."""
     with _connected(settings, listener) as (host, transport, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
-        store, spoken = _choose(settings.protocol, opener)
-        listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
-        yield store
+        try:
+            store, spoken = _choose(settings.protocol, opener)
+            listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
+            yield store
+        except ServerEndedSession as ended:
+            raise postmortem.examine(programs, settings.host) or ended from None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
-from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from nix_remote.remote.refusals import Account, ReferenceVanished, condition, meaning
 from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.remote.store import DurableRoot, Outgoing
 from nix_remote.wire import framed
@@ -145,7 +145,9 @@ class WorkerStore:
             try:
                 made = self._session.wait(link, "a durable root")
             except RequestRefused as refusal:
-                raise RootRefused(self._account.alias, root.location, refusal.message) from None
+                raise condition(refusal.message, self._account.alias) or RootRefused(
+                    self._account.alias, root.location, refusal.message
+                ) from None
             self._listener(events.RootMade(root.path, made))
         for lock in locks:
             self._wait(lock, "temporary roots")
@@ -169,4 +171,6 @@ class WorkerStore:
         try:
             return self._session.wait(future, waiting_for)
         except RequestRefused as refusal:
-            raise PathRefused(self._account.alias, waiting_for, refusal.message) from None
+            raise condition(refusal.message, self._account.alias) or PathRefused(
+                self._account.alias, waiting_for, refusal.message
+            ) from None
