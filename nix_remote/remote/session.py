@@ -107,8 +107,8 @@ class Session(Generic[Server]):
 
     def flush(self) -> None:
         """Sends everything that is queued. Raises what ended the session, if something did."""
-        pending = memoryview(bytes(self._outgoing))
-        self._outgoing.clear()
+        pending = memoryview(self._outgoing)
+        self._outgoing = bytearray()
         notice = _FIRST_NOTICE
         while pending:
             if self._failure is not None:
@@ -187,6 +187,8 @@ class Session(Generic[Server]):
                     self._handle(event)
         except ConnectionBroken as error:
             self._fail(self._broken(error.why))
+        except NixRemoteError as error:
+            self._fail(error)
         except WireError as error:
             self._fail(self._violated(error))
             # Whatever else it sends cannot be trusted.

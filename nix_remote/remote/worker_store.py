@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import (
     Callable,
     ContextManager,
@@ -32,9 +33,25 @@ T = TypeVar("T")
 WorkerSession = Session[WorkerServer]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Temporary roots and validity, asked for and not yet answered."""
+
+    paths: tuple[StorePath, ...]
+    locks: tuple[Future[None], ...]
+    valid: Future[frozenset[StorePath]]
+
+
+def ask(session: WorkerSession, paths: Sequence[StorePath]) -> Asked:
+    """Asks for temporary roots of paths, and behind that which are valid, in one breath."""
+    locks = tuple(session.submit(worker.AddTempRoot(path)) for path in paths)
+    return Asked(tuple(paths), locks, session.submit(worker.QueryValidPaths(tuple(paths))))
+
+
 class WorkerStore:
     """A `RemoteStore` over an open worker session.
 
+    `asked` has been asked in it already, together with the greeting.
     `another_session` opens one more, for questions that may have to be
     abandoned; `programs` is for servers too old to make durable roots on
     request.
@@ -44,12 +61,14 @@ class WorkerStore:
         self,
         session: WorkerSession,
         *,
+        asked: Optional[Asked] = None,
         account: Account,
         listener: events.Listener,
         programs: Programs,
         another_session: Callable[[], ContextManager[WorkerSession]],
     ) -> None:
         self._session = session
+        self._asked = asked
         self._account = account
         self._listener = listener
         self._programs = programs
@@ -60,10 +79,11 @@ class WorkerStore:
         return self._session.ended
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        locks = [self._session.submit(worker.AddTempRoot(path)) for path in paths]
-        query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        valid = self._wait(query, "which paths are valid there")
-        for lock in locks:
+        asked, self._asked = self._asked, None
+        if asked is None or asked.paths != tuple(paths):
+            asked = ask(self._session, paths)
+        valid = self._wait(asked.valid, "which paths are valid there")
+        for lock in asked.locks:
             self._wait(lock, "temporary roots")
         return valid
 
