@@ -101,14 +101,21 @@ class Session(Generic[Server]):
 
     def write(self, data: Buffer) -> None:
         """Queues bytes that belong to the request submitted last."""
+        if len(data) >= _WRITE_SIZE:
+            # As it is: collecting it would be one more copy of everything.
+            self.flush()
+            self._send(memoryview(data))
+            return
         self._outgoing += data
         if len(self._outgoing) >= _WRITE_SIZE:
             self.flush()
 
     def flush(self) -> None:
         """Sends everything that is queued. Raises what ended the session, if something did."""
-        pending = memoryview(self._outgoing)
-        self._outgoing = bytearray()
+        pending, self._outgoing = self._outgoing, bytearray()
+        self._send(memoryview(pending))
+
+    def _send(self, pending: memoryview) -> None:
         notice = _FIRST_NOTICE
         while pending:
             if self._failure is not None:

@@ -96,7 +96,7 @@ def _look_up(name: str, user_config: Path) -> tuple[Mapping[str, object], Option
             entry_found_in = str(path)
     try:
         found = parsed.lookup(name)
-    except (OSError, ValueError, KeyError, paramiko.SSHException) as error:
+    except (OSError, ValueError, KeyError, ImportError, paramiko.SSHException) as error:
         raise SshConfigUnreadable(str(user_config), str(error)) from None
     for directive in _REFUSED:
         if str(found.get(directive) or "none").lower() != "none":
