@@ -14,7 +14,7 @@
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
-      PromiseError        18   ClosureNotKept · RootRefused · RootsUnreadable
+      PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused · RootsUnreadable
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
