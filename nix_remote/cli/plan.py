@@ -13,6 +13,7 @@ from nix_remote.cli.result import Result
 from nix_remote.copy.engine import Check, plan_copy
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
+from nix_remote.remote.store import Question
 
 _DESCRIPTION = """\
 Tells what a copy of store paths would send, how much it is, and why. Sends nothing."""
@@ -28,9 +29,9 @@ def _run(options: argparse.Namespace) -> Result:
     local = LocalStore(chosen.local_store)
     closure = local.closure(common.store_paths(options.paths, local))
     renderer = common.renderer(chosen, options)
-    paths = [info.path for info in closure]
-    with closing(renderer), connect.open_store(chosen, renderer, paths) as remote:
-        valid = remote.lock_and_query(paths)
+    question = Question(tuple(info.path for info in closure))
+    with closing(renderer), connect.open_store(chosen, renderer, question) as remote:
+        valid = remote.ask(question)
         plan = plan_copy(closure, valid, remote, Check(options.check))
     return Result(
         "plan",

@@ -5,9 +5,19 @@ Sans-IO: path infos in, path infos out.
 
 from __future__ import annotations
 
-from typing import Iterable, Mapping
+from typing import Container, Iterable, Mapping, Sequence
 
 from nix_remote.wire.types import PathInfo, StorePath
+
+
+def frontier(closure: Sequence[PathInfo], valid: Container[StorePath]) -> list[StorePath]:
+    """Of the valid paths of a closure those that no other valid path needs.
+
+    What keeps these keeps all that are valid.
+    """
+    there = [info for info in closure if info.path in valid]
+    needed = {path for info in there for path in info.references if path != info.path}
+    return [info.path for info in there if info.path not in needed]
 
 
 def in_dependency_order(

@@ -1,11 +1,12 @@
 """Carries out a copy: from store paths to a server that keeps their closure.
 
     closure     of the local store
-    lock        temporary roots for all of it on the server, and what is valid there
+    ask         what is valid on the server, below a temporary root if all of it is
     substitute  if asked for: the server first looks in its own caches
+    lock        temporary roots for what is there, if something is missing
     push        what is missing, in dependency order
     secure      a running collector is waited for; durable roots; a second look
-    again       from `lock`, if the second look found a gap, at most `ROUNDS` times
+    again       from `ask`, if the second look found a gap, at most `ROUNDS` times
 
 When `copy` returns, every path of the closure is valid on the server and
 reachable from a durable root. Otherwise it raises.
@@ -19,12 +20,13 @@ from dataclasses import dataclass
 from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
+from nix_remote.copy.closure import frontier
 from nix_remote.copy.plan import Plan, Reason, make_plan
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import ClosureNotKept, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
+from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 ROUNDS: Final = 5
@@ -64,7 +66,7 @@ class CopyResult:
     """Top path -> its durable root, relative to the account's home folder."""
 
 
-OpenRemote = Callable[[Sequence[StorePath]], ContextManager[RemoteStore]]
+OpenRemote = Callable[[Question], ContextManager[RemoteStore]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Copy:
     alias: str
     local: LocalStore
     open_remote: OpenRemote
-    """A new session with the server, each time it is called, to ask first about these paths."""
+    """A new session with the server, each time it is called, to ask this first."""
     listener: events.Listener = events.ignore
     options: CopyOptions = CopyOptions()
     sleep: Callable[[float], None] = time.sleep
@@ -89,9 +91,8 @@ class Copy:
         failures = 0
         while True:
             try:
-                paths = tuple(info.path for info in self.closure)
-                with self.open_remote(paths) as remote:
-                    self._in_session(remote, paths, rounds, sent)
+                with self.open_remote(self._question) as remote:
+                    self._in_session(remote, rounds, sent)
                 return CopyResult(
                     closure=tuple(self.closure),
                     sent=tuple(sent),
@@ -108,20 +109,23 @@ class Copy:
                 self.listener(events.Retrying(error, delay))
                 self.sleep(delay)
 
-    def _in_session(
-        self,
-        remote: RemoteStore,
-        paths: Sequence[StorePath],
-        rounds: _Rounds,
-        sent: dict[StorePath, int],
-    ) -> None:
+    @property
+    def _question(self) -> Question:
+        # Where a top path is valid, its temporary root keeps the whole closure.
+        return Question(
+            paths=tuple(info.path for info in self.closure),
+            lock=tuple(root.path for root in self.roots),
+        )
+
+    def _in_session(self, remote: RemoteStore, rounds: _Rounds, sent: dict[StorePath, int]) -> None:
         """Round after round until there is no gap.
 
         `ReferenceVanished` leaves it only if the session is over.
         """
-        self._substitute(remote, paths)
+        self._substitute(remote)
+        paths = self._question.paths
         while True:
-            plan = self._plan(remote, paths)
+            plan = self._plan(remote)
             try:
                 remote.push(self._outgoing(plan, sent))
             except ReferenceVanished:
@@ -134,16 +138,16 @@ class Copy:
                 return
             rounds.count(gap)
 
-    def _substitute(self, remote: RemoteStore, paths: Sequence[StorePath]) -> None:
+    def _substitute(self, remote: RemoteStore) -> None:
         if self.options.substitute_seconds is None:
             return
-        valid = remote.lock_and_query(paths)
-        wanted = tuple(path for path in paths if path not in valid)
+        valid = remote.ask(self._question)
+        wanted = tuple(info.path for info in self.closure if info.path not in valid)
         if wanted:
             remote.substitute(wanted, at_most=self.options.substitute_seconds)
 
-    def _plan(self, remote: RemoteStore, paths: Sequence[StorePath]) -> Plan:
-        valid = remote.lock_and_query(paths)
+    def _plan(self, remote: RemoteStore) -> Plan:
+        valid = remote.ask(self._question)
         plan = plan_copy(self.closure, valid, remote, self.options.check)
         self.listener(events.PlanReady(plan))
         different = plan.having(Reason.DIFFERENT)
@@ -151,6 +155,10 @@ class Copy:
             raise ContentDiffers(self.alias, different[0].path, len(different) - 1)
         self.local.check_present(plan.missing)
         remote.check_acceptable(plan.missing)
+        if plan.missing:
+            # What is there must stay while the rest is sent. Should something have gone since
+            # it was asked for, the server refuses what refers to it, and `secure` sees it.
+            remote.lock(frontier(self.closure, valid))
         return plan
 
     def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> Iterator[Outgoing]:

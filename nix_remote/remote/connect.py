@@ -28,18 +28,19 @@ from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
 from nix_remote.remote.session import Session
-from nix_remote.remote.store import RemoteStore
+from nix_remote.remote.store import Question, RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
 from nix_remote.ssh import config, paramiko_transport
 from nix_remote.ssh.transport import Transport
-from nix_remote.wire.types import StorePath
 
 Server = TypeVar("Server")
 Asked = TypeVar("Asked")
 
 _WORKER: Final = ("nix-daemon", "--stdio")
 _SERVE: Final = ("nix-store", "--serve", "--write")
+
+_NO_QUESTION: Final = Question(())
 
 # What can mean that the account runs something else than we asked for.
 _NOT_SPOKEN: Final = (ServerEndedSession, ServerTooOld, UnexpectedOutput)
@@ -54,15 +55,15 @@ def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Pro
 
 @contextmanager
 def open_store(
-    settings: Settings, listener: events.Listener, paths: Sequence[StorePath] = ()
+    settings: Settings, listener: events.Listener, first: Question = _NO_QUESTION
 ) -> Iterator[RemoteStore]:
     """A session with the server's store, for the length of a `with` block.
 
-    The first `lock_and_query` will be for `paths`: it is sent with the
-    greeting already, which saves a round trip.
+    `first` is what will be asked first: it is sent with the greeting already,
+    which saves a round trip.
     """
     with _connected(settings, listener) as (host, transport, programs):
-        opener = _Opener(settings, Account(settings.host, host.user), programs, listener, paths)
+        opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
         try:
             store, spoken = _choose(settings.protocol, opener)
             listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
@@ -97,7 +98,7 @@ class _Opener:
     account: Account
     programs: Programs
     listener: events.Listener
-    paths: Sequence[StorePath]
+    first: Question
 
     def session(
         self,
@@ -149,7 +150,7 @@ class _Opener:
     def over_worker(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
         session, asked = self.session(
-            _WORKER, WorkerConversation, partial(worker_store.ask, paths=self.paths)
+            _WORKER, WorkerConversation, partial(worker_store.ask, question=self.first)
         )
         server = session.greeting()
         trust = {
@@ -172,7 +173,7 @@ class _Opener:
     def over_serve(self) -> tuple[RemoteStore, str]:
         """The store over the serve protocol, and what is spoken, in words."""
         session, asked = self.session(
-            _SERVE, ServeConversation, partial(serve_store.ask, paths=self.paths)
+            _SERVE, ServeConversation, partial(serve_store.ask, question=self.first)
         )
         store = ServeStore(
             session,

@@ -66,14 +66,6 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
         re.compile(r"(hash|size) mismatch"),
         lambda said, account, path: PathContentChanged(path, said),
     ),
-    (
-        # From the process that passes an ordinary user's requests on to the daemon.
-        re.compile(
-            r"[Dd]aemon disconnected unexpectedly|unexpected end-of-file"
-            r"|Connection reset by peer|Broken pipe"
-        ),
-        lambda said, account, path: ServerEndedSession(account.alias, "copying", said),
-    ),
 )
 
 _CONDITIONS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], NixRemoteError]], ...]] = (
@@ -82,5 +74,13 @@ _CONDITIONS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], NixRemoteEr
     (
         re.compile(r"readonly database|[Rr]ead-only file system|unable to open database file"),
         ServerStoreReadOnly,
+    ),
+    (
+        # From the process that passes an ordinary user's requests on to the daemon.
+        re.compile(
+            r"[Dd]aemon disconnected unexpectedly|unexpected end-of-file"
+            r"|Connection reset by peer|Broken pipe"
+        ),
+        lambda alias, said: ServerEndedSession(alias, "it worked for us", said),
     ),
 )

@@ -20,7 +20,7 @@ from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
 from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
 from nix_remote.remote.session import Session
-from nix_remote.remote.store import DurableRoot, Outgoing
+from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire.types import PathInfo, StorePath
 
 ServeSession = Session[ServeServer]
@@ -28,16 +28,17 @@ ServeSession = Session[ServeServer]
 
 @dataclass(frozen=True)
 class Asked:
-    """Validity, asked for with the flag that makes temporary roots, and not yet answered."""
+    """A question that is not answered yet."""
 
-    paths: tuple[StorePath, ...]
+    question: Question
     valid: Future[frozenset[StorePath]]
 
 
-def ask(session: ServeSession, paths: Sequence[StorePath]) -> Asked:
-    """Asks for temporary roots of paths and which of them are valid."""
-    query = serve.QueryValidPaths(tuple(paths), lock=True)
-    return Asked(tuple(paths), session.submit(query))
+def ask(session: ServeSession, question: Question) -> Asked:
+    """Asks for temporary roots, and behind that which paths are valid, in one breath."""
+    # Whether these are valid it says as well; those of the question include them.
+    session.submit(serve.QueryValidPaths(question.lock, lock=True))
+    return Asked(question, session.submit(serve.QueryValidPaths(question.paths, lock=False)))
 
 
 class ServeStore:
@@ -69,11 +70,14 @@ class ServeStore:
     def ended(self) -> bool:
         return self._session.ended
 
-    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+    def ask(self, question: Question) -> frozenset[StorePath]:
         asked, self._asked = self._asked, None
-        if asked is None or asked.paths != tuple(paths):
-            asked = ask(self._session, paths)
+        if asked is None or asked.question != question:
+            asked = ask(self._session, question)
         return self._session.wait(asked.valid, "which paths are valid there")
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True))
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         """Nothing is known beforehand: this protocol does not say whether it trusts us."""
@@ -117,7 +121,9 @@ class ServeStore:
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
         commands.wait_for_collector(self._programs, self._account.alias)
-        valid = self.lock_and_query(paths)
+        # The durable roots come in a moment: until then the top paths keep the others.
+        tops = tuple(root.path for root in roots)
+        valid = self.ask(Question(tuple(paths), lock=tops))
         if len(valid) < len(set(paths)):
             return valid
         for root in roots:
@@ -129,6 +135,5 @@ class ServeStore:
                 valid -= {root.path}
                 continue
             self._listener(events.RootMade(root.path, made))
-        tops = [root.path for root in roots]
         # Once more, for a collector that looked at durable roots just before.
-        return valid - (frozenset(tops) - self.lock_and_query(tops))
+        return valid - (frozenset(tops) - self.ask(Question(tops, lock=tops)))

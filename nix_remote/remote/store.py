@@ -25,6 +25,14 @@ class DurableRoot:
     """Relative to the home folder of the account."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """Which of `paths` are valid; `lock` get temporary roots before that is looked up."""
+
+    paths: tuple[StorePath, ...]
+    lock: tuple[StorePath, ...] = ()
+
+
 class RemoteStore(Protocol):
     """A session with the Nix server's store. Its temporary roots live as long as it does."""
 
@@ -32,12 +40,16 @@ class RemoteStore(Protocol):
     def ended(self) -> bool:
         """Whether the session is over: another one is needed."""
 
-    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        """Takes temporary roots for all of `paths`; returns those that are valid.
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        """Takes the temporary roots asked for; returns the paths that are valid.
 
-        Alone this is not enough to keep them: a collector that already runs
-        may have condemned some. `secure` makes sure.
+        A temporary root of a valid path keeps all that this path needs. Alone
+        this is not enough: a collector that already runs may have condemned
+        some. `secure` makes sure.
         """
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        """Takes temporary roots, and does not wait for it."""
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         """Raises `TrustError` if it is known beforehand that the server will refuse one."""
@@ -49,7 +61,7 @@ class RemoteStore(Protocol):
         """Lets the server get `paths` from its own caches, for at most that many seconds.
 
         Returns when it has tried, or when the time is over; which paths are
-        valid afterwards, `lock_and_query` says.
+        valid afterwards, `ask` says.
         """
 
     def push(self, paths: Iterable[Outgoing]) -> None:
@@ -64,6 +76,5 @@ class RemoteStore(Protocol):
         """Waits for a running collector to end, makes durable roots, looks again.
 
         Returns which of `paths` are valid. If all are, they stay so: the
-        durable roots keep them. Call it after `lock_and_query` of the same
-        paths in the same session. Raises `RootRefused`.
+        durable roots keep them. Raises `RootRefused` and `CollectorNotAwaited`.
         """

@@ -24,7 +24,7 @@ from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
 from nix_remote.remote.refusals import Account, ReferenceVanished, condition, meaning
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.remote.store import DurableRoot, Outgoing
+from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire import framed
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -35,17 +35,18 @@ WorkerSession = Session[WorkerServer]
 
 @dataclass(frozen=True)
 class Asked:
-    """Temporary roots and validity, asked for and not yet answered."""
+    """A question that is not answered yet."""
 
-    paths: tuple[StorePath, ...]
+    question: Question
     locks: tuple[Future[None], ...]
     valid: Future[frozenset[StorePath]]
 
 
-def ask(session: WorkerSession, paths: Sequence[StorePath]) -> Asked:
-    """Asks for temporary roots of paths, and behind that which are valid, in one breath."""
-    locks = tuple(session.submit(worker.AddTempRoot(path)) for path in paths)
-    return Asked(tuple(paths), locks, session.submit(worker.QueryValidPaths(tuple(paths))))
+def ask(session: WorkerSession, question: Question) -> Asked:
+    """Asks for temporary roots, and behind that which paths are valid, in one breath."""
+    locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
+    valid = session.submit(worker.QueryValidPaths(question.paths))
+    return Asked(question, locks, valid)
 
 
 class WorkerStore:
@@ -69,6 +70,7 @@ class WorkerStore:
     ) -> None:
         self._session = session
         self._asked = asked
+        self._locks: list[Future[None]] = []
         self._account = account
         self._listener = listener
         self._programs = programs
@@ -78,14 +80,17 @@ class WorkerStore:
     def ended(self) -> bool:
         return self._session.ended
 
-    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+    def ask(self, question: Question) -> frozenset[StorePath]:
         asked, self._asked = self._asked, None
-        if asked is None or asked.paths != tuple(paths):
-            asked = ask(self._session, paths)
+        if asked is None or asked.question != question:
+            asked = ask(self._session, question)
         valid = self._wait(asked.valid, "which paths are valid there")
         for lock in asked.locks:
             self._wait(lock, "temporary roots")
         return valid
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        self._locks += [self._session.submit(worker.AddTempRoot(path)) for path in paths]
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         if self._session.greeting().trusts_us is not False:
@@ -156,7 +161,7 @@ class WorkerStore:
                 return query.result()
             self._add_roots_by_command(roots)
         tops = tuple(root.path for root in roots)
-        locks = [self._session.submit(worker.AddTempRoot(path)) for path in tops]
+        self.lock(tops)
         last_look = self._session.submit(worker.QueryValidPaths(tops))
 
         self._wait_for_barrier(barrier)
@@ -169,8 +174,8 @@ class WorkerStore:
                     self._account.alias, root.location, refusal.message
                 ) from None
             self._listener(events.RootMade(root.path, made))
-        for lock in locks:
-            self._wait(lock, "temporary roots")
+        while self._locks:
+            self._wait(self._locks.pop(), "temporary roots")
         still_there = self._wait(last_look, "which paths are valid there")
         return valid - (frozenset(tops) - still_there)
 

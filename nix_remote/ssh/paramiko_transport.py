@@ -13,6 +13,7 @@ import logging
 import shlex
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Final, Iterator, Optional, Sequence
 
@@ -320,7 +321,9 @@ class _ParamikoChannel:
             raise ConnectionBroken(self._alias, "sending", _reason(error)) from None
 
     def close(self) -> None:
-        self._channel.close()
+        with suppress(paramiko.SSHException, OSError, EOFError):
+            # paramiko says goodbye, and does not mind to whom.
+            self._channel.close()
 
     def stderr_tail(self) -> str:
         self._drain_stderr()

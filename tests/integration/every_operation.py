@@ -15,7 +15,7 @@ from nix_remote import events, settings
 from nix_remote.errors import NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
-from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
+from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 
@@ -43,10 +43,14 @@ def perform(remote: RemoteStore, local: LocalStore, closure: list[PathInfo]) -> 
     everything = others | {top.path}
 
     def check(expected: frozenset[StorePath]) -> None:
-        assert remote.lock_and_query(sorted(everything)) & {top.path} == expected & {top.path}
+        question = Question(tuple(sorted(everything)), lock=(top.path,))
+        assert remote.ask(question) & {top.path} == expected & {top.path}
 
     check(frozenset())
-    yield "lock_and_query"
+    yield "ask"
+    remote.lock(sorted(others))
+    check(frozenset())
+    yield "lock"
     assert top.path not in remote.registered(sorted(everything))
     check(frozenset())
     yield "registered"
@@ -81,11 +85,11 @@ def refused(remote: RemoteStore, outgoing: Outgoing) -> str:
 
 def perform_last(remote: RemoteStore, closure: list[PathInfo]) -> list[str]:
     """What makes the closure stay."""
-    paths = [info.path for info in closure]
-    assert remote.lock_and_query(paths) == frozenset(paths)
+    paths = tuple(info.path for info in closure)
+    assert remote.ask(Question(paths, lock=paths)) == frozenset(paths)
     root = DurableRoot(closure[-1].path, ".local/state/nix-remote/gcroots/test/every/operation")
     assert remote.secure(paths, [root]) == frozenset(paths)
-    assert remote.lock_and_query(paths) == frozenset(paths)
+    assert remote.ask(Question(paths)) == frozenset(paths)
     return ["secure"]
 
 

@@ -108,7 +108,8 @@ def test_after_every_operation_the_session_answers_the_next(pair: Pair) -> None:
     command = ["/opt/nix-remote/bin/python", "-I", _OPERATIONS, pair.alias, *closure]
     done = pair.workstation.run(command, env=pair.env, timeout=60).check()
     assert json.loads(done.stdout) == [
-        "lock_and_query",
+        "ask",
+        "lock",
         "registered",
         "substitute",
         "push",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_remote.copy.closure import in_dependency_order
+from nix_remote.copy.closure import frontier, in_dependency_order
 from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.paths import info, path
 
@@ -64,3 +64,30 @@ def test_every_order_can_be_registered_one_by_one(data: st.DataObject) -> None:
         assert one.path not in registered
         registered.add(one.path)
     assert registered >= set(roots)
+
+
+def test_the_frontier_is_what_nothing_else_that_is_there_needs() -> None:
+    closure = [info("glibc", "glibc"), info("bash", "glibc"), info("zlib"), info("hello", "bash")]
+    assert frontier(closure, {path("glibc"), path("bash"), path("zlib")}) == [
+        path("bash"),
+        path("zlib"),
+    ]
+    assert frontier(closure, set()) == []
+
+
+@given(st.sets(st.integers(0, 11)), st.data())
+def test_what_the_frontier_needs_is_everything_that_is_there(
+    roots: set[int], data: st.DataObject
+) -> None:
+    references = [
+        data.draw(st.sets(st.integers(0, max(0, number - 1)), max_size=3)) - {number}
+        for number in range(12)
+    ]
+    closure = [
+        info(f"p{number}", *(f"p{each}" for each in references[number])) for number in range(12)
+    ]
+    infos = {one.path: one for one in closure}
+    # What is valid on a server is closed: a path is there only with all it needs.
+    valid = {one.path for one in in_dependency_order(infos, [path(f"p{root}") for root in roots])}
+    kept = in_dependency_order(infos, frontier(closure, valid))
+    assert {one.path for one in kept} == valid

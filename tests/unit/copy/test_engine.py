@@ -19,7 +19,7 @@ from nix_remote.errors import (
 )
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
+from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.paths import info, path
@@ -27,6 +27,7 @@ from tests.support.paths import info, path
 CLOSURE = [info("glibc"), info("bash", "glibc"), info("hello", "bash")]
 PATHS = [one.path for one in CLOSURE]
 ROOT = DurableRoot(path("hello"), "roots/hello")
+QUESTION = Question(tuple(PATHS), lock=(path("hello"),))
 DEFAULTS = CopyOptions()
 
 
@@ -55,6 +56,7 @@ class Remote:
         self.there = {one.path: one for one in CLOSURE}
         self.calls: list[str] = []
         self.sent: list[StorePath] = []
+        self.locked: list[StorePath] = []
         self.sessions = 0
         self.failures: list[NixRemoteError] = []
         self.vanish_while_pushing = 0
@@ -62,16 +64,20 @@ class Remote:
         self.ended = False
 
     @contextmanager
-    def open(self, paths: Sequence[StorePath]) -> Iterator[RemoteStore]:
-        assert list(paths) == PATHS
+    def open(self, first: Question) -> Iterator[RemoteStore]:
+        assert first == QUESTION
         self.sessions += 1
         self.ended = False
         yield self
         self.ended = True
 
-    def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        self.calls.append("lock")
-        return frozenset(self.valid.intersection(paths))
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        assert question == QUESTION
+        self.calls.append("ask")
+        return frozenset(self.valid.intersection(question.paths))
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        self.locked = list(paths)
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         self.calls.append("check")
@@ -129,7 +135,8 @@ def run(
 def test_only_what_is_missing_is_sent_and_everything_is_secured() -> None:
     remote = Remote(valid=[path("glibc")])
     result = run(remote)
-    assert remote.calls == ["lock", "check", "push", "secure"]
+    assert remote.calls == ["ask", "check", "push", "secure"]
+    assert remote.locked == [path("glibc")]
     assert remote.sent == [path("bash"), path("hello")]
     assert result.sent == (path("bash"), path("hello"))
     assert result.sent_bytes == CLOSURE[1].nar_size + CLOSURE[2].nar_size
@@ -156,7 +163,7 @@ def test_a_reference_that_vanishes_while_sending_starts_another_round() -> None:
     remote = Remote()
     remote.vanish_while_pushing = 1
     run(remote)
-    assert remote.calls.count("lock") == 2
+    assert remote.calls.count("ask") == 2
     assert remote.valid == set(PATHS)
     assert remote.sessions == 1
 
@@ -215,7 +222,7 @@ def test_missing_content_is_noticed_before_anything_is_sent() -> None:
     remote = Remote(valid=[path("glibc")])
     with pytest.raises(PathContentMissing):
         run(remote, absent=frozenset({path("hello")}))
-    assert remote.calls == ["lock"]
+    assert remote.calls == ["ask"]
 
 
 def test_content_that_is_missing_here_but_valid_there_does_not_matter() -> None:

@@ -18,9 +18,9 @@ from nix_remote.protocol.versions import ProtocolVersion
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.session import Session
-from nix_remote.remote.store import DurableRoot, Outgoing
+from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.remote.worker_store import WorkerSession, WorkerStore, ask
-from nix_remote.wire.types import PathInfo
+from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.fake_server import EndSession, FakeServer, failure
 from tests.support.paths import info, path
 
@@ -71,15 +71,30 @@ def store(
     )
 
 
+def locked(*paths: StorePath) -> Question:
+    return Question(paths, lock=paths)
+
+
 def outgoing(*infos: PathInfo) -> Iterator[Outgoing]:
     return (Outgoing(one, iter([bytes(one.nar_size)])) for one in infos)
 
 
 def test_every_path_is_locked_before_anything_is_said_about_it() -> None:
     server = FakeServer(valid={BASH})
-    assert store(server).lock_and_query([GLIBC, BASH, HELLO]) == {BASH}
+    assert store(server).ask(locked(GLIBC, BASH, HELLO)) == {BASH}
     assert server.temporary_roots == {GLIBC, BASH, HELLO}
     assert server.operations == [11, 11, 11, 31]
+
+
+def test_only_what_is_to_be_locked_is_locked_and_before_the_question() -> None:
+    server = FakeServer(valid={BASH})
+    opened = store(server)
+    assert opened.ask(Question((GLIBC, BASH), lock=(BASH,))) == {BASH}
+    assert server.temporary_roots == {BASH}
+    assert server.operations == [11, 31]
+    opened.lock([GLIBC])
+    assert opened.ask(Question((HELLO,))) == frozenset()
+    assert server.temporary_roots == {BASH, GLIBC}
 
 
 def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
@@ -87,17 +102,17 @@ def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
     opened = session(server)
     early = WorkerStore(
         opened,
-        asked=ask(opened, [GLIBC, BASH]),
+        asked=ask(opened, locked(GLIBC, BASH)),
         account=Account("server", "me"),
         listener=events.ignore,
         programs=Commands({}),
         another_session=contextmanager(lambda: iter([opened])),
     )
-    assert early.lock_and_query([GLIBC, BASH]) == {BASH}
+    assert early.ask(locked(GLIBC, BASH)) == {BASH}
     assert server.operations == [11, 11, 31]
     # Once only: what was valid then says nothing about now.
     server.valid.add(GLIBC)
-    assert early.lock_and_query([GLIBC, BASH]) == {GLIBC, BASH}
+    assert early.ask(locked(GLIBC, BASH)) == {GLIBC, BASH}
 
 
 def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> None:
@@ -105,14 +120,14 @@ def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> Non
     opened = session(server)
     early = WorkerStore(
         opened,
-        asked=ask(opened, [GLIBC]),
+        asked=ask(opened, locked(GLIBC)),
         account=Account("server", "me"),
         listener=events.ignore,
         programs=Commands({}),
         another_session=contextmanager(lambda: iter([opened])),
     )
-    assert early.lock_and_query([BASH]) == {BASH}
-    assert early.lock_and_query([HELLO]) == {HELLO}
+    assert early.ask(locked(BASH)) == {BASH}
+    assert early.ask(locked(HELLO)) == {HELLO}
 
 
 def test_paths_arrive_in_order_with_their_content() -> None:
@@ -134,7 +149,7 @@ def test_a_refusal_is_understood_and_the_session_goes_on() -> None:
     with pytest.raises(ServerDiskFull):
         opened.push(outgoing(info("glibc")))
     assert not opened.ended
-    assert opened.lock_and_query([GLIBC]) == frozenset()
+    assert opened.ask(locked(GLIBC)) == frozenset()
 
 
 def test_a_server_that_ends_in_the_middle_is_not_taken_for_one_that_refuses() -> None:
@@ -176,7 +191,7 @@ def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None
 
     with pytest.raises(PathContentMissing):
         opened.push(iter([Outgoing(info("glibc"), broken())]))
-    assert opened.lock_and_query([BASH]) == frozenset()
+    assert opened.ask(locked(BASH)) == frozenset()
 
 
 def test_roots_are_made_between_the_barrier_and_a_second_lock() -> None:
@@ -256,7 +271,7 @@ def test_substitution_happens_in_a_session_of_its_own() -> None:
     server = FakeServer(substitutable={GLIBC})
     opened = store(server)
     opened.substitute([GLIBC, HELLO], at_most=10)
-    assert opened.lock_and_query([GLIBC, HELLO]) == {GLIBC}
+    assert opened.ask(locked(GLIBC, HELLO)) == {GLIBC}
 
 
 def test_substitution_that_takes_too_long_or_fails_is_abandoned() -> None:
@@ -268,7 +283,7 @@ def test_substitution_that_takes_too_long_or_fails_is_abandoned() -> None:
         opened = store(server, seen.append)
         opened.substitute([GLIBC], at_most=0.1)
         assert [e for e in seen if isinstance(e, events.SubstitutionAbandoned)]
-        assert opened.lock_and_query([GLIBC, HELLO]) == {HELLO}
+        assert opened.ask(locked(GLIBC, HELLO)) == {HELLO}
 
 
 def test_without_trust_an_unsigned_path_is_refused_before_anything_is_sent() -> None:
