@@ -29,6 +29,8 @@ _USER_KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 
 # Directives that would lead the connection elsewhere, or in as somebody else.
 _REFUSED: Final = ("proxycommand", "proxyjump", "identityagent", "certificatefile", "hostkeyalias")
+# What paramiko has no means for.
+_ONLY_OPENSSH: Final = ("pkcs11provider", "securitykeyprovider", "knownhostscommand")
 _MAX_INCLUDE_DEPTH: Final = 16
 
 
@@ -47,6 +49,8 @@ class HostConfig:
     known_hosts_files: tuple[Path, ...]
     connect_timeout: float
     """Seconds for each step of connecting."""
+    needs_openssh: tuple[str, ...] = ()
+    """Why only the `ssh` program can follow this configuration, in words; empty if paramiko can."""
 
     @property
     def address(self) -> str:
@@ -78,6 +82,11 @@ def resolve(alias: str, user_config: Path) -> HostConfig:
         known_hosts_files=_known_hosts_files(found),
         connect_timeout=float(
             _number(found, "connecttimeout", int(DEFAULT_CONNECT_TIMEOUT), entry_found_in)
+        ),
+        needs_openssh=tuple(
+            f"{directive} {_text(found, directive)}"
+            for directive in _ONLY_OPENSSH
+            if (_text(found, directive) or "none").lower() not in ("none", "no")
         ),
     )
 

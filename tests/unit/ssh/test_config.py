@@ -104,3 +104,9 @@ def test_numbers_that_are_none(tmp_path: Path, line: str) -> None:
 def test_a_config_that_cannot_be_parsed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SshConfigUnreadable, match="config"):
         resolve(tmp_path, "Host\n")
+
+
+def test_what_only_openssh_can_do_is_told(tmp_path: Path) -> None:
+    found = resolve(tmp_path, "Host nix\n  PKCS11Provider /usr/lib/opensc.so\n")
+    assert found.needs_openssh == ("pkcs11provider /usr/lib/opensc.so",)
+    assert resolve(tmp_path, "Host nix\n  PKCS11Provider none\n").needs_openssh == ()
