@@ -1,12 +1,13 @@
 """Everything that can go wrong and that a user must see: what, why, and the fix.
 
     NixRemoteError
-      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting · NothingToSelectBy
+      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
+                               SigningKeyUnusable · NothingToSelectBy
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
-      ConnectionFailed    12   HostNotFound · ConnectionRefused · ConnectionTimedOut ·
-                               ConnectionBroken · TransferStalled
+      ConnectionFailed    12   OpenSshMissing · HostNotFound · ConnectionRefused ·
+                               ConnectionTimedOut · ConnectionBroken · TransferStalled
       HostKeyError        13   HostKeyUnknown · HostKeyChanged
       AuthenticationError 14   LoginRefused
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
@@ -29,8 +30,19 @@ from __future__ import annotations
 import shlex
 from typing import ClassVar, Final, Optional
 
+from nix_remote.protocol.worker_log import plain_text
+
 CRASHED: Final = 70
 """Exit status of a defect in nix_remote itself; everything else is below."""
+
+
+_LONGEST: Final = 4000
+
+
+def _harmless(text: str) -> str:
+    """A text that can be shown: nothing that a terminal obeys, and not without end."""
+    text = plain_text(text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " […]"
 
 
 class NixRemoteError(Exception):
@@ -40,10 +52,9 @@ class NixRemoteError(Exception):
     exit_status: ClassVar[int]
 
     def __init__(self, what: str, *, why: str = "", fix: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.fix = fix
+        # Parts may come from a server, and servers can be hostile.
+        self.what, self.why, self.fix = map(_harmless, (what, why, fix))
+        super().__init__(self.what)
 
     def render(self) -> str:
         """The text for people: several lines, no line break at the end."""
@@ -91,6 +102,18 @@ class InvalidSetting(UsageError):
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
 
 
+class SigningKeyUnusable(UsageError):
+    code = "signing-key-unusable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"no path can be signed with {path}",
+            why=why,
+            fix="give the secret key file, the first of those that this makes:\n"
+            "nix-store --generate-binary-cache-key NAME-1 secret public",
+        )
+
+
 class NothingToSelectBy(UsageError):
     code = "nothing-to-select-by"
 
@@ -126,9 +149,10 @@ class SshConfigUnsupported(SshConfigError):
 
     def __init__(self, alias: str, directive: str, where: str) -> None:
         super().__init__(
-            f"the SSH configuration of {alias} uses {directive}, which is not supported yet",
+            f"the SSH configuration of {alias} uses {directive}, which paramiko cannot follow",
             why=f"it is set in {where} and changes where or as whom the connection is made",
-            fix=f"add a Host entry for the Nix server that does without {directive}",
+            fix="let OpenSSH make the connection: --transport openssh\n"
+            f"or add a Host entry for the Nix server that does without {directive}",
         )
 
 
@@ -205,6 +229,18 @@ class ConnectionFailed(NixRemoteError):
     """There is no connection to the Nix server, or it broke."""
 
     exit_status = 12
+
+
+class OpenSshMissing(ConnectionFailed):
+    code = "openssh-missing"
+
+    def __init__(self, alias: str, reasons: str, why: str) -> None:
+        needed = f", which the SSH configuration of {alias} needs ({reasons})" if reasons else ""
+        super().__init__(
+            f"the program ssh cannot be started{needed}",
+            why=why,
+            fix="install an OpenSSH client, or do without it: --transport paramiko",
+        )
 
 
 class HostNotFound(ConnectionFailed):
@@ -402,12 +438,24 @@ class TrustError(NixRemoteError):
 class SignatureRequired(TrustError):
     code = "signature-required"
 
-    def __init__(self, alias: str, user: str, path: str) -> None:
+    def __init__(self, alias: str, user: str, path: str, signers: Optional[str], more: int) -> None:
+        others = f", and neither have {more} more" if more else ""
         super().__init__(
-            f"Nix on {alias} takes unsigned paths only from users it trusts; {user} is not one",
-            why=f"{path} has no signature by a key that the server trusts",
-            fix=f"on the server, add to nix.conf: extra-trusted-users = {user}\n"
-            "and restart its Nix daemon",
+            f"Nix on {alias} takes paths that no key it trusts has signed only from users it"
+            f" trusts; {user} is not one",
+            why=f"{path} is signed by {signers}, whom it does not trust"
+            if signers
+            else f"{path} has no signature{others}",
+            fix="one of these; the first gives the account the least power over the server:\n"
+            "1. sign what is sent with a key that the server trusts: --sign-key FILE\n"
+            "   (or NIX_REMOTE_SIGN_KEY_FILE)\n"
+            "2. let the server trust a new key: nix-store --generate-binary-cache-key"
+            " NAME-1 secret public\n"
+            "   and on the server, in nix.conf: extra-trusted-public-keys = NAME-1:… (what"
+            " public says)\n"
+            "3. let the server trust the account with everything, as root: on the server,\n"
+            f"   in nix.conf: extra-trusted-users = {user}\n"
+            "nix.conf is read when the server's Nix daemon is restarted",
         )
 
 

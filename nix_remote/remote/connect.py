@@ -30,8 +30,7 @@ from nix_remote.remote.session import Session
 from nix_remote.remote.store import RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
-from nix_remote.ssh import config, paramiko_transport
-from nix_remote.ssh.transport import Transport
+from nix_remote.ssh import choose, config
 
 Server = TypeVar("Server")
 
@@ -52,19 +51,21 @@ def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Pro
 @contextmanager
 def open_store(settings: Settings, listener: events.Listener) -> Iterator[RemoteStore]:
     """A session with the server's store, for the length of a `with` block."""
-    with _connected(settings, listener) as (host, transport, programs):
+    with _connected(settings, listener) as (host, connection, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
         store, spoken = _choose(settings.protocol, opener)
-        listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
+        listener(events.Connected(settings.host, f"{connection}; {spoken}"))
         yield store
 
 
 @contextmanager
 def _connected(
     settings: Settings, listener: events.Listener
-) -> Iterator[tuple[config.HostConfig, Transport, Programs]]:
+) -> Iterator[tuple[config.HostConfig, str, Programs]]:
+    """Whom it is to, how it is made in words, and what can be run over it."""
     host = config.resolve(settings.host, settings.ssh_config)
-    transport = paramiko_transport.connect(host)
+    named = settings.ssh_config if settings.ssh_config_given else None
+    transport, why = choose.connect(host, settings.transport, named)
     try:
         programs = Programs(
             transport,
@@ -72,7 +73,7 @@ def _connected(
             stall_timeout=settings.stall_timeout,
             listener=listener,
         )
-        yield host, transport, programs
+        yield host, f"{transport.description}{f' ({why})' if why else ''}", programs
     finally:
         transport.close()
 

@@ -18,7 +18,7 @@ from nix_remote.errors import (
     ServerStoreReadOnly,
     SignatureRequired,
 )
-from nix_remote.wire.types import StorePath
+from nix_remote.wire.types import PathInfo
 
 
 class ReferenceVanished(Exception):
@@ -32,42 +32,57 @@ class Account:
     alias: str
     user: str
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it has all power over the server, and so over its store."""
+        return self.user == "root"
 
-def meaning(message: str, account: Account, path: StorePath) -> Exception:
-    """The error that `message`, said about `path`, stands for."""
+
+_LACKS_SIGNATURE: Final = re.compile(r"lacks a (valid )?signature")
+
+
+def lacks_signature(message: str) -> bool:
+    """Whether a server refuses a path because nobody that it trusts vouches for it."""
+    return bool(_LACKS_SIGNATURE.search(message))
+
+
+def meaning(message: str, account: Account, info: PathInfo) -> Exception:
+    """The error that `message`, said about a path, stands for."""
     for pattern, make in _MEANINGS:
         if pattern.search(message):
-            return make(message, account, path)
-    return PathRefused(account.alias, path, message)
+            return make(message, account, info)
+    return PathRefused(account.alias, info.path, message)
 
 
-_Maker = Callable[[str, Account, StorePath], Exception]
+def _signature_required(_said: str, account: Account, info: PathInfo) -> Exception:
+    signers = ", ".join(signature.partition(":")[0] for signature in info.signatures)
+    return SignatureRequired(account.alias, account.user, info.path, signers, 0)
+
+
+_Maker = Callable[[str, Account, PathInfo], Exception]
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
-    (
-        re.compile(r"lacks a (valid )?signature"),
-        lambda said, account, path: SignatureRequired(account.alias, account.user, path),
-    ),
+    (_LACKS_SIGNATURE, _signature_required),
     (
         # Of a reference: a path that the server was asked for by name exists.
         re.compile(r"path '[^']*' is not valid"),
-        lambda said, account, path: ReferenceVanished(said),
+        lambda said, account, info: ReferenceVanished(said),
     ),
     (
         re.compile(r"(hash|size) mismatch"),
-        lambda said, account, path: PathContentChanged(path, said),
+        lambda said, account, info: PathContentChanged(info.path, said),
     ),
     (
         re.compile(r"No space left on device|database or disk is full"),
-        lambda said, account, path: ServerDiskFull(account.alias, said),
+        lambda said, account, info: ServerDiskFull(account.alias, said),
     ),
     (
         re.compile(r"[Dd]isk quota exceeded"),
-        lambda said, account, path: ServerQuotaExceeded(account.alias, account.user, said),
+        lambda said, account, info: ServerQuotaExceeded(account.alias, account.user, said),
     ),
     (
         re.compile(r"readonly database|[Rr]ead-only file system|unable to open database file"),
-        lambda said, account, path: ServerStoreReadOnly(account.alias, said),
+        lambda said, account, info: ServerStoreReadOnly(account.alias, said),
     ),
     (
         # From the process that passes an ordinary user's requests on to the daemon.
@@ -75,6 +90,6 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
             r"[Dd]aemon disconnected unexpectedly|unexpected end-of-file"
             r"|Connection reset by peer|Broken pipe"
         ),
-        lambda said, account, path: ServerEndedSession(account.alias, "copying", said),
+        lambda said, account, info: ServerEndedSession(account.alias, "copying", said),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, assert_kept_whole, new_closure
+from tests.integration.copier import Copier, assert_kept_whole, new_closure, over_both_transports
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -27,6 +27,7 @@ def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
     return name
 
 
+@over_both_transports
 def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: AddEntry) -> None:
     account = restricted(lab.server, lab.workstation, "worker-only", _WORKER)
     closure = new_closure(lab.workstation)
@@ -39,6 +40,7 @@ def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: Ad
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
+@over_both_transports
 def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_is_told(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:

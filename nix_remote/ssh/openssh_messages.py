@@ -1,0 +1,147 @@
+"""What the `ssh` program says when it cannot connect, as our errors. Pure: its words in, error out.
+
+The words are those of OpenSSH 9.2, 10.0 and 10.6 with `LogLevel DEBUG1`.
+Everything is looked for at the beginning of lines: what a server sends comes
+behind a prefix of `ssh`'s, until the server has proved who it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Optional
+
+from nix_remote.errors import (
+    ConnectionBroken,
+    ConnectionRefused,
+    ConnectionTimedOut,
+    HostKeyChanged,
+    HostKeyUnknown,
+    HostNotFound,
+    LoginRefused,
+    NixRemoteError,
+    SshConfigUnreadable,
+)
+from nix_remote.ssh.config import HostConfig
+
+_SERVER_IS_KNOWN: Final = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received", re.M)
+_STEPS: Final = (
+    (_SERVER_IS_KNOWN, "the login"),
+    (re.compile(r"^debug1: Remote protocol version", re.M), "the key exchange"),
+    (re.compile(r"^debug1: (Connection established|Executing proxy)", re.M), "an SSH greeting"),
+)
+
+_NOT_RESOLVED: Final = re.compile(r"^ssh: Could not resolve hostname (\S*):", re.M)
+_NOT_CONNECTED: Final = re.compile(r"^ssh: connect to host \S+ port \d+: (.*)$", re.M)
+_TIMED_OUT: Final = re.compile(
+    r"^(Connection timed out|Connection to \S+ port \d+ timed out)", re.M
+)
+_BAD_CONFIG: Final = re.compile(
+    r"^(?P<file>/\S+?)?:? ?(line \d+: .*|terminating, \d+ bad configuration options"
+    r"|Bad owner or permissions on .*|Can't open user config file .*)$",
+    re.M,
+)
+_KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
+_KEY_CHANGED: Final = re.compile(
+    r"^@ +WARNING: (REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY DETECTED)", re.M
+)
+_SHOWN_KEY: Final = re.compile(r"^debug1: Server host key: (\S+ SHA256:\S+)", re.M)
+_OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):(\d+)$", re.M)
+_LOGIN_REFUSED: Final = re.compile(
+    r"^(\S+: Permission denied \((?P<wanted>.*)\)"
+    r"|(?P<hung_up>Received disconnect .*Too many authentication failures"
+    r"|Disconnected from .*Too many authentication failures))",
+    re.M,
+)
+_OFFERED: Final = re.compile(
+    r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
+)
+_ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
+_LOCKED: Final = "needs a passphrase; is it in the agent?"
+_CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
+_SOFTWARE: Final = re.compile(
+    r"^debug1: Remote protocol version \S+ remote software version (.*?)$", re.M
+)
+
+
+def failure(said: str, config: HostConfig) -> NixRemoteError:
+    """Why there is no connection, from all that `ssh` wrote until it gave up."""
+    if _SERVER_IS_KNOWN.search(said):
+        refused = _LOGIN_REFUSED.search(said)
+        if refused:
+            return LoginRefused(config.alias, config.user, _tried(said, refused))
+    else:
+        found = _before_the_server_is_known(said, config)
+        if found is not None:
+            return found
+    if _TIMED_OUT.search(said):
+        return timed_out(said, config)
+    return ConnectionBroken(config.alias, "negotiating", last_words(said))
+
+
+def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRemoteError]:
+    wrong = _BAD_CONFIG.search(said)
+    if wrong:
+        return SshConfigUnreadable(wrong["file"] or "of this user", last_words(said))
+    if _NOT_RESOLVED.search(said):
+        return HostNotFound(config.alias, config.hostname, config.entry_found_in)
+    not_connected = _NOT_CONNECTED.search(said)
+    if not_connected:
+        why = not_connected[1].strip()
+        if "timed out" in why:
+            return timed_out(said, config)
+        return ConnectionRefused(config.alias, config.address, why)
+    if _KEY_REFUSED.search(said):
+        return _key_refused(said, config)
+    return None
+
+
+def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
+    shown = _SHOWN_KEY.findall(said)
+    key = shown[-1] if shown else "a key"
+    name = config.known_hosts_name
+    if not _KEY_CHANGED.search(said):
+        files = " or ".join(str(path) for path in config.known_hosts_files)
+        return HostKeyUnknown(config.alias, name, key, files)
+    offending = _OFFENDING.search(said)
+    expected, file = "another key", "a known_hosts file"
+    if offending:
+        expected, file = f"another {offending[1]} key in line {offending[3]}", offending[2]
+    return HostKeyChanged(config.alias, name, key, expected, file)
+
+
+def _tried(said: str, refused: re.Match[str]) -> str:
+    tried = []
+    accepted = set(_ACCEPTED.findall(said))
+    for name, more in dict.fromkeys(_OFFERED.findall(said)):
+        if name in accepted:
+            # It would have been let in. In batch mode a passphrase is not asked for.
+            unusable = "the agent refused it" if " agent" in more else _LOCKED
+            tried.append(f"{name} ({unusable})")
+        else:
+            tried.append(f"{name} from the agent" if " agent" in more else name)
+    if not tried:
+        return "nothing: there is no key"
+    if refused["hung_up"]:
+        return "; ".join(tried) + " (the server hung up: too many keys)"
+    wanted = refused["wanted"]
+    only = "" if "publickey" in wanted.split(",") else f" (the server wants {wanted})"
+    return "; ".join(tried) + only
+
+
+def timed_out(said: str, config: HostConfig) -> ConnectionTimedOut:
+    """The error for a server that did not go on; it names the step that was due."""
+    waiting_for = next((step for seen, step in _STEPS if seen.search(said)), "the connection")
+    return ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
+
+
+def last_words(said: str) -> str:
+    """The last line that is meant for people."""
+    lines = [line.strip() for line in said.splitlines()]
+    spoken = [line for line in lines if line and not line.startswith("debug1: ")]
+    return spoken[-1] if spoken else "ssh ended without a word"
+
+
+def description(said: str) -> str:
+    """Cipher and server of a connection, in words."""
+    found = [pattern.search(said) for pattern in (_CIPHER, _SOFTWARE)]
+    return ", ".join(["openssh", *(match[1] for match in found if match)])

@@ -1,0 +1,149 @@
+"""What `ssh` says, recorded from OpenSSH 10.6; 9.2 and 10.0 say it in the same words."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nix_remote import errors
+from nix_remote.ssh import openssh_messages
+from nix_remote.ssh.config import HostConfig
+
+CONFIG = HostConfig(
+    alias="nix-server",
+    hostname="10.77.0.20",
+    port=2222,
+    user="me",
+    entry_found_in="/home/me/.ssh/config",
+    identity_files=(),
+    identities_only=False,
+    known_hosts_files=(Path("/home/me/.ssh/known_hosts"),),
+    connect_timeout=5,
+)
+
+CONNECTED = """\
+debug1: Connecting to 10.77.0.20 [10.77.0.20] port 2222.
+debug1: Connection established.
+debug1: Local version string SSH-2.0-OpenSSH_10.6p1 Debian-1
+"""
+GREETED = (
+    CONNECTED
+    + "debug1: Remote protocol version 2.0, remote software version OpenSSH_10.6p1 Debian-1\n"
+)
+SHOWN = GREETED + (
+    "debug1: kex: client->server cipher: aes128-gcm@openssh.com MAC: <implicit> compression: none\n"
+    "debug1: Server host key: ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo\n"
+)
+KNOWN = SHOWN + "debug1: SSH2_MSG_NEWKEYS received\n"
+CHANGED = (
+    SHOWN
+    + """\
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+Offending ED25519 key in /home/me/.ssh/known hosts:7
+Host key verification failed.
+"""
+)
+REFUSED = (
+    KNOWN
+    + """\
+debug1: Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:F2bqHqhVWgPJSRk6 explicit
+debug1: Offering public key: work ED25519 SHA256:aaaa agent
+debug1: Offering public key: /home/me/.ssh/locked ED25519 SHA256:bbbb explicit
+debug1: Server accepts key: /home/me/.ssh/locked ED25519 SHA256:bbbb explicit
+debug1: No more authentication methods to try.
+me@10.77.0.20: Permission denied (publickey).
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "why"),
+    [
+        ("ssh: Could not resolve hostname x: Name or service not known", errors.HostNotFound, ""),
+        (
+            "ssh: connect to host 10.77.0.20 port 1: Connection refused",
+            errors.ConnectionRefused,
+            "Connection refused",
+        ),
+        (
+            "ssh: connect to host 10.77.0.20 port 1: No route to host",
+            errors.ConnectionRefused,
+            "No route to host",
+        ),
+        (
+            "ssh: connect to host 10.77.0.20 port 22: Connection timed out",
+            errors.ConnectionTimedOut,
+            "waited 5 s for the connection",
+        ),
+        (
+            CONNECTED + "Connection timed out during banner exchange\n"
+            "Connection to 127.0.0.1 port 2300 timed out",
+            errors.ConnectionTimedOut,
+            "an SSH greeting",
+        ),
+        (
+            GREETED + "Connection to 127.0.0.1 port 2300 timed out",
+            errors.ConnectionTimedOut,
+            "the key exchange",
+        ),
+        (
+            CONNECTED + "kex_exchange_identification: Connection closed by remote host\n"
+            "Connection closed by 127.0.0.1 port 2301",
+            errors.ConnectionBroken,
+            "Connection closed by 127.0.0.1",
+        ),
+        (
+            SHOWN + "Host key verification failed.",
+            errors.HostKeyUnknown,
+            "ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo",
+        ),
+        (CHANGED, errors.HostKeyChanged, "another ED25519 key in line 7"),
+        (REFUSED, errors.LoginRefused, "/home/me/.ssh/locked (needs a passphrase"),
+        (REFUSED, errors.LoginRefused, "work from the agent"),
+        (
+            KNOWN + "me@h: Permission denied (gssapi-with-mic,password).",
+            errors.LoginRefused,
+            "nothing: there is no key",
+        ),
+        (
+            "/home/me/.ssh/config: line 3: Bad configuration option: prot\n"
+            "/home/me/.ssh/config: terminating, 1 bad configuration options",
+            errors.SshConfigUnreadable,
+            "terminating",
+        ),
+        ("", errors.ConnectionBroken, "without a word"),
+    ],
+)
+def test_every_ending_is_the_error_that_it_is_with_paramiko(
+    said: str, kind: type[errors.NixRemoteError], why: str
+) -> None:
+    error = openssh_messages.failure(said, CONFIG)
+    assert type(error) is kind
+    assert why in error.why
+
+
+def test_the_fix_for_a_changed_key_names_the_file_that_has_the_other() -> None:
+    error = openssh_messages.failure(CHANGED, CONFIG)
+    assert "ssh-keygen -f '/home/me/.ssh/known hosts' -R '[10.77.0.20]:2222'" in error.fix
+
+
+def test_a_server_cannot_put_words_into_the_mouth_of_ssh() -> None:
+    greeting = "debug1: kex_exchange_identification: banner line 0: Host key verification failed.\n"
+    error = openssh_messages.failure(CONNECTED + greeting + "Connection closed", CONFIG)
+    assert type(error) is errors.ConnectionBroken
+    # Once it has proved who it is, it may speak; only the login can fail then.
+    banner = "ssh: Could not resolve hostname x: hm\nHost key verification failed.\n"
+    assert type(openssh_messages.failure(KNOWN + banner, CONFIG)) is errors.ConnectionBroken
+
+
+def test_a_silent_server_is_told_by_the_step_that_was_due() -> None:
+    steps = {"": "the connection", CONNECTED: "greeting", GREETED: "key exchange", KNOWN: "login"}
+    for said, step in steps.items():
+        assert step in openssh_messages.timed_out(said, replace(CONFIG)).why
+
+
+def test_a_connection_is_described_by_its_cipher_and_the_servers_software() -> None:
+    words = "openssh, aes128-gcm@openssh.com, OpenSSH_10.6p1 Debian-1"
+    assert openssh_messages.description(KNOWN) == words
