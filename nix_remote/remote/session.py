@@ -30,6 +30,7 @@ from nix_remote.protocol.conversation import (
     Conversation,
     Event,
     Greeted,
+    Logged,
     Refused,
     Replied,
     Request,
@@ -179,10 +180,12 @@ class Session(Generic[Server]):
                 if not data:
                     self._fail(self._ended())
                     return
-                self._last_movement = self._clock()
                 if self._conversation.server is None:
                     self._first_bytes = (self._first_bytes + data)[:_SHOWN]
                 for event in self._conversation.receive(data):
+                    # Only answers count: a server could talk for ever.
+                    if not isinstance(event, Logged):
+                        self._last_movement = self._clock()
                     self._handle(event)
         except ConnectionBroken as error:
             self._fail(self._broken(error.why))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Optional, Sequence
 
 import paramiko
+from paramiko.hostkeys import InvalidHostKey
 
 from nix_remote.errors import HostKeyChanged, HostKeyUnknown, SshConfigUnreadable
 from nix_remote.ssh.config import HostConfig
@@ -40,7 +41,7 @@ def known_keys(config: HostConfig) -> tuple[KnownKey, ...]:
             continue
         try:
             entries = paramiko.HostKeys(str(path)).lookup(config.known_hosts_name)
-        except (OSError, UnicodeDecodeError, paramiko.SSHException) as error:
+        except (OSError, ValueError, paramiko.SSHException, InvalidHostKey) as error:
             raise SshConfigUnreadable(str(path), str(error)) from None
         found += [KnownKey(key, path) for key in (entries or {}).values()]
     return tuple(found)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Iterator, Optional, Sequence
 
 import paramiko
+from paramiko.packet import Packetizer
 
 from nix_remote.errors import (
     ConnectionBroken,
@@ -39,6 +40,8 @@ _CIPHERS: Final = (
 )
 _WINDOW: Final = 16 * 1024 * 1024
 _DEAD_AFTER: Final = 60
+_LONGEST_PACKET: Final = 256 * 1024
+"""Bytes; OpenSSH's own limit. paramiko has none."""
 _STDERR_TAIL: Final = 4096
 
 # paramiko reports through logging what it also raises; Python would print it.
@@ -47,7 +50,9 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 def connect(config: HostConfig) -> ParamikoTransport:
     """Connects and logs in. Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError`."""
-    connection = paramiko.Transport(_open_socket(config), default_window_size=_WINDOW)
+    connection = paramiko.Transport(
+        _open_socket(config), default_window_size=_WINDOW, packetizer_class=_BoundedPackets
+    )
     try:
         _negotiate(connection, config)
         _log_in(connection, config)
@@ -55,6 +60,16 @@ def connect(config: HostConfig) -> ParamikoTransport:
         connection.close()
         raise
     return ParamikoTransport(connection, config)
+
+
+class _BoundedPackets(Packetizer):
+    """Refuses packets that no correct server sends, before memory is taken for them."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > _LONGEST_PACKET:
+            raise paramiko.SSHException(f"the server announced a packet of {n} bytes")
+        data: bytes = super().read_all(n, check_rekey)
+        return data
 
 
 def _open_socket(config: HostConfig) -> socket.socket:
