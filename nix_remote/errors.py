@@ -124,11 +124,12 @@ class SshConfigUnreadable(SshConfigError):
 class SshConfigUnsupported(SshConfigError):
     code = "ssh-config-unsupported"
 
-    def __init__(self, alias: str, directive: str, where: str) -> None:
+    def __init__(self, alias: str, reasons: str) -> None:
         super().__init__(
-            f"the SSH configuration of {alias} uses {directive}, which is not supported yet",
-            why=f"it is set in {where} and changes where or as whom the connection is made",
-            fix=f"add a Host entry for the Nix server that does without {directive}",
+            f"the SSH configuration of {alias} asks for what only the ssh program can do",
+            why=reasons,
+            fix="let the ssh program connect: NIX_REMOTE_TRANSPORT=openssh\n"
+            "or add a Host entry for the Nix server that does without it",
         )
 
 

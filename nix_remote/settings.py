@@ -4,7 +4,7 @@ The only module that reads the environment. (The SSH and Nix programs and
 libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
 
     BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
-    NIX_REMOTE_SSH_CONFIG        another SSH config than ~/.ssh/config
+    NIX_REMOTE_SSH_CONFIG        the SSH config to read instead of the user's and the system's
     NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
     NIX_REMOTE_PROTOCOL          auto, worker or serve: what to speak with Nix on the server
     NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
@@ -55,7 +55,10 @@ class Settings:
     """The folder the copy is made for; it names the durable roots."""
     package: Optional[str]
     """What the copied paths are called there; None: by the store paths' own names."""
-    ssh_config: Path
+    ssh_config: Optional[Path]
+    """The SSH config to read; None: the user's and the system's."""
+    environment: Mapping[str, str]
+    """What the SSH config's `${NAME}` stand for."""
     stall_timeout: float
     """Seconds."""
     protocol: Protocol
@@ -92,7 +95,8 @@ def choose(
         host=check_alias(alias),
         workspace=workspace if workspace is not None else Path.cwd(),
         package=package,
-        ssh_config=Path(config) if config else Path("~/.ssh/config").expanduser(),
+        ssh_config=Path(config) if config else None,
+        environment=environment,
         protocol=_protocol(environment),
         stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
         local_store=LocalStoreSettings(

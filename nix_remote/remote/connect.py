@@ -63,7 +63,8 @@ def open_store(settings: Settings, listener: events.Listener) -> Iterator[Remote
 def _connected(
     settings: Settings, listener: events.Listener
 ) -> Iterator[tuple[config.HostConfig, Transport, Programs]]:
-    host = config.resolve(settings.host, settings.ssh_config)
+    local = config.this_user(settings.environment)
+    host = config.resolve(settings.host, settings.ssh_config, local)
     transport = paramiko_transport.connect(host)
     try:
         programs = Programs(

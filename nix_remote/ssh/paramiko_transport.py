@@ -24,19 +24,12 @@ from nix_remote.errors import (
     ConnectionTimedOut,
     HostNotFound,
     LoginRefused,
+    SshConfigUnsupported,
 )
-from nix_remote.ssh import known_hosts
+from nix_remote.ssh import algorithms, known_hosts
 from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 
-# Fastest first. AES-GCM needs no separate integrity check, and processors have it built in.
-_CIPHERS: Final = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
 _WINDOW: Final = 16 * 1024 * 1024
 _DEAD_AFTER: Final = 60
 _STDERR_TAIL: Final = 4096
@@ -46,7 +39,11 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def connect(config: HostConfig) -> ParamikoTransport:
-    """Connects and logs in. Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError`."""
+    """Connects and logs in.
+
+    Raises `SshConfigUnsupported`, `ConnectionFailed`, `HostKeyError` or `AuthenticationError`.
+    """
+    _refuse_unsupported(config)
     connection = paramiko.Transport(_open_socket(config), default_window_size=_WINDOW)
     try:
         _negotiate(connection, config)
@@ -55,6 +52,18 @@ def connect(config: HostConfig) -> ParamikoTransport:
         connection.close()
         raise
     return ParamikoTransport(connection, config)
+
+
+def _refuse_unsupported(config: HostConfig) -> None:
+    reasons = [*config.needs_openssh]
+    if config.jump is not None:
+        reasons.append("ProxyJump")
+    if config.proxy_command is not None:
+        reasons.append("ProxyCommand")
+    if config.certificate_files:
+        reasons.append("CertificateFile")
+    if reasons:
+        raise SshConfigUnsupported(config.alias, "; ".join(reasons))
 
 
 def _open_socket(config: HostConfig) -> socket.socket:
@@ -100,7 +109,7 @@ def _watch(connection: socket.socket) -> None:
 def _negotiate(connection: paramiko.Transport, config: HostConfig) -> None:
     known = known_hosts.known_keys(config)
     options = connection.get_security_options()
-    options.ciphers = _CIPHERS
+    options.ciphers = algorithms.ciphers(config.algorithms)
     # Ask first for the kinds of key that are known: another kind could not be checked.
     known_kinds = {kind for entry in known for kind in _signature_kinds(entry.key)}
     options.key_types = sorted(options.key_types, key=lambda kind: kind not in known_kinds)

@@ -11,7 +11,7 @@ def test_the_environment_names_the_server() -> None:
     assert settings.host == "nix-server"
     assert settings.stall_timeout == DEFAULT_STALL_TIMEOUT
     assert settings.local_store.state_directory == Path("/nix/var/nix")
-    assert settings.ssh_config == Path.home() / ".ssh" / "config"
+    assert settings.ssh_config is None
 
 
 def test_an_argument_wins_over_the_environment() -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 from pathlib import Path
 
 import paramiko
@@ -6,7 +5,7 @@ import pytest
 
 from nix_remote.errors import HostKeyChanged, HostKeyUnknown, SshConfigUnreadable
 from nix_remote.ssh import known_hosts
-from nix_remote.ssh.config import HostConfig, resolve
+from nix_remote.ssh.config import HostConfig, resolve, this_user
 
 KEY = paramiko.ECDSAKey.generate()
 OTHER = paramiko.ECDSAKey.generate()
@@ -16,10 +15,12 @@ ANOTHER_KIND = paramiko.RSAKey.generate(2048)
 def host(tmp_path: Path, *lines: str) -> HostConfig:
     file = tmp_path / "known_hosts"
     file.write_text("".join(f"{line}\n" for line in lines))
-    config = resolve("nix", tmp_path / "none")
-    return dataclasses.replace(
-        config, hostname="10.0.0.1", port=2222, known_hosts_files=(file, tmp_path / "absent")
+    settings = tmp_path / "config"
+    settings.write_text(
+        f"HostName 10.0.0.1\nPort 2222\nUserKnownHostsFile {file}\n"
+        f"GlobalKnownHostsFile {tmp_path}/absent\n"
     )
+    return resolve("nix", settings, this_user({}))
 
 
 def line(name: str, key: paramiko.PKey) -> str:
