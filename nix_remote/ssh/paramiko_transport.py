@@ -26,11 +26,12 @@ from nix_remote.errors import (
     LoginRefused,
     SshConfigUnsupported,
 )
-from nix_remote.ssh import algorithms, known_hosts
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.known_hosts import fingerprint
+from nix_remote.ssh.negotiation import DroppedBeforeGreeting, negotiate
+from nix_remote.ssh.negotiation import reason as _reason
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 
-_WINDOW: Final = 16 * 1024 * 1024
 _DEAD_AFTER: Final = 60
 _STDERR_TAIL: Final = 4096
 
@@ -44,14 +45,19 @@ def connect(config: HostConfig) -> ParamikoTransport:
     Raises `SshConfigUnsupported`, `ConnectionFailed`, `HostKeyError` or `AuthenticationError`.
     """
     _refuse_unsupported(config)
-    connection = paramiko.Transport(_open_socket(config), default_window_size=_WINDOW)
+    stream = _open_socket(config)
+    ip = stream.getpeername()[0]
     try:
-        _negotiate(connection, config)
+        connection, unproven = negotiate(stream, config, ip)
+    except DroppedBeforeGreeting:
+        why = "the server closed the connection before its greeting"
+        raise ConnectionBroken(config.alias, "negotiating", why) from None
+    try:
         _log_in(connection, config)
     except BaseException:
         connection.close()
         raise
-    return ParamikoTransport(connection, config)
+    return ParamikoTransport(connection, config, unproven)
 
 
 def _refuse_unsupported(config: HostConfig) -> None:
@@ -106,36 +112,7 @@ def _watch(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _negotiate(connection: paramiko.Transport, config: HostConfig) -> None:
-    known = known_hosts.known_keys(config)
-    options = connection.get_security_options()
-    options.ciphers = algorithms.ciphers(config.algorithms)
-    # Ask first for the kinds of key that are known: another kind could not be checked.
-    known_kinds = {kind for entry in known for kind in _signature_kinds(entry.key)}
-    options.key_types = sorted(options.key_types, key=lambda kind: kind not in known_kinds)
-    connection.banner_timeout = config.connect_timeout
-    try:
-        connection.start_client(timeout=config.connect_timeout)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if isinstance(error.__context__, socket.timeout):
-            raise ConnectionTimedOut(
-                config.alias, config.address, "an SSH greeting", config.connect_timeout
-            ) from None
-        raise ConnectionBroken(config.alias, "negotiating", _reason(error)) from None
-    if not connection.initial_kex_done:
-        waiting_for = "the key exchange" if connection.remote_version else "an SSH greeting"
-        raise ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
-    known_hosts.check(config, known, connection.get_remote_server_key())
-
-
-def _signature_kinds(key: paramiko.PKey) -> tuple[str, ...]:
-    """The names under which a key is asked for: an RSA key signs in several ways."""
-    name = key.get_name()
-    return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
-
-
 def _log_in(connection: paramiko.Transport, config: HostConfig) -> None:
-    connection.auth_timeout = config.connect_timeout
     tried: list[str] = []
     for name, key in _keys(config, tried):
         try:
@@ -162,7 +139,7 @@ def _keys(config: HostConfig, unusable: list[str]) -> Iterator[tuple[str, parami
     offered = set()
     for key in _agent_keys(config, unusable):
         offered.add(key.asbytes())
-        yield f"{known_hosts.fingerprint(key)} from the agent", key
+        yield f"{fingerprint(key.asbytes())} from the agent", key
     for path in config.identity_files:
         if not path.exists():
             continue
@@ -197,23 +174,19 @@ def _public_blob(path: Path) -> bytes:
         return b""
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, EOFError):
-        return "the server closed the connection"
-    return str(error) or type(error).__name__
-
-
 class ParamikoTransport:
     """A connection over paramiko, logged in. Made by `connect`."""
 
-    def __init__(self, connection: paramiko.Transport, config: HostConfig) -> None:
+    def __init__(self, connection: paramiko.Transport, config: HostConfig, unproven: str) -> None:
         self._connection = connection
         self._config = config
+        self._unproven = unproven
 
     @property
     def description(self) -> str:
         version = self._connection.remote_version.removeprefix("SSH-2.0-")
-        return f"paramiko, {self._connection.local_cipher}, {version}"
+        unproven = f", {self._unproven}" if self._unproven else ""
+        return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
     def open(self, command: Sequence[str]) -> Channel:
         alias, seconds = self._config.alias, self._config.connect_timeout
