@@ -8,7 +8,8 @@
                                PathContentMissing · PathContentChanged
       ConnectionFailed    12   OpenSshMissing · HostNotFound · ConnectionRefused ·
                                ConnectionTimedOut · ConnectionBroken · TransferStalled
-      HostKeyError        13   HostKeyUnknown · HostKeyChanged
+      HostKeyError        13   HostKeyUnknown · HostKeyChanged · HostKeyRevoked ·
+                               HostKeyUnacceptable
       AuthenticationError 14   LoginRefused
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
@@ -147,12 +148,12 @@ class SshConfigUnreadable(SshConfigError):
 class SshConfigUnsupported(SshConfigError):
     code = "ssh-config-unsupported"
 
-    def __init__(self, alias: str, directive: str, where: str) -> None:
+    def __init__(self, alias: str, reasons: str) -> None:
         super().__init__(
-            f"the SSH configuration of {alias} uses {directive}, which paramiko cannot follow",
-            why=f"it is set in {where} and changes where or as whom the connection is made",
-            fix="let OpenSSH make the connection: --transport openssh\n"
-            f"or add a Host entry for the Nix server that does without {directive}",
+            f"the SSH configuration of {alias} asks for what only the ssh program can do",
+            why=reasons,
+            fix="let the ssh program connect: --transport openssh (or auto)\n"
+            "or add a Host entry for the Nix server that does without it",
         )
 
 
@@ -330,12 +331,36 @@ class HostKeyUnknown(HostKeyError):
 class HostKeyChanged(HostKeyError):
     code = "host-key-changed"
 
-    def __init__(self, alias: str, name: str, key: str, expected: str, file: str) -> None:
+    def __init__(
+        self, alias: str, name: str, key: str, expected: str, file: str, line: int
+    ) -> None:
         super().__init__(
             f"the host key of {alias} is not the one that is known: do not trust this connection",
-            why=f"it shows {key}; {file} has {expected} for {name}",
+            why=f"it shows {key}; {file}:{line} has {expected} for {name}",
             fix="somebody may be between you and the server. Only if you know that its key was\n"
             f"replaced: ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(name)}; ssh {alias} true",
+        )
+
+
+class HostKeyRevoked(HostKeyError):
+    code = "host-key-revoked"
+
+    def __init__(self, alias: str, key: str, place: str) -> None:
+        super().__init__(
+            f"the host key of {alias} is revoked: do not trust this connection",
+            why=f"it shows {key}; {place} says that this key, or who certified it, is revoked",
+            fix="give the server a new host key; or, if the line is a mistake, remove it",
+        )
+
+
+class HostKeyUnacceptable(HostKeyError):
+    code = "host-key-unacceptable"
+
+    def __init__(self, alias: str, why: str) -> None:
+        super().__init__(
+            f"the host key of {alias} does not prove that it is the server that is meant",
+            why=why,
+            fix=f"have the server's host key or its certificate renewed; see: ssh -v {alias} true",
         )
 
 

@@ -88,6 +88,33 @@ def process(argv: Sequence[str]) -> Iterator[Process]:
             _end(running)
 
 
+def exit_status(argv: Sequence[str], *, timeout: float) -> int:
+    """Runs a process to its end, without input and output.
+
+    Raises `ProcessFailed` if it cannot be started or outlives `timeout` (seconds).
+    """
+    try:
+        # In a group of its own, so that what it starts ends with it.
+        running = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+    try:
+        return running.wait(timeout)
+    except subprocess.TimeoutExpired:
+        raise ProcessFailed(f"{' '.join(argv)}: did not end within {timeout:g} s") from None
+    finally:
+        if running.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+
+
 def _end(running: subprocess.Popen[bytes]) -> None:
     for stream in (running.stdin, running.stdout):
         if stream is not None:

@@ -4,7 +4,7 @@ The only module that reads the environment. (The SSH and Nix programs and
 libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
 
     BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
-    NIX_REMOTE_SSH_CONFIG        another SSH config than ~/.ssh/config
+    NIX_REMOTE_SSH_CONFIG        the SSH config to read instead of the user's and the system's
     NIX_REMOTE_SIGN_KEY_FILE     a secret key of Nix's, to sign what is sent
     NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
     NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: what makes the SSH connection
@@ -66,9 +66,10 @@ class Settings:
     """The folder the copy is made for; it names the durable roots."""
     package: Optional[str]
     """What the copied paths are called there; None: by the store paths' own names."""
-    ssh_config: Path
-    ssh_config_given: bool
-    """Whether it was named, and is not just where the user's usually is."""
+    ssh_config: Optional[Path]
+    """The SSH config to read; None: the user's and the system's."""
+    environment: Mapping[str, str]
+    """What the SSH config's `${NAME}` stand for."""
     transport: TransportChoice
     sign_key_file: Optional[Path]
     """A secret key of Nix's, to sign what is sent; None: nothing is signed."""
@@ -110,8 +111,8 @@ def choose(
         host=check_alias(alias),
         workspace=workspace if workspace is not None else Path.cwd(),
         package=package,
-        ssh_config=Path(config) if config else Path("~/.ssh/config").expanduser(),
-        ssh_config_given=bool(config),
+        ssh_config=Path(config) if config else None,
+        environment=environment,
         transport=_one_of(TransportChoice, environment, "NIX_REMOTE_TRANSPORT", transport),
         sign_key_file=sign_key_file or _path(environment, "NIX_REMOTE_SIGN_KEY_FILE"),
         protocol=_one_of(Protocol, environment, "NIX_REMOTE_PROTOCOL"),

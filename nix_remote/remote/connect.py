@@ -63,9 +63,9 @@ def _connected(
     settings: Settings, listener: events.Listener
 ) -> Iterator[tuple[config.HostConfig, str, Programs]]:
     """Whom it is to, how it is made in words, and what can be run over it."""
-    host = config.resolve(settings.host, settings.ssh_config)
-    named = settings.ssh_config if settings.ssh_config_given else None
-    transport, why = choose.connect(host, settings.transport, named)
+    local = config.this_user(settings.environment)
+    host = config.resolve(settings.host, settings.ssh_config, local)
+    transport, why = choose.connect(host, settings.transport, settings.ssh_config)
     try:
         programs = Programs(
             transport,

@@ -13,19 +13,18 @@ from nix_remote.ssh.transport import Transport
 
 
 def connect(
-    config: HostConfig, choice: TransportChoice, user_config: Optional[Path] = None
+    config: HostConfig, choice: TransportChoice, config_file: Optional[Path] = None
 ) -> tuple[Transport, str]:
     """Connects and logs in; also returns why that transport was chosen, in words, if there is why.
 
-    `user_config` is another SSH config file than the user's own. Raises
+    `config_file` is read instead of the user's and the system's. Raises
     `NixRemoteError`.
     """
-    reasons = "; ".join(config.needs_openssh)
     if choice is TransportChoice.OPENSSH:
-        return openssh_transport.connect(config, user_config), "asked for"
-    if not reasons:
+        return openssh_transport.connect(config, config_file), "asked for"
+    try:
         return paramiko_transport.connect(config), ""
-    if choice is TransportChoice.PARAMIKO:
-        where = config.entry_found_in or str(user_config or "the SSH configuration")
-        raise SshConfigUnsupported(config.alias, reasons, where)
-    return openssh_transport.connect(config, user_config), f"needed for {reasons}"
+    except SshConfigUnsupported as unsupported:
+        if choice is TransportChoice.PARAMIKO:
+            raise
+        return openssh_transport.connect(config, config_file), f"needed for {unsupported.why}"

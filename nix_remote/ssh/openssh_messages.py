@@ -15,6 +15,8 @@ from nix_remote.errors import (
     ConnectionRefused,
     ConnectionTimedOut,
     HostKeyChanged,
+    HostKeyRevoked,
+    HostKeyUnacceptable,
     HostKeyUnknown,
     HostNotFound,
     LoginRefused,
@@ -41,9 +43,8 @@ _BAD_CONFIG: Final = re.compile(
     re.M,
 )
 _KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
-_KEY_CHANGED: Final = re.compile(
-    r"^@ +WARNING: (REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY DETECTED)", re.M
-)
+_KEY_CHANGED: Final = re.compile(r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", re.M)
+_KEY_REVOKED: Final = re.compile(r"^@ +WARNING: REVOKED HOST KEY DETECTED", re.M)
 _SHOWN_KEY: Final = re.compile(r"^debug1: Server host key: (\S+ SHA256:\S+)", re.M)
 _OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):(\d+)$", re.M)
 _LOGIN_REFUSED: Final = re.compile(
@@ -99,14 +100,16 @@ def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
     shown = _SHOWN_KEY.findall(said)
     key = shown[-1] if shown else "a key"
     name = config.known_hosts_name
+    if _KEY_REVOKED.search(said):
+        return HostKeyRevoked(config.alias, key, "a known_hosts file")
     if not _KEY_CHANGED.search(said):
         files = " or ".join(str(path) for path in config.known_hosts_files)
         return HostKeyUnknown(config.alias, name, key, files)
     offending = _OFFENDING.search(said)
-    expected, file = "another key", "a known_hosts file"
-    if offending:
-        expected, file = f"another {offending[1]} key in line {offending[3]}", offending[2]
-    return HostKeyChanged(config.alias, name, key, expected, file)
+    if not offending:
+        return HostKeyUnacceptable(config.alias, last_words(said))
+    kind, file, line = offending.groups()
+    return HostKeyChanged(config.alias, name, key, f"another {kind} key", file, int(line))
 
 
 def _tried(said: str, refused: re.Match[str]) -> str:

@@ -53,14 +53,14 @@ _ALWAYS: Final = (
 _ONLY_THROUGH_MASTER: Final = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 
 
-def connect(config: HostConfig, user_config: Optional[Path] = None) -> OpenSshTransport:
-    """Connects and logs in; `user_config` is another config file than the user's own.
+def connect(config: HostConfig, config_file: Optional[Path] = None) -> OpenSshTransport:
+    """Connects and logs in; `config_file` is read instead of the user's and the system's.
 
     Raises `ConnectionFailed`, `HostKeyError`, `AuthenticationError`, `SshConfigError`.
     """
     if config.alias.startswith("-"):
         raise InvalidHostAlias(config.alias)
-    program = ["ssh", *(("-F", str(user_config)) if user_config else ()), *_ALWAYS]
+    program = ["ssh", *(("-F", str(config_file)) if config_file else ()), *_ALWAYS]
     try:
         if _has_master(program, config.alias):
             return OpenSshTransport(config, program, _UsersMaster(program, config.alias))
@@ -99,10 +99,10 @@ class _OwnMaster:
     def __init__(self, program: Sequence[str], config: HostConfig, folder: Path) -> None:
         self._config = config
         self._folder = folder
-        bounds = (
-            *("-o", f"ConnectTimeout={max(1, round(config.connect_timeout))}"),
-            *("-o", f"ServerAliveInterval={_DEAD_AFTER // 4}", "-o", "ServerAliveCountMax=3"),
-        )
+        bounds = ["-o", f"ConnectTimeout={max(1, round(config.connect_timeout))}"]
+        if not config.server_alive_interval:
+            bounds += ["-o", f"ServerAliveInterval={_DEAD_AFTER // 4}"]
+            bounds += ["-o", "ServerAliveCountMax=3"]
         self._process = BoundProcess(
             [
                 *program,

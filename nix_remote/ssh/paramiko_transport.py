@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, Iterator, Optional, Sequence
 
 import paramiko
-from paramiko.packet import Packetizer
 
 from nix_remote.errors import (
     ConnectionBroken,
@@ -25,23 +24,15 @@ from nix_remote.errors import (
     ConnectionTimedOut,
     HostNotFound,
     LoginRefused,
+    SshConfigUnsupported,
 )
-from nix_remote.ssh import known_hosts
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.known_hosts import fingerprint
+from nix_remote.ssh.negotiation import DroppedBeforeGreeting, negotiate
+from nix_remote.ssh.negotiation import reason as _reason
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 
-# Fastest first. AES-GCM needs no separate integrity check, and processors have it built in.
-_CIPHERS: Final = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
-_WINDOW: Final = 16 * 1024 * 1024
 _DEAD_AFTER: Final = 60
-_LONGEST_PACKET: Final = 256 * 1024
-"""Bytes; OpenSSH's own limit. paramiko has none."""
 _STDERR_TAIL: Final = 4096
 
 # paramiko reports through logging what it also raises; Python would print it.
@@ -49,27 +40,36 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def connect(config: HostConfig) -> ParamikoTransport:
-    """Connects and logs in. Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError`."""
-    connection = paramiko.Transport(
-        _open_socket(config), default_window_size=_WINDOW, packetizer_class=_BoundedPackets
-    )
+    """Connects and logs in.
+
+    Raises `SshConfigUnsupported`, `ConnectionFailed`, `HostKeyError` or `AuthenticationError`.
+    """
+    _refuse_unsupported(config)
+    stream = _open_socket(config)
+    ip = stream.getpeername()[0]
     try:
-        _negotiate(connection, config)
+        connection, unproven = negotiate(stream, config, ip)
+    except DroppedBeforeGreeting:
+        why = "the server closed the connection before its greeting"
+        raise ConnectionBroken(config.alias, "negotiating", why) from None
+    try:
         _log_in(connection, config)
     except BaseException:
         connection.close()
         raise
-    return ParamikoTransport(connection, config)
+    return ParamikoTransport(connection, config, unproven)
 
 
-class _BoundedPackets(Packetizer):
-    """Refuses packets that no correct server sends, before memory is taken for them."""
-
-    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
-        if n > _LONGEST_PACKET:
-            raise paramiko.SSHException(f"the server announced a packet of {n} bytes")
-        data: bytes = super().read_all(n, check_rekey)
-        return data
+def _refuse_unsupported(config: HostConfig) -> None:
+    reasons = [*config.needs_openssh]
+    if config.jump is not None:
+        reasons.append("ProxyJump")
+    if config.proxy_command is not None:
+        reasons.append("ProxyCommand")
+    if config.certificate_files:
+        reasons.append("CertificateFile")
+    if reasons:
+        raise SshConfigUnsupported(config.alias, "; ".join(reasons))
 
 
 def _open_socket(config: HostConfig) -> socket.socket:
@@ -112,36 +112,7 @@ def _watch(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def _negotiate(connection: paramiko.Transport, config: HostConfig) -> None:
-    known = known_hosts.known_keys(config)
-    options = connection.get_security_options()
-    options.ciphers = _CIPHERS
-    # Ask first for the kinds of key that are known: another kind could not be checked.
-    known_kinds = {kind for entry in known for kind in _signature_kinds(entry.key)}
-    options.key_types = sorted(options.key_types, key=lambda kind: kind not in known_kinds)
-    connection.banner_timeout = config.connect_timeout
-    try:
-        connection.start_client(timeout=config.connect_timeout)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if isinstance(error.__context__, socket.timeout):
-            raise ConnectionTimedOut(
-                config.alias, config.address, "an SSH greeting", config.connect_timeout
-            ) from None
-        raise ConnectionBroken(config.alias, "negotiating", _reason(error)) from None
-    if not connection.initial_kex_done:
-        waiting_for = "the key exchange" if connection.remote_version else "an SSH greeting"
-        raise ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
-    known_hosts.check(config, known, connection.get_remote_server_key())
-
-
-def _signature_kinds(key: paramiko.PKey) -> tuple[str, ...]:
-    """The names under which a key is asked for: an RSA key signs in several ways."""
-    name = key.get_name()
-    return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
-
-
 def _log_in(connection: paramiko.Transport, config: HostConfig) -> None:
-    connection.auth_timeout = config.connect_timeout
     tried: list[str] = []
     for name, key in _keys(config, tried):
         try:
@@ -168,7 +139,7 @@ def _keys(config: HostConfig, unusable: list[str]) -> Iterator[tuple[str, parami
     offered = set()
     for key in _agent_keys(config, unusable):
         offered.add(key.asbytes())
-        yield f"{known_hosts.fingerprint(key)} from the agent", key
+        yield f"{fingerprint(key.asbytes())} from the agent", key
     for path in config.identity_files:
         if not path.exists():
             continue
@@ -203,23 +174,19 @@ def _public_blob(path: Path) -> bytes:
         return b""
 
 
-def _reason(error: BaseException) -> str:
-    if isinstance(error, EOFError):
-        return "the server closed the connection"
-    return str(error) or type(error).__name__
-
-
 class ParamikoTransport:
     """A connection over paramiko, logged in. Made by `connect`."""
 
-    def __init__(self, connection: paramiko.Transport, config: HostConfig) -> None:
+    def __init__(self, connection: paramiko.Transport, config: HostConfig, unproven: str) -> None:
         self._connection = connection
         self._config = config
+        self._unproven = unproven
 
     @property
     def description(self) -> str:
         version = self._connection.remote_version.removeprefix("SSH-2.0-")
-        return f"paramiko, {self._connection.local_cipher}, {version}"
+        unproven = f", {self._unproven}" if self._unproven else ""
+        return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
     def open(self, command: Sequence[str]) -> Channel:
         alias, seconds = self._config.alias, self._config.connect_timeout

@@ -10,8 +10,6 @@ from __future__ import annotations
 import string
 from collections import deque
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +24,8 @@ from nix_remote.ssh import config, known_hosts
 from nix_remote.wire.codec import WireError
 from tests.golden.script import Recording, begin, recordings
 from tests.unit.protocol.test_golden import name, say_all
-from tests.unit.ssh.test_openssh_messages import CONFIG
+
+THIS_USER = config.this_user({})
 
 KEYWORDS = (
     *("Host", "Match", "Include", "HostName", "Port", "User", "IdentityFile", "IdentitiesOnly"),
@@ -78,7 +77,7 @@ def test_fuzz_ssh_config(tmp_path_factory: pytest.TempPathFactory, text: str) ->
     file = tmp_path_factory.getbasetemp() / "fuzzed_config"
     file.write_text(text, errors="surrogatepass")
     with suppress(SshConfigError):
-        assert config.resolve("server", file).port in range(1, 65536)
+        assert config.resolve("server", file, THIS_USER).port in range(1, 65536)
 
 
 @given(st.binary(max_size=300))
@@ -87,7 +86,7 @@ def test_fuzz_ssh_config_bytes(tmp_path_factory: pytest.TempPathFactory, data: b
     file = tmp_path_factory.getbasetemp() / "fuzzed_config"
     file.write_bytes(data)
     with suppress(SshConfigError):
-        config.resolve("server", file)
+        config.resolve("server", file, THIS_USER)
 
 
 _KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v"
@@ -107,8 +106,7 @@ def test_fuzz_known_hosts(tmp_path_factory: pytest.TempPathFactory, content: str
     file = tmp_path_factory.getbasetemp() / "fuzzed_known_hosts"
     data = content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
     file.write_bytes(data)
-    with suppress(SshConfigError):
-        known_hosts.known_keys(replace(CONFIG, known_hosts_files=(Path(file),)))
+    known_hosts.entries((file,), "[10.77.0.20]:2222")
 
 
 ALL = recordings()

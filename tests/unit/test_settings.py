@@ -11,8 +11,7 @@ def test_the_environment_names_the_server() -> None:
     assert settings.host == "nix-server"
     assert settings.stall_timeout == DEFAULT_STALL_TIMEOUT
     assert settings.local_store.state_directory == Path("/nix/var/nix")
-    assert settings.ssh_config == Path.home() / ".ssh" / "config"
-    assert not settings.ssh_config_given
+    assert settings.ssh_config is None
 
 
 def test_an_argument_wins_over_the_environment() -> None:
@@ -60,7 +59,6 @@ def test_other_places() -> None:
     }
     settings = choose(environment)
     assert settings.ssh_config == Path("/etc/mine")
-    assert settings.ssh_config_given
     assert settings.stall_timeout == 1.5
     assert settings.local_store.state_directory == Path("/var/state")
     assert settings.local_store.remote == "daemon"

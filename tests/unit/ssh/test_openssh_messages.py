@@ -1,25 +1,32 @@
 """What `ssh` says, recorded from OpenSSH 10.6; 9.2 and 10.0 say it in the same words."""
 
-from dataclasses import replace
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from nix_remote import errors
-from nix_remote.ssh import openssh_messages
+from nix_remote.ssh import config, openssh_messages
 from nix_remote.ssh.config import HostConfig
 
-CONFIG = HostConfig(
-    alias="nix-server",
-    hostname="10.77.0.20",
-    port=2222,
-    user="me",
-    entry_found_in="/home/me/.ssh/config",
-    identity_files=(),
-    identities_only=False,
-    known_hosts_files=(Path("/home/me/.ssh/known_hosts"),),
-    connect_timeout=5,
-)
+_TEXT = """
+Host nix-server
+    HostName 10.77.0.20
+    Port 2222
+    User me
+    UserKnownHostsFile /home/me/.ssh/known_hosts
+    ConnectTimeout 5
+"""
+
+
+def _config() -> HostConfig:
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(_TEXT)
+        file.flush()
+        return config.resolve("nix-server", Path(file.name), config.this_user({}))
+
+
+CONFIG = _config()
 
 CONNECTED = """\
 debug1: Connecting to 10.77.0.20 [10.77.0.20] port 2222.
@@ -42,6 +49,16 @@ CHANGED = (
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 Offending ED25519 key in /home/me/.ssh/known hosts:7
+Host key verification failed.
+"""
+)
+REVOKED = (
+    SHOWN
+    + """\
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@       WARNING: REVOKED HOST KEY DETECTED!               @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+The ED25519 host key for 10.77.0.20 is marked as revoked.
 Host key verification failed.
 """
 )
@@ -99,7 +116,8 @@ me@10.77.0.20: Permission denied (publickey).
             errors.HostKeyUnknown,
             "ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo",
         ),
-        (CHANGED, errors.HostKeyChanged, "another ED25519 key in line 7"),
+        (CHANGED, errors.HostKeyChanged, "known hosts:7 has another ED25519 key"),
+        (REVOKED, errors.HostKeyRevoked, "is revoked"),
         (REFUSED, errors.LoginRefused, "/home/me/.ssh/locked (needs a passphrase"),
         (REFUSED, errors.LoginRefused, "work from the agent"),
         (
@@ -141,7 +159,7 @@ def test_a_server_cannot_put_words_into_the_mouth_of_ssh() -> None:
 def test_a_silent_server_is_told_by_the_step_that_was_due() -> None:
     steps = {"": "the connection", CONNECTED: "greeting", GREETED: "key exchange", KNOWN: "login"}
     for said, step in steps.items():
-        assert step in openssh_messages.timed_out(said, replace(CONFIG)).why
+        assert step in openssh_messages.timed_out(said, CONFIG).why
 
 
 def test_a_connection_is_described_by_its_cipher_and_the_servers_software() -> None:
