@@ -2,7 +2,7 @@
 
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
-                               SigningKeyUnusable · NothingToSelectBy
+                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
@@ -123,6 +123,13 @@ class NothingToSelectBy(UsageError):
             "it is not said which roots are to be removed",
             fix="give --older-than AGE, --workspace NAME, or both (--older-than 0s means all)",
         )
+
+
+class SetupInputUnusable(UsageError):
+    code = "setup-input-unusable"
+
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
 
 
 # SSH configuration

@@ -34,8 +34,8 @@ from nix_remote.ssh import choose, config
 
 Server = TypeVar("Server")
 
-_WORKER: Final = ("nix-daemon", "--stdio")
-_SERVE: Final = ("nix-store", "--serve", "--write")
+WORKER_COMMAND: Final = ("nix-daemon", "--stdio")
+SERVE_COMMAND: Final = ("nix-store", "--serve", "--write")
 
 # What can mean that the account runs something else than we asked for.
 _NOT_SPOKEN: Final = (ServerEndedSession, ServerTooOld, UnexpectedOutput)
@@ -126,7 +126,7 @@ class _Opener:
 
     def worker_store(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
-        session = self.session(_WORKER, WorkerConversation)
+        session = self.session(WORKER_COMMAND, WorkerConversation)
         server = session.greeting()
         trust = {
             True: "trusts us",
@@ -138,7 +138,7 @@ class _Opener:
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, _WORKER, WorkerConversation),
+            another_session=partial(self.temporary_session, WORKER_COMMAND, WorkerConversation),
         )
         nix = server.nix_version or "of unknown version"
         spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
@@ -146,13 +146,13 @@ class _Opener:
 
     def serve_store(self) -> tuple[RemoteStore, str]:
         """The store over the serve protocol, and what is spoken, in words."""
-        session = self.session(_SERVE, ServeConversation)
+        session = self.session(SERVE_COMMAND, ServeConversation)
         store = ServeStore(
             session,
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, _SERVE, ServeConversation),
+            another_session=partial(self.temporary_session, SERVE_COMMAND, ServeConversation),
         )
         return store, f"serve protocol {session.greeting().effective}"
 

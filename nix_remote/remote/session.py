@@ -224,7 +224,8 @@ class Session(Generic[Server]):
             return ServerEndedSession(self._alias, self._doing(), said)
         if self._first_bytes:
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
-        if status == _COMMAND_NOT_FOUND:
+        # Shells agree on the status, but for csh.
+        if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
             return NixNotFound(self._alias, self._command, said)
         return ServerEndedSession(self._alias, self._doing(), said)
 

@@ -24,7 +24,7 @@ def test_it_is_chosen_and_said_why_when_the_configuration_needs_it(
     alias = entry("odd", "KnownHostsCommand /bin/cat /root/.ssh/known_hosts")
     text = copier.run("-v", path, alias=alias).check().stderr
     assert "connected to odd: openssh, " in text
-    assert "(needed for knownhostscommand " in text
+    assert "(needed for KnownHostsCommand" in text
 
 
 def test_paramiko_refuses_what_it_cannot_follow(copier: Copier, path: str, entry: AddEntry) -> None:

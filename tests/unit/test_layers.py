@@ -13,7 +13,7 @@ PACKAGE = Path(nix_remote.__file__).parent
 LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
-    ["copy.engine"],
+    ["copy.engine", "setup"],
     ["remote", "local"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
