@@ -192,6 +192,23 @@ def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
     assert server.run(["test", "-L", f"/var/lib/planter/{place}"]).status == 1
 
 
+def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
+    lab: Lab, copier: Copier, entry: AddEntry
+) -> None:
+    """Why the account of `setup server` does not."""
+    account = restricted(lab.server, lab.workstation, "home-owner", _WORKER)
+    lab.server.sh(f"rm -f /home/{account}/.bashrc")
+    alias = entry("owner", f"User {account}")
+    lab.workstation.write("/root/bashrc", "id -un > /tmp/was-here\n")
+    path = lab.workstation.sh("nix-store --add /root/bashrc").strip()
+    copier.copy(path, alias=alias)
+    lab.workstation.write("/root/plant.py", _PLANT)
+    plant = ["/opt/nix-remote/bin/python", "/root/plant.py", alias, path, ".bashrc"]
+    assert lab.workstation.run(plant, timeout=30).check().stdout == ""
+    copier.run(path, alias=alias)
+    assert lab.server.read("/tmp/was-here").strip() == account
+
+
 # Login shells, and what they do when somebody logs in.
 
 
