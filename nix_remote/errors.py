@@ -6,10 +6,10 @@
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
       ConnectionFailed    12   HostNotFound · ConnectionRefused · ConnectionTimedOut ·
-                               ConnectionBroken · TransferStalled
+                               ConnectionBroken · TransferStalled · ProxyFailed · ServerBusy
       HostKeyError        13   HostKeyUnknown · HostKeyChanged · HostKeyRevoked ·
                                HostKeyUnacceptable
-      AuthenticationError 14   LoginRefused
+      AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
       TrustError          16   SignatureRequired
@@ -272,6 +272,30 @@ class TransferStalled(ConnectionFailed):
         )
 
 
+class ProxyFailed(ConnectionFailed):
+    code = "proxy-failed"
+
+    def __init__(self, alias: str, command: str, said: str) -> None:
+        super().__init__(
+            f"the ProxyCommand of {alias} made no connection",
+            why=f"{command}: {said}",
+            fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true",
+        )
+
+
+class ServerBusy(ConnectionFailed):
+    code = "server-busy"
+
+    def __init__(self, alias: str, address: str, attempts: int, seconds: float) -> None:
+        super().__init__(
+            f"{alias} ({address}) closes connections before its SSH greeting",
+            why=f"tried {attempts} times in {seconds:g} s; sshd does so when too many are logging\n"
+            "in at a time, and to addresses that it shuts out",
+            fix="try again later; on the server, raise MaxStartups in sshd_config, and see what\n"
+            "PerSourcePenalties and /etc/hosts.deny say about this machine",
+        )
+
+
 # The server's identity
 
 
@@ -341,12 +365,24 @@ class AuthenticationError(NixRemoteError):
 class LoginRefused(AuthenticationError):
     code = "login-refused"
 
-    def __init__(self, alias: str, user: str, tried: str) -> None:
+    def __init__(self, alias: str, user: str, tried: str, locked: str) -> None:
         super().__init__(
             f"{alias} does not let {user} in",
             why=f"tried {tried}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
-            "keys with a passphrase must be in an agent: ssh-add",
+            f"keys with a passphrase must be in an agent: {f'ssh-add {locked}'.strip()}",
+        )
+
+
+class AgentUnreachable(AuthenticationError):
+    code = "agent-unreachable"
+
+    def __init__(self, alias: str, user: str, agent: str, why: str, tried: str) -> None:
+        super().__init__(
+            f"{alias} does not let {user} in, and the SSH agent cannot be asked",
+            why=f"{agent}; {why}\ntried {tried}",
+            fix="in a shell where ssh-add -l lists your keys, run it again; Bazel's server keeps\n"
+            "the environment that it was started in, so before that: bazel shutdown",
         )
 
 
