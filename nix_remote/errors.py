@@ -435,7 +435,7 @@ class ServerEndedSession(ServerError):
         super().__init__(
             f"Nix on {alias} ended the session while {doing}",
             why=f"it said: {said}" if said else "it did not say why",
-            fix=f"check that its daemon runs: ssh {alias} nix-store --version; "
+            fix=f"its daemon's log may say more: ssh {alias} journalctl --unit nix-daemon -n 20\n"
             "then run this again: paths that arrived whole are kept",
         )
         self.said = said
@@ -508,12 +508,12 @@ class ServerDiskFull(TransferError):
 class ServerQuotaExceeded(TransferError):
     code = "server-quota-exceeded"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, said: str) -> None:
         super().__init__(
-            f"the disk quota of the Nix store of {alias} is used up",
+            f"a disk quota on {alias} is used up",
             why=f"it said: {said}",
-            fix=f"raise the quota there ({user} logs in), or make room: ssh {alias} "
-            "nix-store --gc\nthen run this again: paths that arrived whole are kept",
+            fix=f"raise the quota there, or make room: ssh {alias} nix-store --gc\n"
+            "then run this again: paths that arrived whole are kept",
         )
 
 

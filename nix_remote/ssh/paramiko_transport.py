@@ -11,10 +11,9 @@ import logging
 import random
 import shlex
 import socket
-import threading
 import time
 from contextlib import ExitStack
-from typing import Final, Optional, Sequence
+from typing import Callable, Final, Optional, Sequence
 
 import paramiko
 
@@ -38,6 +37,10 @@ _PATIENCE: Final = 30.0
 """Seconds to go on trying while the server closes connections before its greeting."""
 
 _LONGEST_PAUSE: Final = 4.0
+_PACKET: Final = 32 * 1024
+"""Bytes. OpenSSH takes no larger ones."""
+_CHANNEL_REQUEST: Final = bytes([98])
+"""SSH_MSG_CHANNEL_REQUEST, RFC 4254."""
 _STDERR_TAIL: Final = 4096
 
 # paramiko reports through logging what it also raises; Python would print it.
@@ -119,41 +122,65 @@ class ParamikoTransport:
         return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
     def open(self, command: Sequence[str]) -> Channel:
-        alias, seconds = self._config.alias, self._config.connect_timeout
-        # paramiko itself would wait for ever for the answer to "run this".
-        overdue = threading.Event()
-
-        def give_up() -> None:
-            overdue.set()
-            self._connection.close()
-
-        watchdog = threading.Timer(seconds, give_up)
-        watchdog.start()
+        seconds = self._config.connect_timeout
+        overdue = time.monotonic() + seconds
         try:
             channel = self._connection.open_session(timeout=seconds)
-            channel.exec_command(shlex.join(command))
+            _request_exec(self._connection, channel, shlex.join(command))
         except (paramiko.SSHException, OSError, EOFError) as error:
-            if overdue.is_set():
-                raise ConnectionTimedOut(
-                    alias, self._config.address, "a command to start", seconds
-                ) from None
-            raise ConnectionBroken(alias, "starting a command", _reason(error)) from None
-        finally:
-            watchdog.cancel()
-        return _ParamikoChannel(channel, self._connection, alias)
+            if time.monotonic() >= overdue:
+                raise _not_started(self._config) from None
+            raise ConnectionBroken(
+                self._config.alias, "starting a command", _reason(error)
+            ) from None
+        return _ParamikoChannel(channel, self._connection, self._config, overdue)
 
     def close(self) -> None:
         self._resources.close()
 
 
+def _request_exec(connection: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
+    """Asks for a command to be run, and does not wait for the answer (RFC 4254, 6.5).
+
+    paramiko's own `exec_command` would, for a whole round trip. The answer is
+    in `channel.event`; a refusal closes the channel.
+    """
+    send: Optional[Callable[[paramiko.Message], None]]
+    send = getattr(connection, "_send_user_message", None)
+    if send is None:  # A later paramiko, which has another name for it.
+        channel.exec_command(command)
+        return
+    request = paramiko.Message()
+    request.add_byte(_CHANNEL_REQUEST)
+    request.add_int(channel.remote_chanid)
+    request.add_string("exec")
+    request.add_boolean(True)
+    request.add_string(command)
+    send(request)
+
+
+def _not_started(config: HostConfig) -> ConnectionTimedOut:
+    return ConnectionTimedOut(
+        config.alias, config.address, "a command to start", config.connect_timeout
+    )
+
+
 class _ParamikoChannel:
+    """`overdue` is when, on the monotonic clock, the command should have been started."""
+
     def __init__(
-        self, channel: paramiko.Channel, connection: paramiko.Transport, alias: str
+        self,
+        channel: paramiko.Channel,
+        connection: paramiko.Transport,
+        config: HostConfig,
+        overdue: float,
     ) -> None:
         channel.settimeout(POLL_SECONDS)
         self._channel = channel
         self._connection = connection
-        self._alias = alias
+        self._config = config
+        self._alias = config.alias
+        self._overdue = overdue
         self._stderr = b""
 
     def read(self, limit: int) -> bytes:
@@ -162,6 +189,9 @@ class _ParamikoChannel:
         try:
             data = self._channel.recv(limit)
         except socket.timeout:
+            if not self._channel.event.is_set() and time.monotonic() >= self._overdue:
+                self._connection.close()
+                raise _not_started(self._config) from None
             raise ChannelTimeout from None
         if not data:
             self._drain_stderr()
@@ -170,7 +200,8 @@ class _ParamikoChannel:
 
     def write(self, data: Buffer) -> int:
         try:
-            sent = self._channel.send(bytes(data))
+            # paramiko sends one packet of it; copying the rest each time would cost more.
+            sent = self._channel.send(bytes(data[:_PACKET]))
         except socket.timeout:
             raise ChannelTimeout from None
         except (OSError, EOFError) as error:
