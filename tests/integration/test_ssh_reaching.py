@@ -255,9 +255,11 @@ def test_a_server_that_drops_connections_is_tried_again(
         lab.workstation.start_service("occupying", ["python3", "-c", occupy])
         try:
             wait_until(lambda: "SSH-2.0" in lab.workstation.log("occupying"), "the greeting")
-            copier.copy(path, alias=alias)
+            done = copier.run(path, alias=alias).check()
         finally:
             lab.workstation.stop_service("occupying")
+        # Not the copy was begun again: there was no connection that could have broken.
+        assert "again" not in done.stderr
         dropped = lab.server.log("sshd-2322").count("MaxStartups")
         assert dropped >= 1
         assert server.logins() >= 1

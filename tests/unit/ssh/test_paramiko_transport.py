@@ -41,11 +41,14 @@ def host(tmp_path: Path, *lines: str) -> HostConfig:
     return resolve("nix", file, this_user({}))
 
 
+@pytest.mark.parametrize(
+    "answer", [b"", b"Not allowed at this time\r\n", b"Exceeded MaxStartups\r\n"]
+)
 def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
     monkeypatch.setattr(paramiko_transport, "_PATIENCE", 0.3)
-    with listener(b"") as (port, taken):
+    with listener(answer) as (port, taken):
         with pytest.raises(ServerBusy) as caught:
             paramiko_transport.connect(host(tmp_path, f"Port {port}"))
         assert f"tried {len(taken)} times" in caught.value.why
