@@ -7,10 +7,11 @@
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
       ConnectionFailed    12   OpenSshMissing · HostNotFound · ConnectionRefused ·
-                               ConnectionTimedOut · ConnectionBroken · TransferStalled
+                               ConnectionTimedOut · ConnectionBroken · TransferStalled ·
+                               ProxyFailed · ServerBusy
       HostKeyError        13   HostKeyUnknown · HostKeyChanged · HostKeyRevoked ·
                                HostKeyUnacceptable
-      AuthenticationError 14   LoginRefused
+      AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
       TrustError          16   SignatureRequired
@@ -314,6 +315,30 @@ class TransferStalled(ConnectionFailed):
         )
 
 
+class ProxyFailed(ConnectionFailed):
+    code = "proxy-failed"
+
+    def __init__(self, alias: str, command: str, said: str) -> None:
+        super().__init__(
+            f"the ProxyCommand of {alias} made no connection",
+            why=f"{command}: {said}",
+            fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true",
+        )
+
+
+class ServerBusy(ConnectionFailed):
+    code = "server-busy"
+
+    def __init__(self, alias: str, address: str, attempts: int, seconds: float) -> None:
+        super().__init__(
+            f"{alias} ({address}) closes connections before its SSH greeting",
+            why=f"tried {attempts} times in {seconds:g} s; sshd does so when too many are logging\n"
+            "in at a time, and to addresses that it shuts out",
+            fix="try again later; on the server, raise MaxStartups in sshd_config, and see what\n"
+            "PerSourcePenalties and /etc/hosts.deny say about this machine",
+        )
+
+
 # The server's identity
 
 
@@ -383,12 +408,24 @@ class AuthenticationError(NixRemoteError):
 class LoginRefused(AuthenticationError):
     code = "login-refused"
 
-    def __init__(self, alias: str, user: str, tried: str) -> None:
+    def __init__(self, alias: str, user: str, tried: str, locked: str) -> None:
         super().__init__(
             f"{alias} does not let {user} in",
             why=f"tried {tried}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
-            "keys with a passphrase must be in an agent: ssh-add",
+            f"keys with a passphrase must be in an agent: {f'ssh-add {locked}'.strip()}",
+        )
+
+
+class AgentUnreachable(AuthenticationError):
+    code = "agent-unreachable"
+
+    def __init__(self, alias: str, user: str, agent: str, why: str, tried: str) -> None:
+        super().__init__(
+            f"{alias} does not let {user} in, and the SSH agent cannot be asked",
+            why=f"{agent}; {why}\ntried {tried}",
+            fix="in a shell where ssh-add -l lists your keys, run it again; Bazel's server keeps\n"
+            "the environment that it was started in, so before that: bazel shutdown",
         )
 
 
@@ -441,7 +478,7 @@ class ServerEndedSession(ServerError):
         super().__init__(
             f"Nix on {alias} ended the session while {doing}",
             why=f"it said: {said}" if said else "it did not say why",
-            fix=f"check that its daemon runs: ssh {alias} nix-store --version; "
+            fix=f"its daemon's log may say more: ssh {alias} journalctl --unit nix-daemon -n 20\n"
             "then run this again: paths that arrived whole are kept",
         )
         self.said = said
@@ -526,12 +563,12 @@ class ServerDiskFull(TransferError):
 class ServerQuotaExceeded(TransferError):
     code = "server-quota-exceeded"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, said: str) -> None:
         super().__init__(
-            f"the disk quota of the Nix store of {alias} is used up",
+            f"a disk quota on {alias} is used up",
             why=f"it said: {said}",
-            fix=f"raise the quota there ({user} logs in), or make room: ssh {alias} "
-            "nix-store --gc\nthen run this again: paths that arrived whole are kept",
+            fix=f"raise the quota there, or make room: ssh {alias} nix-store --gc\n"
+            "then run this again: paths that arrived whole are kept",
         )
 
 

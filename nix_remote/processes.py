@@ -10,6 +10,7 @@ import contextlib
 import os
 import select
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from typing import IO, BinaryIO, Final, Iterator, Optional, Sequence, Union
 
 _SILENCE: Final = 60.0
 _KILL_AFTER: Final = 5.0
+_SHORTLY: Final = 1.0
 _STDERR_TAIL: Final = 4096
 _LOOK_AROUND: Final = 0.5
 
@@ -88,13 +90,52 @@ def process(argv: Sequence[str]) -> Iterator[Process]:
             _end(running)
 
 
+class Attached:
+    """A running process whose input and output are one end of a socket."""
+
+    def __init__(self, running: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+        self._running = running
+        self._errors = errors
+
+    def failure(self) -> str:
+        """What it said on standard error, or its exit status; empty if all is well so far."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._running.wait(_SHORTLY)
+        self._errors.seek(0)
+        said = self._errors.read()[-_STDERR_TAIL:].decode(errors="replace").strip()
+        return said or (f"exit status {self._running.returncode}" if self._running.poll() else "")
+
+
+@contextlib.contextmanager
+def attached(argv: Sequence[str], connection: socket.socket) -> Iterator[Attached]:
+    """Runs a process that reads from a socket and writes to it, for the length of a `with` block.
+
+    Raises `ProcessFailed` if it cannot be started.
+    """
+    with tempfile.TemporaryFile() as errors:
+        try:
+            # In a group of its own, so that what it starts ends with it.
+            running = subprocess.Popen(
+                argv,
+                stdin=connection.fileno(),
+                stdout=connection.fileno(),
+                stderr=errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+        try:
+            yield Attached(running, errors)
+        finally:
+            _end_group(running)
+
+
 def exit_status(argv: Sequence[str], *, timeout: float) -> int:
     """Runs a process to its end, without input and output.
 
     Raises `ProcessFailed` if it cannot be started or outlives `timeout` (seconds).
     """
     try:
-        # In a group of its own, so that what it starts ends with it.
         running = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
@@ -110,9 +151,17 @@ def exit_status(argv: Sequence[str], *, timeout: float) -> int:
         raise ProcessFailed(f"{' '.join(argv)}: did not end within {timeout:g} s") from None
     finally:
         if running.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)
-            running.wait()
+            _end_group(running)
+
+
+def _end_group(running: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a group, and the group."""
+    for step in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.pid, step)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(_KILL_AFTER)
+            return
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:

@@ -29,8 +29,9 @@ def _run(options: argparse.Namespace) -> Result:
     local = LocalStore(chosen.local_store)
     closure = local.closure(common.store_paths(options.paths, local))
     renderer = common.renderer(chosen, options)
-    with closing(renderer), connect.open_store(chosen, renderer) as remote:
-        valid = remote.lock_and_query([info.path for info in closure])
+    paths = [info.path for info in closure]
+    with closing(renderer), connect.open_store(chosen, renderer, paths) as remote:
+        valid = remote.lock_and_query(paths)
         plan = plan_copy(closure, valid, remote, Check(options.check))
     return Result(
         "plan",

@@ -64,7 +64,7 @@ class CopyResult:
     """Top path -> its durable root, relative to the account's home folder."""
 
 
-OpenRemote = Callable[[], ContextManager[RemoteStore]]
+OpenRemote = Callable[[Sequence[StorePath]], ContextManager[RemoteStore]]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Copy:
     alias: str
     local: LocalStore
     open_remote: OpenRemote
-    """A new session with the server, each time it is called."""
+    """A new session with the server, each time it is called, to ask first about these paths."""
     listener: events.Listener = events.ignore
     options: CopyOptions = CopyOptions()
     sleep: Callable[[float], None] = time.sleep
@@ -89,8 +89,9 @@ class Copy:
         failures = 0
         while True:
             try:
-                with self.open_remote() as remote:
-                    self._in_session(remote, rounds, sent)
+                paths = tuple(info.path for info in self.closure)
+                with self.open_remote(paths) as remote:
+                    self._in_session(remote, paths, rounds, sent)
                 return CopyResult(
                     closure=tuple(self.closure),
                     sent=tuple(sent),
@@ -107,12 +108,17 @@ class Copy:
                 self.listener(events.Retrying(error, delay))
                 self.sleep(delay)
 
-    def _in_session(self, remote: RemoteStore, rounds: _Rounds, sent: dict[StorePath, int]) -> None:
+    def _in_session(
+        self,
+        remote: RemoteStore,
+        paths: Sequence[StorePath],
+        rounds: _Rounds,
+        sent: dict[StorePath, int],
+    ) -> None:
         """Round after round until there is no gap.
 
         `ReferenceVanished` leaves it only if the session is over.
         """
-        paths = tuple(info.path for info in self.closure)
         self._substitute(remote, paths)
         while True:
             plan = self._plan(remote, paths)

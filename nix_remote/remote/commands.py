@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.errors import RootRefused
-from nix_remote.remote.programs import Programs
-from nix_remote.remote.refusals import ReferenceVanished
+from nix_remote.errors import NixRemoteError, RootRefused
+from nix_remote.remote.programs import Finished, Programs
+from nix_remote.remote.refusals import ReferenceVanished, condition
 from nix_remote.remote.store import DurableRoot
 
 COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
@@ -21,7 +21,7 @@ def wait_for_collector(programs: Programs, alias: str) -> None:
     done = programs.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
     # The words, too: a restricted account runs something else, and that may end well.
     if done.status != 0 or "store paths deleted" not in done.stdout + done.stderr:
-        raise RootRefused(alias, " ".join(COLLECT_NOTHING), _said(done.stdout, done.stderr))
+        raise _refused(alias, " ".join(COLLECT_NOTHING), done)
 
 
 def realise(root: DurableRoot) -> tuple[str, ...]:
@@ -40,8 +40,9 @@ def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
         return done.stdout.strip()
     if "is not valid" in done.stderr or "don't know how to build" in done.stderr:
         raise ReferenceVanished(done.stderr)
-    raise RootRefused(alias, root.location, _said(done.stdout, done.stderr))
+    raise _refused(alias, root.location, done)
 
 
-def _said(stdout: str, stderr: str) -> str:
-    return stderr or stdout.strip() or "the account may not run that command"
+def _refused(alias: str, what: str, done: Finished) -> NixRemoteError:
+    said = done.stderr or done.stdout.strip() or "the account may not run that command"
+    return condition(said, alias) or RootRefused(alias, what, said)

@@ -23,6 +23,7 @@ from nix_remote.errors import (
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
+from nix_remote.remote import postmortem, serve_store, worker_store
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
@@ -31,8 +32,10 @@ from nix_remote.remote.store import RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
 from nix_remote.ssh import choose, config
+from nix_remote.wire.types import StorePath
 
 Server = TypeVar("Server")
+Asked = TypeVar("Asked")
 
 WORKER_COMMAND: Final = ("nix-daemon", "--stdio")
 SERVE_COMMAND: Final = ("nix-store", "--serve", "--write")
@@ -49,13 +52,22 @@ def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Pro
 
 
 @contextmanager
-def open_store(settings: Settings, listener: events.Listener) -> Iterator[RemoteStore]:
-    """A session with the server's store, for the length of a `with` block."""
+def open_store(
+    settings: Settings, listener: events.Listener, paths: Sequence[StorePath] = ()
+) -> Iterator[RemoteStore]:
+    """A session with the server's store, for the length of a `with` block.
+
+    The first `lock_and_query` will be for `paths`: it is sent with the
+    greeting already, which saves a round trip.
+    """
     with _connected(settings, listener) as (host, connection, programs):
-        opener = _Opener(settings, Account(settings.host, host.user), programs, listener)
-        store, spoken = _choose(settings.protocol, opener)
-        listener(events.Connected(settings.host, f"{connection}; {spoken}"))
-        yield store
+        opener = _Opener(settings, Account(settings.host, host.user), programs, listener, paths)
+        try:
+            store, spoken = _choose(settings.protocol, opener)
+            listener(events.Connected(settings.host, f"{connection}; {spoken}"))
+            yield store
+        except ServerEndedSession as ended:
+            raise postmortem.examine(programs, settings.host) or ended from None
 
 
 @contextmanager
@@ -86,22 +98,32 @@ class _Opener:
     account: Account
     programs: Programs
     listener: events.Listener
+    paths: Sequence[StorePath]
 
     def session(
-        self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
-    ) -> Session[Server]:
-        """An open session, wherever the program is. Raises `NixRemoteError`."""
+        self,
+        command: Sequence[str],
+        conversation: Callable[[], Conversation[Server]],
+        ask: Callable[[Session[Server]], Asked],
+    ) -> tuple[Session[Server], Asked]:
+        """An open session, wherever the program is, and what was asked in it right away.
+
+        Raises `NixRemoteError`.
+        """
         try:
-            return self._session(command, conversation)
+            return self._session(command, conversation, ask)
         except NixNotFound:
             if self.programs.searching:
                 raise
             self.programs.search_usual_places()
-            return self._session(command, conversation)
+            return self._session(command, conversation, ask)
 
     def _session(
-        self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
-    ) -> Session[Server]:
+        self,
+        command: Sequence[str],
+        conversation: Callable[[], Conversation[Server]],
+        ask: Callable[[Session[Server]], Asked],
+    ) -> tuple[Session[Server], Asked]:
         session = Session(
             self.programs.open(command),
             conversation(),
@@ -110,23 +132,26 @@ class _Opener:
             stall_timeout=self.settings.stall_timeout,
             listener=self.listener,
         )
+        asked = ask(session)
         session.greeting()
-        return session
+        return session, asked
 
     @contextmanager
     def temporary_session(
         self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
     ) -> Iterator[Session[Server]]:
         """One more session, for the length of a `with` block."""
-        session = self.session(command, conversation)
+        session, _ = self.session(command, conversation, lambda _: None)
         try:
             yield session
         finally:
             session.close()
 
-    def worker_store(self) -> tuple[RemoteStore, str]:
+    def over_worker(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
-        session = self.session(WORKER_COMMAND, WorkerConversation)
+        session, asked = self.session(
+            WORKER_COMMAND, WorkerConversation, partial(worker_store.ask, paths=self.paths)
+        )
         server = session.greeting()
         trust = {
             True: "trusts us",
@@ -135,6 +160,7 @@ class _Opener:
         }
         store = WorkerStore(
             session,
+            asked=asked,
             account=self.account,
             listener=self.listener,
             programs=self.programs,
@@ -144,11 +170,14 @@ class _Opener:
         spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
         return store, spoken
 
-    def serve_store(self) -> tuple[RemoteStore, str]:
+    def over_serve(self) -> tuple[RemoteStore, str]:
         """The store over the serve protocol, and what is spoken, in words."""
-        session = self.session(SERVE_COMMAND, ServeConversation)
+        session, asked = self.session(
+            SERVE_COMMAND, ServeConversation, partial(serve_store.ask, paths=self.paths)
+        )
         store = ServeStore(
             session,
+            asked=asked,
             account=self.account,
             listener=self.listener,
             programs=self.programs,
@@ -159,14 +188,14 @@ class _Opener:
 
 def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
     if protocol is Protocol.WORKER:
-        return opener.worker_store()
+        return opener.over_worker()
     if protocol is Protocol.SERVE:
-        return opener.serve_store()
+        return opener.over_serve()
     try:
-        return opener.worker_store()
+        return opener.over_worker()
     except _NOT_SPOKEN as without_worker:
         try:
-            store, spoken = opener.serve_store()
+            store, spoken = opener.over_serve()
         except NixRemoteError as without_serve:
             raise _clearer(without_worker, without_serve) from None
         return store, f"{spoken}, because {without_worker.what}"

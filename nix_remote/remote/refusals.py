@@ -1,4 +1,4 @@
-"""What a server means when it does not take a path. Pure: its words in, our error out.
+"""What a server means when it does not do what it is asked. Pure: its words in, our error out.
 
 The words are those of Nix 2.8, 2.26 and 2.34.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Callable, Final
+from typing import Callable, Final, Optional
 
 from nix_remote.errors import (
+    NixRemoteError,
     PathContentChanged,
     PathRefused,
     ServerDiskFull,
@@ -51,7 +52,15 @@ def meaning(message: str, account: Account, info: PathInfo) -> Exception:
     for pattern, make in _MEANINGS:
         if pattern.search(message):
             return make(message, account, info)
-    return PathRefused(account.alias, info.path, message)
+    return condition(message, account.alias) or PathRefused(account.alias, info.path, message)
+
+
+def condition(message: str, alias: str) -> Optional[NixRemoteError]:
+    """The error for a state of the whole server, which shows in any request; None if it is none."""
+    for pattern, error in _CONDITIONS:
+        if pattern.search(message):
+            return error(alias, message)
+    return None
 
 
 def _signature_required(_said: str, account: Account, info: PathInfo) -> Exception:
@@ -73,23 +82,20 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
         lambda said, account, info: PathContentChanged(info.path, said),
     ),
     (
-        re.compile(r"No space left on device|database or disk is full"),
-        lambda said, account, info: ServerDiskFull(account.alias, said),
-    ),
-    (
-        re.compile(r"[Dd]isk quota exceeded"),
-        lambda said, account, info: ServerQuotaExceeded(account.alias, account.user, said),
-    ),
-    (
-        re.compile(r"readonly database|[Rr]ead-only file system|unable to open database file"),
-        lambda said, account, info: ServerStoreReadOnly(account.alias, said),
-    ),
-    (
         # From the process that passes an ordinary user's requests on to the daemon.
         re.compile(
             r"[Dd]aemon disconnected unexpectedly|unexpected end-of-file"
             r"|Connection reset by peer|Broken pipe"
         ),
         lambda said, account, info: ServerEndedSession(account.alias, "copying", said),
+    ),
+)
+
+_CONDITIONS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], NixRemoteError]], ...]] = (
+    (re.compile(r"No space left on device|database or disk is full"), ServerDiskFull),
+    (re.compile(r"[Dd]isk quota exceeded"), ServerQuotaExceeded),
+    (
+        re.compile(r"readonly database|[Rr]ead-only file system|unable to open database file"),
+        ServerStoreReadOnly,
     ),
 )

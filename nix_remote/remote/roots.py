@@ -22,13 +22,15 @@ LIST_COMMAND: Final = (
     ' find . -type l -exec stat -c "%Y %n" {} +',
 )
 
-# A root that was renewed since it was listed must stay. So it is moved out of the way
-# first: what is looked at is then exactly what is removed.
+# A root that was renewed since it was listed must stay. One look is not enough, because
+# it may be renewed right after it. So the root is moved out of the way then and looked at
+# again: that is exactly what is removed.
 REMOVE_COMMAND: Final = (
     "sh",
     "-c",
     f'cd "$HOME/{FOLDER}" || exit 1;'
     " while read -r used link; do"
+    ' [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue;'
     ' mv "$link" "$link.leaving" 2>/dev/null || continue;'
     ' if [ "$(stat -c %Y "$link.leaving")" = "$used" ];'
     ' then rm "$link.leaving" && echo "$link";'

@@ -7,7 +7,9 @@ account must be allowed to run `nix-store`. A refusal ends the session.
 
 from __future__ import annotations
 
-from typing import Callable, ContextManager, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Callable, ContextManager, Iterable, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.errors import ServerEndedSession, ServerError
@@ -24,9 +26,24 @@ from nix_remote.wire.types import PathInfo, StorePath
 ServeSession = Session[ServeServer]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Validity, asked for with the flag that makes temporary roots, and not yet answered."""
+
+    paths: tuple[StorePath, ...]
+    valid: Future[frozenset[StorePath]]
+
+
+def ask(session: ServeSession, paths: Sequence[StorePath]) -> Asked:
+    """Asks for temporary roots of paths and which of them are valid."""
+    query = serve.QueryValidPaths(tuple(paths), lock=True)
+    return Asked(tuple(paths), session.submit(query))
+
+
 class ServeStore:
     """A `RemoteStore` over an open serve session.
 
+    `asked` has been asked in it already, together with the greeting.
     `another_session` opens one more: for questions after which this one's
     answers could be stale, and for those that may have to be abandoned.
     """
@@ -35,12 +52,14 @@ class ServeStore:
         self,
         session: ServeSession,
         *,
+        asked: Optional[Asked] = None,
         account: Account,
         listener: events.Listener,
         programs: Programs,
         another_session: Callable[[], ContextManager[ServeSession]],
     ) -> None:
         self._session = session
+        self._asked = asked
         self._account = account
         self._listener = listener
         self._programs = programs
@@ -51,8 +70,10 @@ class ServeStore:
         return self._session.ended
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        query = self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True))
-        return self._session.wait(query, "which paths are valid there")
+        asked, self._asked = self._asked, None
+        if asked is None or asked.paths != tuple(paths):
+            asked = ask(self._session, paths)
+        return self._session.wait(asked.valid, "which paths are valid there")
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         trust.check_acceptable(infos, self._account, self._trusts_us)

@@ -38,6 +38,7 @@ from nix_remote.protocol.conversation import (
 )
 from nix_remote.protocol.versions import UnsupportedVersion
 from nix_remote.protocol.worker_log import plain_text
+from nix_remote.remote.refusals import condition
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.wire.codec import WireError
 
@@ -101,14 +102,21 @@ class Session(Generic[Server]):
 
     def write(self, data: Buffer) -> None:
         """Queues bytes that belong to the request submitted last."""
+        if len(data) >= _WRITE_SIZE:
+            # As it is: collecting it would be one more copy of everything.
+            self.flush()
+            self._send(memoryview(data))
+            return
         self._outgoing += data
         if len(self._outgoing) >= _WRITE_SIZE:
             self.flush()
 
     def flush(self) -> None:
         """Sends everything that is queued. Raises what ended the session, if something did."""
-        pending = memoryview(bytes(self._outgoing))
-        self._outgoing.clear()
+        pending, self._outgoing = self._outgoing, bytearray()
+        self._send(memoryview(pending))
+
+    def _send(self, pending: memoryview) -> None:
         notice = _FIRST_NOTICE
         while pending:
             if self._failure is not None:
@@ -189,6 +197,8 @@ class Session(Generic[Server]):
                     self._handle(event)
         except ConnectionBroken as error:
             self._fail(self._broken(error.why))
+        except NixRemoteError as error:
+            self._fail(error)
         except WireError as error:
             self._fail(self._violated(error))
             # Whatever else it sends cannot be trusted.
@@ -220,9 +230,12 @@ class Session(Generic[Server]):
     def _ended(self) -> NixRemoteError:
         status = self._channel.exit_status()
         said = plain_text(self._channel.stderr_tail()).strip()
+        cause = condition(said, self._alias)
+        if cause is not None:
+            return cause
         if self._conversation.server is not None:
             return ServerEndedSession(self._alias, self._doing(), said)
-        if self._first_bytes:
+        if self._first_bytes and not self._began_well():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
         # Shells agree on the status, but for csh.
         if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
@@ -232,10 +245,12 @@ class Session(Generic[Server]):
     def _violated(self, error: WireError) -> NixRemoteError:
         if isinstance(error, UnsupportedVersion):
             return ServerTooOld(self._alias, str(error), "Nix 2.4")
-        magic = self._conversation.server_magic
-        if self._conversation.server is None and not self._first_bytes.startswith(magic):
+        if self._conversation.server is None and not self._began_well():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
         return ProtocolViolation(self._alias, str(error))
+
+    def _began_well(self) -> bool:
+        return self._first_bytes.startswith(self._conversation.server_magic)
 
     def _shown_first_bytes(self) -> str:
         return repr(plain_text(self._first_bytes.decode(errors="replace")).strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import (
     Callable,
     ContextManager,
@@ -21,7 +22,13 @@ from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands, trust
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
-from nix_remote.remote.refusals import Account, ReferenceVanished, lacks_signature, meaning
+from nix_remote.remote.refusals import (
+    Account,
+    ReferenceVanished,
+    condition,
+    lacks_signature,
+    meaning,
+)
 from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.remote.store import DurableRoot, Outgoing
 from nix_remote.wire import framed
@@ -32,9 +39,25 @@ T = TypeVar("T")
 WorkerSession = Session[WorkerServer]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Temporary roots and validity, asked for and not yet answered."""
+
+    paths: tuple[StorePath, ...]
+    locks: tuple[Future[None], ...]
+    valid: Future[frozenset[StorePath]]
+
+
+def ask(session: WorkerSession, paths: Sequence[StorePath]) -> Asked:
+    """Asks for temporary roots of paths, and behind that which are valid, in one breath."""
+    locks = tuple(session.submit(worker.AddTempRoot(path)) for path in paths)
+    return Asked(tuple(paths), locks, session.submit(worker.QueryValidPaths(tuple(paths))))
+
+
 class WorkerStore:
     """A `RemoteStore` over an open worker session.
 
+    `asked` has been asked in it already, together with the greeting.
     `another_session` opens one more, for questions that may have to be
     abandoned; `programs` is for servers too old to make durable roots on
     request.
@@ -44,12 +67,14 @@ class WorkerStore:
         self,
         session: WorkerSession,
         *,
+        asked: Optional[Asked] = None,
         account: Account,
         listener: events.Listener,
         programs: Programs,
         another_session: Callable[[], ContextManager[WorkerSession]],
     ) -> None:
         self._session = session
+        self._asked = asked
         self._account = account
         self._listener = listener
         self._programs = programs
@@ -60,10 +85,11 @@ class WorkerStore:
         return self._session.ended
 
     def lock_and_query(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        locks = [self._session.submit(worker.AddTempRoot(path)) for path in paths]
-        query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        valid = self._wait(query, "which paths are valid there")
-        for lock in locks:
+        asked, self._asked = self._asked, None
+        if asked is None or asked.paths != tuple(paths):
+            asked = ask(self._session, paths)
+        valid = self._wait(asked.valid, "which paths are valid there")
+        for lock in asked.locks:
             self._wait(lock, "temporary roots")
         return valid
 
@@ -156,7 +182,9 @@ class WorkerStore:
             try:
                 made = self._session.wait(link, "a durable root")
             except RequestRefused as refusal:
-                raise RootRefused(self._account.alias, root.location, refusal.message) from None
+                raise condition(refusal.message, self._account.alias) or RootRefused(
+                    self._account.alias, root.location, refusal.message
+                ) from None
             self._listener(events.RootMade(root.path, made))
         for lock in locks:
             self._wait(lock, "temporary roots")
@@ -180,4 +208,6 @@ class WorkerStore:
         try:
             return self._session.wait(future, waiting_for)
         except RequestRefused as refusal:
-            raise PathRefused(self._account.alias, waiting_for, refusal.message) from None
+            raise condition(refusal.message, self._account.alias) or PathRefused(
+                self._account.alias, waiting_for, refusal.message
+            ) from None

@@ -32,12 +32,17 @@ remove=$(
 @REMOVE@
 END
 )
+look=$(
+  cat <<'END'
+@LOOK@
+END
+)
 
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look") run sh -c "$asked" ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac

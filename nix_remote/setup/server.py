@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Final
 
 from nix_remote.errors import SetupInputUnusable
+from nix_remote.remote.postmortem import LOOK_COMMAND
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
 
 DISPATCHER_PATH: Final = "/usr/local/bin/nix-remote-dispatcher"
@@ -50,7 +51,7 @@ grep -qxF "$line" "$authorized" || echo "$line" >>"$authorized"
 def dispatcher() -> str:
     """The program that a restricted account is to run: `dispatcher.sh`, filled in."""
     template = resources.files("nix_remote.setup").joinpath("dispatcher.sh").read_text()
-    commands = (("@LIST@", LIST_COMMAND), ("@REMOVE@", REMOVE_COMMAND))
+    commands = (("@LIST@", LIST_COMMAND), ("@REMOVE@", REMOVE_COMMAND), ("@LOOK@", LOOK_COMMAND))
     for mark, command in commands:
         template = template.replace(mark, shlex.join(command))
     return template

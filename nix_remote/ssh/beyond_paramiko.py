@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from pathlib import Path
-from typing import Final, Iterator, Optional
+from typing import Iterator, Optional
 
 from nix_remote.ssh import algorithms
 from nix_remote.ssh.algorithms import Algorithms
 from nix_remote.ssh.config_files import Found
-
-_LARGEST_KEY_FILE: Final = 64 * 1024
-_SECURITY_KEYS: Final = (b"sk-ssh-ed25519@openssh.com", b"sk-ecdsa-sha2-nistp256@openssh.com")
+from nix_remote.ssh.key_files import is_security_key
 
 
 def reasons(
@@ -73,23 +68,6 @@ def _algorithms(chosen: Algorithms) -> Iterator[str]:
     ):
         if not usable:
             yield f"{name} {wanted}"
-
-
-def is_security_key(path: Path) -> bool:
-    """Whether a private key file stands for a key in hardware (FIDO)."""
-    try:
-        if not path.is_file():
-            return False
-        with open(path, "rb") as file:
-            text = file.read(_LARGEST_KEY_FILE)
-    except OSError:
-        return False
-    armoured = re.search(rb"OPENSSH PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]+)", text)
-    try:
-        content = base64.b64decode(armoured[1]) if armoured else b""
-    except binascii.Error:
-        return False
-    return any(name in content for name in _SECURITY_KEYS)
 
 
 def _is_open(control_path: Optional[Path]) -> bool:

@@ -14,6 +14,7 @@ from paramiko.pkey import UnknownKeyType
 
 from nix_remote.ssh import patterns
 
+_SUFFIX: Final = "-cert-v01@openssh.com"
 _HOST_CERTIFICATE: Final = 2
 _MAX_PRINCIPALS: Final = 256
 # How many strings make up a public key, by the beginning of its kind.
@@ -56,18 +57,23 @@ class HostCertificate:
         return ""
 
 
-class _Fields:
-    """Reads the fields of a certificate one after the other."""
+class Fields:
+    """Reads the fields of a key or a certificate one after the other.
 
-    def __init__(self, data: bytes) -> None:
+    Its methods raise `BadCertificate` when nothing is left.
+    """
+
+    def __init__(self, data: bytes, at: int = 0) -> None:
         self.data = data
-        self.at = 0
+        self.at = at
 
     def number(self, size: int) -> int:
+        """A number of that many bytes."""
         piece = self._piece(size)
         return int.from_bytes(piece, "big")
 
     def string(self) -> bytes:
+        """A text or another field of any length."""
         (length,) = struct.unpack(">I", self._piece(4))
         return self._piece(length)
 
@@ -81,7 +87,7 @@ class _Fields:
 
 def parse(data: bytes) -> HostCertificate:
     """A certificate from its bytes. Raises `BadCertificate`."""
-    fields = _Fields(data)
+    fields = Fields(data)
     try:
         kind = fields.string().decode()
         fields.string()  # a nonce
@@ -98,7 +104,7 @@ def parse(data: bytes) -> HostCertificate:
         authority = fields.string()
         signed = data[: fields.at]
         signature = fields.string()
-        algorithm = _Fields(signature).string().decode()
+        algorithm = Fields(signature).string().decode()
     except UnicodeDecodeError:
         raise BadCertificate("it has a name that is no text") from None
     if fields.at != len(data):
@@ -115,6 +121,23 @@ def parse(data: bytes) -> HostCertificate:
     )
 
 
+def plain_key(data: bytes) -> bytes:
+    """The public key in a certificate; what is no certificate comes back as it is.
+
+    Raises `BadCertificate`.
+    """
+    fields = Fields(data)
+    kind = fields.string().decode(errors="replace")
+    if not kind.endswith(_SUFFIX):
+        return data
+    fields.string()  # a nonce
+    begin = fields.at
+    for _ in range(_fields_of_key(kind)):
+        fields.string()
+    name = kind.removesuffix(_SUFFIX).encode()
+    return len(name).to_bytes(4, "big") + name + data[begin : fields.at]
+
+
 def _fields_of_key(kind: str) -> int:
     for beginning, count in _KEY_FIELDS.items():
         if kind.startswith(beginning):
@@ -123,7 +146,7 @@ def _fields_of_key(kind: str) -> int:
 
 
 def _principals(data: bytes) -> tuple[str, ...]:
-    fields = _Fields(data)
+    fields = Fields(data)
     found = []
     while fields.at < len(data):
         found.append(fields.string().decode())
@@ -147,7 +170,7 @@ def _verify(authority: bytes, signed: bytes, signature: bytes) -> None:
 def public_key(data: bytes) -> Optional[paramiko.PKey]:
     """A public key, without certificate, from its bytes; None if it is none that we can use."""
     try:
-        kind = _Fields(data).string().decode()
+        kind = Fields(data).string().decode()
         key = paramiko.PKey.from_type_string(kind, data)
         return key if key.asbytes() == data else None
     except (paramiko.SSHException, UnknownKeyType, ValueError, TypeError, IndexError):

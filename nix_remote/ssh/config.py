@@ -79,6 +79,8 @@ class HostConfig:
     """The host to go through (`ProxyJump`), which may have to go through another."""
     proxy_command: Optional[str]
     """A command for the shell that makes the connection; tokens are filled in."""
+    shell: str
+    """The user's shell, which runs such commands."""
     control_path: Optional[Path]
 
     identity_files: tuple[Path, ...]
@@ -256,6 +258,7 @@ def _host_config(
         compression=found.is_on("compression"),
         jump=jump,
         proxy_command=expanded(command, tokens) if command is not None else None,
+        shell=variables.get("SHELL") or "/bin/sh",
         control_path=control_path,
         identity_files=identity_files,
         certificate_files=tuple(path(name) for name in found.several.get("certificatefile", ())),

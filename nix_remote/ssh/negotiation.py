@@ -19,10 +19,13 @@ from nix_remote.ssh.config import HostConfig
 _WINDOW: Final = 16 * 1024 * 1024
 _LONGEST_PACKET: Final = 256 * 1024
 """Bytes; OpenSSH's own limit. paramiko has none."""
+_BEFORE_GREETING: Final = "Banner: "
+# Older ones close without a word.
+_WORDS_OF_A_BUSY_SERVER: Final = ("", "Exceeded MaxStartups", "Not allowed at this time")
 
 
 class DroppedBeforeGreeting(Exception):
-    """The server closed the connection without a word: too many at a time (`MaxStartups`)."""
+    """The server closed the connection at once: too many are logging in (`MaxStartups`)."""
 
 
 class _BoundedPackets(Packetizer):
@@ -50,8 +53,7 @@ class Connection(paramiko.Transport):
         self.use_compression(config.compression)
         self.banner_timeout = config.connect_timeout
         self.auth_timeout = config.connect_timeout
-        self.greeted = False
-        """Whether the server has said anything at all."""
+        self._said = ""
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
@@ -64,10 +66,14 @@ class Connection(paramiko.Transport):
         kinds = (kind.removesuffix(CERTIFICATE) for kind in self._user_key_kinds)
         return tuple(dict.fromkeys(kinds))
 
+    def was_dropped(self) -> bool:
+        """Whether the server closed the connection instead of greeting, because it is busy."""
+        return not self.remote_version and self._said.strip() in _WORDS_OF_A_BUSY_SERVER
+
     def _log(self, level: int, message: object, *arguments: object) -> None:
-        # The only sign of a server that speaks something else, which is not one that is busy.
-        if str(message).startswith("Banner: "):
-            self.greeted = True
+        # The only place where it shows what a server says instead of a greeting.
+        if str(message).startswith(_BEFORE_GREETING):
+            self._said += str(message).removeprefix(_BEFORE_GREETING)
         super()._log(level, message, *arguments)  # type: ignore[misc]  # it is not in the stubs
 
 
@@ -95,7 +101,7 @@ def _exchange_keys(connection: Connection, config: HostConfig) -> None:
             raise ConnectionTimedOut(
                 config.alias, config.address, "an SSH greeting", config.connect_timeout
             ) from None
-        if not connection.remote_version and not connection.greeted:
+        if connection.was_dropped():
             raise DroppedBeforeGreeting from None
         raise ConnectionBroken(config.alias, "negotiating", reason(error)) from None
     if not connection.initial_kex_done:

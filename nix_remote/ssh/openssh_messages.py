@@ -11,6 +11,7 @@ import re
 from typing import Final, Optional
 
 from nix_remote.errors import (
+    AgentUnreachable,
     ConnectionBroken,
     ConnectionRefused,
     ConnectionTimedOut,
@@ -21,6 +22,7 @@ from nix_remote.errors import (
     HostNotFound,
     LoginRefused,
     NixRemoteError,
+    ProxyFailed,
     SshConfigUnreadable,
 )
 from nix_remote.ssh.config import HostConfig
@@ -42,6 +44,16 @@ _BAD_CONFIG: Final = re.compile(
     r"|Bad owner or permissions on .*|Can't open user config file .*)$",
     re.M,
 )
+_GREETED: Final = re.compile(r"^debug1: Remote protocol version", re.M)
+_NO_GREETING: Final = re.compile(
+    r"^(kex_exchange_identification: (read: )?Connection (closed|reset)|banner exchange: |"
+    r"Connection (closed|reset) by |debug1: kex_exchange_identification: write: )",
+    re.M,
+)
+_BEFORE_GREETING: Final = re.compile(
+    r"^debug1: kex_exchange_identification: banner line \d+: (.*)$", re.M
+)
+_BUSY: Final = ("Exceeded MaxStartups", "Not allowed at this time")
 _KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
 _KEY_CHANGED: Final = re.compile(r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", re.M)
 _KEY_REVOKED: Final = re.compile(r"^@ +WARNING: REVOKED HOST KEY DETECTED", re.M)
@@ -57,6 +69,9 @@ _OFFERED: Final = re.compile(
     r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
 )
 _ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
+_NO_AGENT: Final = re.compile(
+    r"^debug1: get_agent_identities: ssh_get_authentication_socket: (.*)$", re.M
+)
 _LOCKED: Final = "needs a passphrase; is it in the agent?"
 _CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
 _SOFTWARE: Final = re.compile(
@@ -69,7 +84,7 @@ def failure(said: str, config: HostConfig) -> NixRemoteError:
     if _SERVER_IS_KNOWN.search(said):
         refused = _LOGIN_REFUSED.search(said)
         if refused:
-            return LoginRefused(config.alias, config.user, _tried(said, refused))
+            return _login_refused(said, refused, config)
     else:
         found = _before_the_server_is_known(said, config)
         if found is not None:
@@ -93,7 +108,21 @@ def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRe
         return ConnectionRefused(config.alias, config.address, why)
     if _KEY_REFUSED.search(said):
         return _key_refused(said, config)
+    if config.proxy_command is not None and _NO_GREETING.search(said):
+        spoken = [line for line in _spoken(said) if not _NO_GREETING.match(line)]
+        if spoken and not _GREETED.search(said):
+            return ProxyFailed(config.alias, config.proxy_command, spoken[-1])
     return None
+
+
+def is_dropped(said: str) -> bool:
+    """Whether the server has closed the connection at once, as it does when it is busy."""
+    words = _BEFORE_GREETING.findall(said)
+    return (
+        _NO_GREETING.search(said) is not None
+        and _GREETED.search(said) is None
+        and all(any(busy in word for busy in _BUSY) for word in words)
+    )
 
 
 def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
@@ -110,6 +139,16 @@ def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
         return HostKeyUnacceptable(config.alias, last_words(said))
     kind, file, line = offending.groups()
     return HostKeyChanged(config.alias, name, key, f"another {kind} key", file, int(line))
+
+
+def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> NixRemoteError:
+    tried = _tried(said, refused)
+    problem = _NO_AGENT.search(said)
+    if problem:
+        agent = f"{config.agent_named_by} names {config.agent_socket}"
+        return AgentUnreachable(config.alias, config.user, agent, problem[1], tried)
+    locked = [name for name in _ACCEPTED.findall(said) if f"{name} ({_LOCKED})" in tried]
+    return LoginRefused(config.alias, config.user, tried, " ".join(locked))
 
 
 def _tried(said: str, refused: re.Match[str]) -> str:
@@ -139,9 +178,13 @@ def timed_out(said: str, config: HostConfig) -> ConnectionTimedOut:
 
 def last_words(said: str) -> str:
     """The last line that is meant for people."""
-    lines = [line.strip() for line in said.splitlines()]
-    spoken = [line for line in lines if line and not line.startswith("debug1: ")]
+    spoken = _spoken(said)
     return spoken[-1] if spoken else "ssh ended without a word"
+
+
+def _spoken(said: str) -> list[str]:
+    lines = [line.strip() for line in said.splitlines()]
+    return [line for line in lines if line and not line.startswith("debug1: ")]
 
 
 def description(said: str) -> str:

@@ -18,11 +18,12 @@ import time
 from pathlib import Path
 from typing import Final, Optional, Sequence
 
-from nix_remote.errors import ConnectionBroken, InvalidHostAlias, OpenSshMissing
+from nix_remote.errors import ConnectionBroken, InvalidHostAlias, OpenSshMissing, ServerBusy
 from nix_remote.processes import BoundProcess, PolledProcess, ProcessFailed
 from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh import openssh_messages
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.patience import PATIENCE, pause_after
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 
 _DEAD_AFTER: Final = 60
@@ -64,17 +65,31 @@ def connect(config: HostConfig, config_file: Optional[Path] = None) -> OpenSshTr
     try:
         if _has_master(program, config.alias):
             return OpenSshTransport(config, program, _UsersMaster(program, config.alias))
-        folder = _make_socket_folder()
-        socket = ("-o", f"ControlPath={folder / 'socket'}")
-        master = _OwnMaster([*program, *socket], config, folder)
+        master = _logged_in(program, config)
+        return OpenSshTransport(config, [*master.program, *_ONLY_THROUGH_MASTER], master)
+    except ProcessFailed as error:
+        raise OpenSshMissing(config.alias, "; ".join(config.needs_openssh), str(error)) from None
+
+
+def _logged_in(program: Sequence[str], config: HostConfig) -> _OwnMaster:
+    begun = time.monotonic()
+    attempts = 0
+    while True:
+        attempts += 1
+        master = _OwnMaster(program, config)
         try:
             master.log_in()
+        except _Dropped:
+            master.close()
+            waited = time.monotonic() - begun
+            if waited > PATIENCE:
+                raise ServerBusy(config.alias, config.address, attempts, waited) from None
         except BaseException:
             master.close()
             raise
-        return OpenSshTransport(config, [*program, *socket, *_ONLY_THROUGH_MASTER], master)
-    except ProcessFailed as error:
-        raise OpenSshMissing(config.alias, "; ".join(config.needs_openssh), str(error)) from None
+        else:
+            return master
+        time.sleep(pause_after(attempts))
 
 
 def _has_master(program: Sequence[str], alias: str) -> bool:
@@ -93,19 +108,24 @@ def _make_socket_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="nix-remote-", dir=base))
 
 
+class _Dropped(Exception):
+    """The server closed the connection at once: too many are logging in."""
+
+
 class _OwnMaster:
     """The master process that we have started."""
 
-    def __init__(self, program: Sequence[str], config: HostConfig, folder: Path) -> None:
+    def __init__(self, program: Sequence[str], config: HostConfig) -> None:
         self._config = config
-        self._folder = folder
+        self._folder = _make_socket_folder()
+        self.program = [*program, "-o", f"ControlPath={self._folder / 'socket'}"]
         bounds = ["-o", f"ConnectTimeout={max(1, round(config.connect_timeout))}"]
         if not config.server_alive_interval:
             bounds += ["-o", f"ServerAliveInterval={_DEAD_AFTER // 4}"]
             bounds += ["-o", "ServerAliveCountMax=3"]
         self._process = BoundProcess(
             [
-                *program,
+                *self.program,
                 *bounds,
                 *("-o", "LogLevel=DEBUG1", "-o", "ControlMaster=yes"),
                 *("-N", "--", config.alias),
@@ -121,7 +141,12 @@ class _OwnMaster:
         # It makes the socket when it has logged in.
         while not (self._folder / "socket").exists():
             if self._process.wait(_LOOK) is not None:
-                raise openssh_messages.failure(self._said, self._config)
+                failure = openssh_messages.failure(self._said, self._config)
+                if isinstance(failure, ConnectionBroken) and openssh_messages.is_dropped(
+                    self._said
+                ):
+                    raise _Dropped
+                raise failure
             now = time.monotonic()
             if self._process.said_count != heard:
                 heard, moved = self._process.said_count, now

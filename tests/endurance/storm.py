@@ -4,8 +4,12 @@ Every closure is looked at when its copy has returned and every collection that
 could have begun before has ended: a path that is not valid then, although its
 root exists, is a broken promise.
 
-Paths of many files take long to delete. That widens the gap in which a copy
-can meet a path that is still valid, but condemned.
+Two things widen the gaps in which a careless copier loses a path, as they do on
+servers that are used a lot. Before each round the closures, no longer kept by a
+root, get thousands of paths that need them: the collector condemns them all
+together and deletes the closures last, while a copy is told that they are valid.
+And processes with large environments, which the collector searches, keep it busy
+between its look at the durable roots and its look at the temporary ones.
 """
 
 from __future__ import annotations
@@ -14,14 +18,19 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Iterator, Mapping, Sequence
+from typing import Final, Iterator, Mapping, Sequence
 
-from tests.lab import nix
+from tests.lab import content, nix
 from tests.lab.commands import LabError, Outcome
 from tests.lab.host import Host
 from tests.lab.lab import alias
 
-_GRAPH = """
+_CLOSURES: Final = 24
+_PER_ROUND: Final = 6
+_REFERRERS: Final = 2000
+_PROCESSES: Final = 30
+
+_GRAPH: Final = """
 let
   at = list: number: builtins.elemAt list (number - (number / builtins.length list)
     * builtins.length list);
@@ -31,7 +40,7 @@ let
   leaves = builtins.genList leaf 12;
   middle = number: pkgs.runCommand "storm-middle-${toString number}" {
     needs = [ (at leaves number) (at leaves (number * 5 + 1)) (at leaves (number * 7 + 3)) ];
-  } "mkdir $out; cd $out; echo $needs > needs; touch file-{1..FILES}";
+  } "echo $needs > $out";
   middles = builtins.genList middle 16;
   top = number: pkgs.runCommand "storm-top-${toString number}" {
     needs = [ (at middles number) (at middles (number * 3 + 1)) (at leaves (number + 2)) ];
@@ -68,31 +77,36 @@ class Storm:
     sources: str = "/src/nix_remote"
     """Where the copier's sources are on the workstation."""
 
-    def rage(self, *, copies: int, at_once: int, seed: int, closures: int = 24) -> Findings:
+    def rage(self, *, copies: int, at_once: int, seed: int) -> Findings:
         """So many copies, of closures that overlap and are half there, several at once."""
-        tops = self._build(closures)
+        tops = self._build(_CLOSURES)
         needs = {top: nix.closure(self.workstation, top) for top in tops}
         findings = Findings()
         chance = random.Random(seed)
-        rounds = [chance.sample(tops, len(tops)) for _ in range(copies // len(tops) + 1)]
-        keep = {top: chance.random() < 0.3 for top in tops}
-        with _collector_without_rest(self.server):
-            for order in rounds:
-                wanted = order[: copies - findings.copies]
-                with ThreadPoolExecutor(at_once) as pool:
+        kept: list[str] = []
+        with _many_processes(self.server):
+            while findings.copies < copies:
+                there = sorted({path for top in kept for path in needs[top]})
+                self._condemn(there, f"storm-{seed}-{findings.copies}")
+                wanted = chance.sample(tops, min(_PER_ROUND, copies - findings.copies))
+                with _collector_without_rest(self.server), ThreadPoolExecutor(at_once) as pool:
                     for outcome in pool.map(self._copy, wanted):
                         findings.count(outcome)
                 promised = {path for top in wanted for path in needs[top]}
-                # Waits for the collection that runs, which may have begun before a root was.
-                self.server.run(["nix-store", "--gc", "--max-freed", "0"], timeout=120)
                 findings.lost += self._invalid(sorted(promised))
-                self._lose_roots([top for top in wanted if not keep[top]])
-        self._lose_roots(tops)
+                # A closure of which a part has been lost cannot be built upon.
+                kept = [] if findings.lost else wanted
         return findings
+
+    def _condemn(self, paths: Sequence[str], name: str) -> None:
+        """Takes their roots from paths, and makes their deletion take long."""
+        if paths:
+            content.make_referrers(self.server, name, _REFERRERS, paths)
+        self.server.sh("rm -rf /home/copier/.local/state")
 
     def _build(self, count: int) -> list[str]:
         expression = _GRAPH.replace("COUNT", str(count)).replace("SIZE", "400000")
-        return nix.build_expression(self.workstation, expression.replace("FILES", "1500"))
+        return nix.build_expression(self.workstation, expression)
 
     def _copy(self, top: str) -> Outcome:
         env: Mapping[str, str] = {
@@ -112,19 +126,34 @@ class Storm:
         checked = self.server.run(["nix-store", "--check-validity", "--print-invalid", *paths])
         return checked.stdout.split()
 
-    def _lose_roots(self, tops: Sequence[str]) -> None:
-        names = " ".join(f"-name {top.rpartition('/')[2]} -o" for top in tops)
-        self.server.sh(f"find /home/copier/.local {names} -false | xargs -r rm -f")
-
 
 @contextmanager
 def _collector_without_rest(server: Host) -> Iterator[None]:
-    loop = "while :; do nix-store --gc >/dev/null 2>&1; done"
+    """Collects garbage over and over; when it ends, no collection runs any more."""
+    loop = "while [ ! -e /run/calm ]; do nix-store --gc >/dev/null 2>&1; done"
+    server.sh("rm -f /run/calm")
     server.start_service("collector", ["bash", "-c", loop])
     try:
         yield
     finally:
-        server.stop_service("collector")
+        server.sh("touch /run/calm")
+        pid = server.read("/run/collector.pid").strip()
+        gone = f"while kill -0 {pid} 2>/dev/null; do sleep 0.05; done"
+        server.sh(gone, timeout=120)
+
+
+@contextmanager
+def _many_processes(server: Host) -> Iterator[None]:
+    """Processes whose environments take a collector long to search."""
+    start = (
+        "export ROOM=$(head -c 100000 /dev/zero | tr '\\0' x); "
+        f"for n in {{1..{_PROCESSES}}}; do sleep infinity & done; wait"
+    )
+    server.start_service("processes", ["bash", "-c", start])
+    try:
+        yield
+    finally:
+        server.sh("pkill -KILL -P $(cat /run/processes.pid)")
 
 
 def mutant(workstation: Host, name: str, file: str, old: str, new: str) -> str:

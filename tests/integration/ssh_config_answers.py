@@ -82,6 +82,31 @@ def said_by_ssh(
     return normalised(answer)
 
 
+def used_by_ssh(
+    alias: str, file: Optional[Path], answer: Answer, environment: Environment
+) -> Answer:
+    """What `ssh -G` does not print: files and commands with their tokens filled in."""
+    has_command = "proxycommand" in answer
+    # Instead of connecting; and a command of the config's own fails here, too.
+    instead = [] if has_command else ["-o", "ProxyCommand=false"]
+    options = [] if file is None else ["-F", str(file)]
+    said = run("ssh", *options, "-v", *instead, alias, environment=environment).stderr
+    files = re.findall(r"^debug1: identity file (.*) type -?\d+\r?$", said, re.MULTILINE)
+    command = re.findall(r"^debug1: Executing proxy command: exec (.*?)\r?$", said, re.MULTILINE)
+    return {
+        # Backslashes are doubled in what is logged.
+        "identityfile": [n.replace("\\\\", "\\") for n in files if not n.endswith("-cert")],
+        "proxycommand": command[0] if has_command else None,
+    }
+
+
+def used_by_us(host: config.HostConfig) -> Answer:
+    return {
+        "identityfile": [str(path) for path in host.identity_files],
+        "proxycommand": host.proxy_command,
+    }
+
+
 def normalised(answer: Answer) -> Answer:
     """Takes away what is only a matter of how `ssh -G` prints."""
     if "proxyjump" in answer:
@@ -99,7 +124,7 @@ def yes(value: bool) -> str:
 
 def said_by_us(
     alias: str, file: Optional[Path], environment: Environment
-) -> tuple[Optional[Answer], Sequence[str]]:
+) -> tuple[Optional[Answer], Optional[config.HostConfig]]:
     local = config.this_user(environment)
     try:
         host = config.resolve(alias, file, local)
@@ -107,7 +132,7 @@ def said_by_us(
         found = config.look_up(Destination(name, user or None), file, local)
     except NixRemoteError as error:
         print(f"{file} {alias}: {error.render()}", file=sys.stderr)
-        return None, ()
+        return None, None
     answer: Answer = {
         "addressfamily": {0: "any", 2: "inet", 10: "inet6"}[int(host.address_family)],
         "canonicalizefallbacklocal": yes(found.is_on("canonicalizefallbacklocal", default=True)),
@@ -161,7 +186,7 @@ def said_by_us(
         answer[key] = ",".join(algorithms.assemble(found.text(key), default, available))
     if "gssapiauthentication" not in DEFAULTS:
         del answer["gssapiauthentication"]  # not every build of ssh has it
-    return normalised(answer), host.needs_openssh
+    return normalised(answer), host
 
 
 def hops_and_commands(host: config.HostConfig, found: Found) -> Answer:
@@ -228,16 +253,24 @@ def main(folder: Path) -> None:
         home = re.search(r"^# home: (.*)$", head, re.MULTILINE)
         environment = {**ENVIRONMENT, "HOME": home[1]} if home else ENVIRONMENT
         for alias in asked[1].split():
-            ours, left_to_ssh = said_by_us(alias, used, environment)
+            ours, host = said_by_us(alias, used, environment)
+            ssh = said_by_ssh(alias, used, environment)
             answers.append(
                 {
                     "file": file.stem,
                     "alias": alias,
-                    "ssh": said_by_ssh(alias, used, environment),
+                    "ssh": ssh,
                     "ours": ours,
-                    "left_to_ssh": left_to_ssh,
+                    "left_to_ssh": host.needs_openssh if host is not None else (),
                 }
             )
+            if host is None or ssh is None or ssh["canonicalizehostname"] != "false":
+                continue  # canonical names are another matter once a proxy is put in between
+            if ssh["identityfile"]:
+                answers[-1]["used"] = {
+                    "ssh": used_by_ssh(alias, used, ssh, environment),
+                    "ours": used_by_us(host),
+                }
     json.dump(answers, sys.stdout)
 
 

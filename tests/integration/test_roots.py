@@ -60,14 +60,21 @@ chosen = settings.choose(host=sys.argv[1])
 with connect.open_programs(chosen, events.ignore) as programs:
     found = list_roots(programs, chosen.host)
     old = [root for root in found.roots if root.path == sys.argv[2]]
-    input()
+    open("/root/listed", "w").close()
+    open("/root/copied").close()
     print(len(old), len(remove_roots(programs, chosen.host, old)))
 """
     # Between its look and its removal, the path is copied again.
     lab.workstation.write("/root/pruner.py", code)
     done = lab.workstation.sh(
-        f"mkfifo /root/go; /opt/nix-remote/bin/python /root/pruner.py {ALIAS} {top} "
-        f"< <(nix-remote copy --workspace=/root/projects/app --host {ALIAS} {top}; echo)"
+        f"""
+        mkfifo /root/listed /root/copied
+        /opt/nix-remote/bin/python /root/pruner.py {ALIAS} {top} & pruner=$!
+        cat /root/listed
+        nix-remote copy --workspace=/root/projects/app --host {ALIAS} {top}
+        echo >/root/copied
+        wait $pruner
+        """
     )
     assert done.split() == ["1", "0"]
     assert root_links(lab.server)[link] == top

@@ -52,6 +52,13 @@ def test_a_config_means_to_us_what_it_means_to_ssh(answers: Answers, name: str) 
             assert (answer["ssh"] is None) == name.endswith("-is-an-error")
 
 
+def test_tokens_are_filled_in_as_ssh_does(answers: Answers) -> None:
+    used = [answer for answer in answers if "used" in answer]
+    assert len(used) >= 15
+    for answer in used:
+        assert answer["used"]["ours"] == answer["used"]["ssh"], answer["file"]
+
+
 def test_there_is_something_to_compare(answers: Answers) -> None:
     assert len({answer["file"] for answer in answers}) >= 80
     assert len(answers) >= 140

@@ -49,6 +49,15 @@ def make_closure(host: Host, shape: Shape) -> list[str]:
     return paths
 
 
+def make_referrers(host: Host, name: str, count: int, needed: Sequence[str]) -> None:
+    """Adds so many small paths that need all the given ones; nothing keeps them."""
+    names = [_store_name(f"{name}-{number}") for number in range(count)]
+    for each in names:
+        (host.store / each).write_text("")
+    paths = [f"{_STORE}/{each}" for each in names]
+    _register(host, paths, [needed] * count)
+
+
 def make_sparse_file(host: Host, name: str, size: int) -> str:
     """Adds a store path that is one file of zeros; it takes no room on the disk."""
     store_name = _store_name(name)

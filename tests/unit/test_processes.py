@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -8,7 +9,14 @@ from typing import Iterator
 
 import pytest
 
-from nix_remote.processes import BoundProcess, PolledProcess, ProcessFailed, process
+from nix_remote.processes import (
+    BoundProcess,
+    PolledProcess,
+    ProcessFailed,
+    attached,
+    exit_status,
+    process,
+)
 
 BOUND = 5.0
 
@@ -169,3 +177,33 @@ sys.stdin.read()
         assert is_there(child)
         owner.kill()
     wait_until_gone(child)
+
+
+def test_a_process_can_be_at_the_end_of_a_socket() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, attached(["sh", "-c", "cat; echo all is said >&2"], theirs) as cat:
+        theirs.close()
+        ours.sendall(b"hello")
+        assert ours.recv(100) == b"hello"
+        ours.shutdown(socket.SHUT_WR)
+        assert cat.failure() == "all is said"
+
+
+def test_what_an_attached_process_has_started_ends_with_it() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with attached(["sh", "-c", "sleep 1000 & echo $!; wait"], theirs):
+            pid = int(ours.recv(100))
+        theirs.close()
+        # Everybody who had the other end is gone.
+        ours.settimeout(5)
+        assert ours.recv(1) == b""
+    assert not os.path.exists(f"/proc/{pid}/exe")
+
+
+def test_an_exit_status_is_waited_for_with_a_bound() -> None:
+    assert exit_status(["sh", "-c", "exit 3"], timeout=10) == 3
+    begun = time.monotonic()
+    with pytest.raises(ProcessFailed, match=r"did not end within 0.1 s"):
+        exit_status(["sh", "-c", "sleep 1000; true"], timeout=0.1)
+    assert time.monotonic() - begun < 5

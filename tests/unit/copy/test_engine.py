@@ -62,7 +62,8 @@ class Remote:
         self.ended = False
 
     @contextmanager
-    def open(self) -> Iterator[RemoteStore]:
+    def open(self, paths: Sequence[StorePath]) -> Iterator[RemoteStore]:
+        assert list(paths) == PATHS
         self.sessions += 1
         self.ended = False
         yield self

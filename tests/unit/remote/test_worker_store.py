@@ -19,7 +19,7 @@ from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.session import Session
 from nix_remote.remote.store import DurableRoot, Outgoing
-from nix_remote.remote.worker_store import WorkerSession, WorkerStore
+from nix_remote.remote.worker_store import WorkerSession, WorkerStore, ask
 from nix_remote.wire.types import PathInfo
 from tests.support.fake_server import EndSession, FakeServer, failure
 from tests.support.paths import info, path
@@ -81,6 +81,39 @@ def test_every_path_is_locked_before_anything_is_said_about_it() -> None:
     assert store(server).lock_and_query([GLIBC, BASH, HELLO]) == {BASH}
     assert server.temporary_roots == {GLIBC, BASH, HELLO}
     assert server.operations == [11, 11, 11, 31]
+
+
+def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
+    server = FakeServer(valid={BASH})
+    opened = session(server)
+    early = WorkerStore(
+        opened,
+        asked=ask(opened, [GLIBC, BASH]),
+        account=Account("server", "me"),
+        listener=events.ignore,
+        programs=Commands({}),
+        another_session=contextmanager(lambda: iter([opened])),
+    )
+    assert early.lock_and_query([GLIBC, BASH]) == {BASH}
+    assert server.operations == [11, 11, 31]
+    # Once only: what was valid then says nothing about now.
+    server.valid.add(GLIBC)
+    assert early.lock_and_query([GLIBC, BASH]) == {GLIBC, BASH}
+
+
+def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> None:
+    server = FakeServer(valid={BASH, HELLO})
+    opened = session(server)
+    early = WorkerStore(
+        opened,
+        asked=ask(opened, [GLIBC]),
+        account=Account("server", "me"),
+        listener=events.ignore,
+        programs=Commands({}),
+        another_session=contextmanager(lambda: iter([opened])),
+    )
+    assert early.lock_and_query([BASH]) == {BASH}
+    assert early.lock_and_query([HELLO]) == {HELLO}
 
 
 def test_paths_arrive_in_order_with_their_content() -> None:

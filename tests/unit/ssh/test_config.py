@@ -213,16 +213,6 @@ def test_gssapi_for_everybody_by_the_system_is_no_wish_of_the_users(
     assert config.resolve("nix", None, somebody(tmp_path)).needs_openssh == ()
 
 
-def test_a_key_in_hardware_is_recognised(tmp_path: Path) -> None:
-    # Public part of an OpenSSH key file; nobody reads further.
-    start = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAASgAAABpzay1zc2gtZWQyNTUx"
-    rest = "OUBvcGVuc3NoLmNvbQAAACA="
-    file = tmp_path / "id_sk"
-    file.write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{start}\n{rest}\n-----END")
-    (reason,) = resolve(tmp_path, f"Host nix\n  IdentityFile {file}\n").needs_openssh
-    assert reason == f"{file} is a FIDO key"
-
-
 def test_a_master_that_is_up_is_used_by_openssh(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as master:
         master.bind(str(tmp_path / "m"))

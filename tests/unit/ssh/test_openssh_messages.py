@@ -1,6 +1,7 @@
 """What `ssh` says, recorded from OpenSSH 10.6; 9.2 and 10.0 say it in the same words."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,47 @@ def test_every_ending_is_the_error_that_it_is_with_paramiko(
     error = openssh_messages.failure(said, CONFIG)
     assert type(error) is kind
     assert why in error.why
+
+
+def test_an_agent_that_is_gone_is_named() -> None:
+    gone = (
+        "debug1: get_agent_identities: ssh_get_authentication_socket: No such file or directory\n"
+    )
+    error = openssh_messages.failure(KNOWN + gone + "me@h: Permission denied (publickey).", CONFIG)
+    assert type(error) is errors.AgentUnreachable
+    assert "No such file or directory" in error.why
+
+
+def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:
+    said = (
+        "no way\ndebug1: kex_exchange_identification: write: Broken pipe\n"
+        "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\n"
+    )
+    error = openssh_messages.failure(said, replace(CONFIG, proxy_command="exec false"))
+    assert type(error) is errors.ProxyFailed
+    assert "no way" in error.why
+
+
+@pytest.mark.parametrize(
+    ("said", "dropped"),
+    [
+        ("kex_exchange_identification: Connection closed by remote host\n", True),
+        ("kex_exchange_identification: read: Connection reset by peer\n", True),
+        (
+            "debug1: kex_exchange_identification: banner line 0: Exceeded MaxStartups\n"
+            "kex_exchange_identification: Connection closed by remote host\n",
+            True,
+        ),
+        (
+            "debug1: kex_exchange_identification: banner line 0: <html>\n"
+            "kex_exchange_identification: Connection closed by remote host\n",
+            False,
+        ),
+        (KNOWN + "Connection closed by 10.77.0.20 port 2222\n", False),
+    ],
+)
+def test_a_busy_server_is_told_from_another_kind_of_server(said: str, dropped: bool) -> None:
+    assert openssh_messages.is_dropped(said) is dropped
 
 
 def test_the_fix_for_a_changed_key_names_the_file_that_has_the_other() -> None:
