@@ -8,7 +8,7 @@ import platform
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Iterator, Optional
+from typing import Final, Iterator, Optional, Sequence
 
 from nix_remote import events, settings
 from nix_remote.cli import options as common
@@ -23,6 +23,7 @@ from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.signing_store import SigningStore
 from nix_remote.remote.store import DurableRoot, RemoteStore
+from nix_remote.wire.types import StorePath
 
 _SUBSTITUTE_SECONDS: Final = 60.0
 
@@ -111,9 +112,12 @@ def _signing_key(file: Optional[Path]) -> Optional[SigningKey]:
 
 @contextmanager
 def _open(
-    chosen: settings.Settings, listener: events.Listener, key: Optional[SigningKey]
+    chosen: settings.Settings,
+    listener: events.Listener,
+    key: Optional[SigningKey],
+    paths: Sequence[StorePath],
 ) -> Iterator[RemoteStore]:
-    with connect.open_store(chosen, listener) as store:
+    with connect.open_store(chosen, listener, paths) as store:
         yield store if key is None else SigningStore(store, key)
 
 
