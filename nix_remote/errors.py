@@ -1,14 +1,17 @@
 """Everything that can go wrong and that a user must see: what, why, and the fix.
 
     NixRemoteError
-      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting · NothingToSelectBy
+      UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
+                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
-      ConnectionFailed    12   HostNotFound · ConnectionRefused · ConnectionTimedOut ·
-                               ConnectionBroken · TransferStalled
-      HostKeyError        13   HostKeyUnknown · HostKeyChanged
-      AuthenticationError 14   LoginRefused
+      ConnectionFailed    12   OpenSshMissing · HostNotFound · ConnectionRefused ·
+                               ConnectionTimedOut · ConnectionBroken · TransferStalled ·
+                               ProxyFailed · ServerBusy
+      HostKeyError        13   HostKeyUnknown · HostKeyChanged · HostKeyRevoked ·
+                               HostKeyUnacceptable
+      AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation
       TrustError          16   SignatureRequired
@@ -29,8 +32,19 @@ from __future__ import annotations
 import shlex
 from typing import ClassVar, Final, Optional
 
+from nix_remote.protocol.worker_log import plain_text
+
 CRASHED: Final = 70
 """Exit status of a defect in nix_remote itself; everything else is below."""
+
+
+_LONGEST: Final = 4000
+
+
+def _harmless(text: str) -> str:
+    """A text that can be shown: nothing that a terminal obeys, and not without end."""
+    text = plain_text(text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " […]"
 
 
 class NixRemoteError(Exception):
@@ -40,10 +54,9 @@ class NixRemoteError(Exception):
     exit_status: ClassVar[int]
 
     def __init__(self, what: str, *, why: str = "", fix: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.fix = fix
+        # Parts may come from a server, and servers can be hostile.
+        self.what, self.why, self.fix = map(_harmless, (what, why, fix))
+        super().__init__(self.what)
 
     def render(self) -> str:
         """The text for people: several lines, no line break at the end."""
@@ -91,6 +104,18 @@ class InvalidSetting(UsageError):
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
 
 
+class SigningKeyUnusable(UsageError):
+    code = "signing-key-unusable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"no path can be signed with {path}",
+            why=why,
+            fix="give the secret key file, the first of those that this makes:\n"
+            "nix-store --generate-binary-cache-key NAME-1 secret public",
+        )
+
+
 class NothingToSelectBy(UsageError):
     code = "nothing-to-select-by"
 
@@ -99,6 +124,13 @@ class NothingToSelectBy(UsageError):
             "it is not said which roots are to be removed",
             fix="give --older-than AGE, --workspace NAME, or both (--older-than 0s means all)",
         )
+
+
+class SetupInputUnusable(UsageError):
+    code = "setup-input-unusable"
+
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
 
 
 # SSH configuration
@@ -124,11 +156,12 @@ class SshConfigUnreadable(SshConfigError):
 class SshConfigUnsupported(SshConfigError):
     code = "ssh-config-unsupported"
 
-    def __init__(self, alias: str, directive: str, where: str) -> None:
+    def __init__(self, alias: str, reasons: str) -> None:
         super().__init__(
-            f"the SSH configuration of {alias} uses {directive}, which is not supported yet",
-            why=f"it is set in {where} and changes where or as whom the connection is made",
-            fix=f"add a Host entry for the Nix server that does without {directive}",
+            f"the SSH configuration of {alias} asks for what only the ssh program can do",
+            why=reasons,
+            fix="let the ssh program connect: --transport openssh (or auto)\n"
+            "or add a Host entry for the Nix server that does without it",
         )
 
 
@@ -207,6 +240,18 @@ class ConnectionFailed(NixRemoteError):
     exit_status = 12
 
 
+class OpenSshMissing(ConnectionFailed):
+    code = "openssh-missing"
+
+    def __init__(self, alias: str, reasons: str, why: str) -> None:
+        needed = f", which the SSH configuration of {alias} needs ({reasons})" if reasons else ""
+        super().__init__(
+            f"the program ssh cannot be started{needed}",
+            why=why,
+            fix="install an OpenSSH client, or do without it: --transport paramiko",
+        )
+
+
 class HostNotFound(ConnectionFailed):
     code = "host-not-found"
 
@@ -270,6 +315,30 @@ class TransferStalled(ConnectionFailed):
         )
 
 
+class ProxyFailed(ConnectionFailed):
+    code = "proxy-failed"
+
+    def __init__(self, alias: str, command: str, said: str) -> None:
+        super().__init__(
+            f"the ProxyCommand of {alias} made no connection",
+            why=f"{command}: {said}",
+            fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true",
+        )
+
+
+class ServerBusy(ConnectionFailed):
+    code = "server-busy"
+
+    def __init__(self, alias: str, address: str, attempts: int, seconds: float) -> None:
+        super().__init__(
+            f"{alias} ({address}) closes connections before its SSH greeting",
+            why=f"tried {attempts} times in {seconds:g} s; sshd does so when too many are logging\n"
+            "in at a time, and to addresses that it shuts out",
+            fix="try again later; on the server, raise MaxStartups in sshd_config, and see what\n"
+            "PerSourcePenalties and /etc/hosts.deny say about this machine",
+        )
+
+
 # The server's identity
 
 
@@ -294,12 +363,36 @@ class HostKeyUnknown(HostKeyError):
 class HostKeyChanged(HostKeyError):
     code = "host-key-changed"
 
-    def __init__(self, alias: str, name: str, key: str, expected: str, file: str) -> None:
+    def __init__(
+        self, alias: str, name: str, key: str, expected: str, file: str, line: int
+    ) -> None:
         super().__init__(
             f"the host key of {alias} is not the one that is known: do not trust this connection",
-            why=f"it shows {key}; {file} has {expected} for {name}",
+            why=f"it shows {key}; {file}:{line} has {expected} for {name}",
             fix="somebody may be between you and the server. Only if you know that its key was\n"
             f"replaced: ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(name)}; ssh {alias} true",
+        )
+
+
+class HostKeyRevoked(HostKeyError):
+    code = "host-key-revoked"
+
+    def __init__(self, alias: str, key: str, place: str) -> None:
+        super().__init__(
+            f"the host key of {alias} is revoked: do not trust this connection",
+            why=f"it shows {key}; {place} says that this key, or who certified it, is revoked",
+            fix="give the server a new host key; or, if the line is a mistake, remove it",
+        )
+
+
+class HostKeyUnacceptable(HostKeyError):
+    code = "host-key-unacceptable"
+
+    def __init__(self, alias: str, why: str) -> None:
+        super().__init__(
+            f"the host key of {alias} does not prove that it is the server that is meant",
+            why=why,
+            fix=f"have the server's host key or its certificate renewed; see: ssh -v {alias} true",
         )
 
 
@@ -315,12 +408,24 @@ class AuthenticationError(NixRemoteError):
 class LoginRefused(AuthenticationError):
     code = "login-refused"
 
-    def __init__(self, alias: str, user: str, tried: str) -> None:
+    def __init__(self, alias: str, user: str, tried: str, locked: str) -> None:
         super().__init__(
             f"{alias} does not let {user} in",
             why=f"tried {tried}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
-            "keys with a passphrase must be in an agent: ssh-add",
+            f"keys with a passphrase must be in an agent: {f'ssh-add {locked}'.strip()}",
+        )
+
+
+class AgentUnreachable(AuthenticationError):
+    code = "agent-unreachable"
+
+    def __init__(self, alias: str, user: str, agent: str, why: str, tried: str) -> None:
+        super().__init__(
+            f"{alias} does not let {user} in, and the SSH agent cannot be asked",
+            why=f"{agent}; {why}\ntried {tried}",
+            fix="in a shell where ssh-add -l lists your keys, run it again; Bazel's server keeps\n"
+            "the environment that it was started in, so before that: bazel shutdown",
         )
 
 
@@ -402,12 +507,24 @@ class TrustError(NixRemoteError):
 class SignatureRequired(TrustError):
     code = "signature-required"
 
-    def __init__(self, alias: str, user: str, path: str) -> None:
+    def __init__(self, alias: str, user: str, path: str, signers: Optional[str], more: int) -> None:
+        others = f", and neither have {more} more" if more else ""
         super().__init__(
-            f"Nix on {alias} takes unsigned paths only from users it trusts; {user} is not one",
-            why=f"{path} has no signature by a key that the server trusts",
-            fix=f"on the server, add to nix.conf: extra-trusted-users = {user}\n"
-            "and restart its Nix daemon",
+            f"Nix on {alias} takes paths that no key it trusts has signed only from users it"
+            f" trusts; {user} is not one",
+            why=f"{path} is signed by {signers}, whom it does not trust"
+            if signers
+            else f"{path} has no signature{others}",
+            fix="one of these; the first gives the account the least power over the server:\n"
+            "1. sign what is sent with a key that the server trusts: --sign-key FILE\n"
+            "   (or NIX_REMOTE_SIGN_KEY_FILE)\n"
+            "2. let the server trust a new key: nix-store --generate-binary-cache-key"
+            " NAME-1 secret public\n"
+            "   and on the server, in nix.conf: extra-trusted-public-keys = NAME-1:… (what"
+            " public says)\n"
+            "3. let the server trust the account with everything, as root: on the server,\n"
+            f"   in nix.conf: extra-trusted-users = {user}\n"
+            "nix.conf is read when the server's Nix daemon is restarted",
         )
 
 

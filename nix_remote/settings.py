@@ -4,8 +4,10 @@ The only module that reads the environment. (The SSH and Nix programs and
 libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
 
     BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
-    NIX_REMOTE_SSH_CONFIG        another SSH config than ~/.ssh/config
+    NIX_REMOTE_SSH_CONFIG        the SSH config to read instead of the user's and the system's
+    NIX_REMOTE_SIGN_KEY_FILE     a secret key of Nix's, to sign what is sent
     NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
+    NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: what makes the SSH connection
     NIX_REMOTE_PROTOCOL          auto, worker or serve: what to speak with Nix on the server
     NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
 """
@@ -18,7 +20,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Mapping, Optional
+from typing import Final, Mapping, Optional, TypeVar
 
 from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
 
@@ -35,6 +37,15 @@ class LocalStoreSettings:
     remote: str = ""
     """`NIX_REMOTE`: empty, `auto` and `daemon` mean the ordinary store."""
     state_directory: Path = Path("/nix/var/nix")
+
+
+class TransportChoice(enum.Enum):
+    """What makes the SSH connection."""
+
+    AUTO = "auto"
+    """paramiko, and OpenSSH where the SSH config asks for what paramiko cannot do."""
+    PARAMIKO = "paramiko"
+    OPENSSH = "openssh"
 
 
 class Protocol(enum.Enum):
@@ -55,7 +66,13 @@ class Settings:
     """The folder the copy is made for; it names the durable roots."""
     package: Optional[str]
     """What the copied paths are called there; None: by the store paths' own names."""
-    ssh_config: Path
+    ssh_config: Optional[Path]
+    """The SSH config to read; None: the user's and the system's."""
+    environment: Mapping[str, str]
+    """What the SSH config's `${NAME}` stand for."""
+    transport: TransportChoice
+    sign_key_file: Optional[Path]
+    """A secret key of Nix's, to sign what is sent; None: nothing is signed."""
     stall_timeout: float
     """Seconds."""
     protocol: Protocol
@@ -79,6 +96,8 @@ def choose(
     host: Optional[str] = None,
     workspace: Optional[Path] = None,
     package: Optional[str] = None,
+    transport: Optional[str] = None,
+    sign_key_file: Optional[Path] = None,
 ) -> Settings:
     """Settings for a run; arguments that are given win over the environment.
 
@@ -92,8 +111,11 @@ def choose(
         host=check_alias(alias),
         workspace=workspace if workspace is not None else Path.cwd(),
         package=package,
-        ssh_config=Path(config) if config else Path("~/.ssh/config").expanduser(),
-        protocol=_protocol(environment),
+        ssh_config=Path(config) if config else None,
+        environment=environment,
+        transport=_one_of(TransportChoice, environment, "NIX_REMOTE_TRANSPORT", transport),
+        sign_key_file=sign_key_file or _path(environment, "NIX_REMOTE_SIGN_KEY_FILE"),
+        protocol=_one_of(Protocol, environment, "NIX_REMOTE_PROTOCOL"),
         stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
         local_store=LocalStoreSettings(
             environment.get("NIX_REMOTE", ""),
@@ -102,12 +124,28 @@ def choose(
     )
 
 
-def _protocol(environment: Mapping[str, str]) -> Protocol:
-    text = environment.get("NIX_REMOTE_PROTOCOL") or Protocol.AUTO.value
+Choice = TypeVar("Choice", bound=enum.Enum)
+
+
+def _one_of(
+    choices: type[Choice],
+    environment: Mapping[str, str],
+    name: str,
+    given: Optional[str] = None,
+) -> Choice:
+    """What is given, else what the variable says, else the first choice."""
+    values = [choice.value for choice in choices]
+    text = given or environment.get(name) or values[0]
     try:
-        return Protocol(text)
+        return choices(text)
     except ValueError:
-        raise InvalidSetting("NIX_REMOTE_PROTOCOL", text, "auto, worker or serve") from None
+        expected = f"{', '.join(values[:-1])} or {values[-1]}"
+        raise InvalidSetting(name, text, expected) from None
+
+
+def _path(environment: Mapping[str, str], name: str) -> Optional[Path]:
+    text = environment.get(name)
+    return Path(text).expanduser() if text else None
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -6,12 +6,16 @@ import os
 from pathlib import Path
 from typing import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from tests.lab import lab as laboratory
 from tests.lab import sshd
 
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
+
+
+hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

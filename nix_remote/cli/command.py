@@ -23,3 +23,5 @@ class Command:
     """Carries it out. Raises `NixRemoteError`."""
     conclude: Callable[[Result], str]
     """The last line for people; empty when there is nothing to tell."""
+    output: Callable[[Result], str] = lambda _: ""
+    """What goes to standard output without `--json`: files, if a command makes them."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import getpass
 import platform
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Iterator, Optional
 
-from nix_remote import settings
+from nix_remote import events, settings
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result, describe_copy
 from nix_remote.copy.engine import Check, Copy, CopyOptions
+from nix_remote.errors import SigningKeyUnusable
+from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
-from nix_remote.remote.store import DurableRoot
+from nix_remote.remote.signing_store import SigningStore
+from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 
 _SUBSTITUTE_SECONDS: Final = 60.0
 
@@ -55,12 +58,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="how long it may take; what it has not got then is sent (default: %(default)g)",
     )
     common.add_check(parser)
+    common.add_transport(parser)
+    parser.add_argument(
+        "--sign-key",
+        type=Path,
+        metavar="FILE",
+        help="sign what is sent with this secret key of Nix's, so that the server takes it from"
+        " an account that it does not trust (default: NIX_REMOTE_SIGN_KEY_FILE)",
+    )
 
 
 def _run(options: argparse.Namespace) -> Result:
     chosen = settings.choose(
-        host=options.host, workspace=options.workspace, package=options.package
+        host=options.host,
+        workspace=options.workspace,
+        package=options.package,
+        transport=options.transport,
+        sign_key_file=options.sign_key,
     )
+    key = _signing_key(chosen.sign_key_file)
     local = LocalStore(chosen.local_store)
     tops = common.store_paths(options.paths, local)
     owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
@@ -70,7 +86,7 @@ def _run(options: argparse.Namespace) -> Result:
             roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
             alias=chosen.host,
             local=local,
-            open_remote=partial(connect.open_store, chosen, renderer),
+            open_remote=partial(_open, chosen, renderer, key),
             listener=renderer,
             options=CopyOptions(
                 substitute_seconds=options.substitute_timeout if options.substitute else None,
@@ -78,6 +94,30 @@ def _run(options: argparse.Namespace) -> Result:
             ),
         ).run()
     return Result("copy", describe_copy(chosen.host, result))
+
+
+def _signing_key(file: Optional[Path]) -> Optional[SigningKey]:
+    if file is None:
+        return None
+    try:
+        return parse_signing_key(file.read_text())
+    except OSError as error:
+        raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise SigningKeyUnusable(str(file), "it is no text") from None
+    except ValueError as error:
+        raise SigningKeyUnusable(str(file), str(error)) from None
+
+
+@contextmanager
+def _open(
+    chosen: settings.Settings,
+    listener: events.Listener,
+    key: Optional[SigningKey],
+    first: Question,
+) -> Iterator[RemoteStore]:
+    with connect.open_store(chosen, listener, first) as store:
+        yield store if key is None else SigningStore(store, key)
 
 
 def _conclude(result: Result) -> str:

@@ -11,12 +11,12 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import copy, plan, roots
+from nix_remote.cli import copy, plan, roots, setup
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
-_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND)
+_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND, setup.COMMAND)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -39,6 +39,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(result.to_json())
     prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
     if result.error is None:
+        if not options.json:
+            sys.stdout.write(command.output(result))
         line = command.conclude(result)
         if line:
             print(prefix + line, file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Final, Sequence
 from nix_remote.cli.render import Renderer
 from nix_remote.copy.engine import Check
 from nix_remote.local.store import LocalStore
-from nix_remote.settings import Settings
+from nix_remote.settings import Settings, TransportChoice
 from nix_remote.wire.types import StorePath
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -31,6 +31,16 @@ def add_check(parser: argparse.ArgumentParser) -> None:
         default=Check.VALIDITY.value,
         help="what to ask about paths that are there: contents compares their hashes with"
         " those here (default: %(default)s)",
+    )
+
+
+def add_transport(parser: argparse.ArgumentParser) -> None:
+    """`--transport`."""
+    parser.add_argument(
+        "--transport",
+        choices=[choice.value for choice in TransportChoice],
+        help="what makes the SSH connection (default: NIX_REMOTE_TRANSPORT, else auto: paramiko,"
+        " and OpenSSH where the SSH config asks for what paramiko cannot do)",
     )
 
 

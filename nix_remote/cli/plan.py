@@ -22,10 +22,11 @@ Tells what a copy of store paths would send, how much it is, and why. Sends noth
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_paths(parser)
     common.add_check(parser)
+    common.add_transport(parser)
 
 
 def _run(options: argparse.Namespace) -> Result:
-    chosen = settings.choose(host=options.host)
+    chosen = settings.choose(host=options.host, transport=options.transport)
     local = LocalStore(chosen.local_store)
     closure = local.closure(common.store_paths(options.paths, local))
     renderer = common.renderer(chosen, options)

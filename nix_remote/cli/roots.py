@@ -23,6 +23,7 @@ collection take what nothing else keeps."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    common.add_transport(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="list them, with the time since each was last used")
     pruning = actions.add_parser("prune", help="remove those that are selected")
@@ -40,7 +41,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    chosen = settings.choose(host=options.host)
+    chosen = settings.choose(host=options.host, transport=options.transport)
     retention = Retention(options.older_than, options.workspace)
     pruning = options.action == "prune"
     if pruning and retention == Retention():

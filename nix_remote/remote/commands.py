@@ -9,7 +9,7 @@ from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import ReferenceVanished, condition
 from nix_remote.remote.store import DurableRoot
 
-_COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
+COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
 
 
 def wait_for_collector(programs: Programs, alias: str) -> None:
@@ -18,11 +18,16 @@ def wait_for_collector(programs: Programs, alias: str) -> None:
     A garbage collection that may free nothing; it waits for a running one.
     Raises `CollectorNotAwaited` if the account may not run it.
     """
-    done = programs.run(_COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
+    done = programs.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
     # The words, too: a restricted account runs something else, and that may end well.
     if done.status != 0 or "store paths deleted" not in done.stdout + done.stderr:
         said = _said(done)
-        raise condition(said, alias) or CollectorNotAwaited(alias, " ".join(_COLLECT_NOTHING), said)
+        raise condition(said, alias) or CollectorNotAwaited(alias, " ".join(COLLECT_NOTHING), said)
+
+
+def realise(root: DurableRoot) -> tuple[str, ...]:
+    """The command that makes a durable root."""
+    return ("nix-store", "--realise", root.path, "--add-root", root.location)
 
 
 def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
@@ -31,8 +36,7 @@ def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
     Raises `ReferenceVanished` if the path is not valid any more, and
     `RootRefused` if the root cannot be made.
     """
-    command = ("nix-store", "--realise", root.path, "--add-root", root.location)
-    done = programs.run(command, waiting_for="a durable root")
+    done = programs.run(realise(root), waiting_for="a durable root")
     if done.status == 0 and done.stdout.strip().endswith(root.location):
         return done.stdout.strip()
     if "is not valid" in done.stderr or "don't know how to build" in done.stderr:

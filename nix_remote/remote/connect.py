@@ -31,14 +31,13 @@ from nix_remote.remote.session import Session
 from nix_remote.remote.store import Question, RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
-from nix_remote.ssh import config, paramiko_transport
-from nix_remote.ssh.transport import Transport
+from nix_remote.ssh import choose, config
 
 Server = TypeVar("Server")
 Asked = TypeVar("Asked")
 
-_WORKER: Final = ("nix-daemon", "--stdio")
-_SERVE: Final = ("nix-store", "--serve", "--write")
+WORKER_COMMAND: Final = ("nix-daemon", "--stdio")
+SERVE_COMMAND: Final = ("nix-store", "--serve", "--write")
 
 _NO_QUESTION: Final = Question(())
 
@@ -62,11 +61,11 @@ def open_store(
     `first` is what will be asked first: it is sent with the greeting already,
     which saves a round trip.
     """
-    with _connected(settings, listener) as (host, transport, programs):
+    with _connected(settings, listener) as (host, connection, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
         try:
             store, spoken = _choose(settings.protocol, opener)
-            listener(events.Connected(settings.host, f"{transport.description}; {spoken}"))
+            listener(events.Connected(settings.host, f"{connection}; {spoken}"))
             yield store
         except ServerEndedSession as ended:
             raise postmortem.examine(programs, settings.host) or ended from None
@@ -75,9 +74,11 @@ def open_store(
 @contextmanager
 def _connected(
     settings: Settings, listener: events.Listener
-) -> Iterator[tuple[config.HostConfig, Transport, Programs]]:
-    host = config.resolve(settings.host, settings.ssh_config)
-    transport = paramiko_transport.connect(host)
+) -> Iterator[tuple[config.HostConfig, str, Programs]]:
+    """Whom it is to, how it is made in words, and what can be run over it."""
+    local = config.this_user(settings.environment)
+    host = config.resolve(settings.host, settings.ssh_config, local)
+    transport, why = choose.connect(host, settings.transport, settings.ssh_config)
     try:
         programs = Programs(
             transport,
@@ -85,7 +86,7 @@ def _connected(
             stall_timeout=settings.stall_timeout,
             listener=listener,
         )
-        yield host, transport, programs
+        yield host, f"{transport.description}{f' ({why})' if why else ''}", programs
     finally:
         transport.close()
 
@@ -150,7 +151,7 @@ class _Opener:
     def over_worker(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
         session, asked = self.session(
-            _WORKER, WorkerConversation, partial(worker_store.ask, question=self.first)
+            WORKER_COMMAND, WorkerConversation, partial(worker_store.ask, question=self.first)
         )
         server = session.greeting()
         trust = {
@@ -164,7 +165,7 @@ class _Opener:
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, _WORKER, WorkerConversation),
+            another_session=partial(self.temporary_session, WORKER_COMMAND, WorkerConversation),
         )
         nix = server.nix_version or "of unknown version"
         spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
@@ -173,7 +174,7 @@ class _Opener:
     def over_serve(self) -> tuple[RemoteStore, str]:
         """The store over the serve protocol, and what is spoken, in words."""
         session, asked = self.session(
-            _SERVE, ServeConversation, partial(serve_store.ask, question=self.first)
+            SERVE_COMMAND, ServeConversation, partial(serve_store.ask, question=self.first)
         )
         store = ServeStore(
             session,
@@ -181,7 +182,7 @@ class _Opener:
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, _SERVE, ServeConversation),
+            another_session=partial(self.temporary_session, SERVE_COMMAND, ServeConversation),
         )
         return store, f"serve protocol {session.greeting().effective}"
 

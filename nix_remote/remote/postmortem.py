@@ -15,12 +15,15 @@ from nix_remote.remote.programs import Programs
 
 _DATABASE: Final = PurePosixPath("/nix/var/nix/db")
 # Free blocks, the size of one, all inodes, free inodes; then what is mounted where.
-_LOOK: Final = f"""
-for folder in /nix/store {_DATABASE}; do
-  echo "disk $folder $(stat --file-system --format='%a %S %c %d' "$folder")"
-done
-while read -r _ point _ options _; do echo "mount $point $options"; done </proc/self/mounts
-"""
+# One line, and no single quotes: every login shell hands it on as it is.
+LOOK_COMMAND: Final = (
+    "sh",
+    "-c",
+    f"for folder in /nix/store {_DATABASE}; do"
+    ' echo "disk $folder $(stat --file-system --format="%a %S %c %d" "$folder")"; done;'
+    ' while read -r _ point _ options _; do echo "mount $point $options"; done'
+    " </proc/self/mounts",
+)
 _TOO_LITTLE: Final = 1024 * 1024
 """Bytes. Nothing can be registered with less."""
 
@@ -28,7 +31,7 @@ _TOO_LITTLE: Final = 1024 * 1024
 def examine(programs: Programs, alias: str) -> Optional[NixRemoteError]:
     """The error that explains the end of a session; None if the disks do not."""
     try:
-        done = programs.run(("sh", "-c", _LOOK), waiting_for="a look at its disks")
+        done = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
     except NixRemoteError:
         return None
     return diagnosis(done.stdout, alias)

@@ -84,7 +84,15 @@ class Programs:
         rest = memoryview(stdin)
         input_open = True
         begun, notice = time.monotonic(), _FIRST_NOTICE
-        while True:
+        data = b"more"
+        while data:
+            # Output does not make a difference: it could go on for ever.
+            idle = time.monotonic() - begun
+            if idle >= self._stall_timeout:
+                raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
+            if idle >= notice:
+                self._listener(events.Waiting(waiting_for, idle))
+                notice *= 2
             try:
                 if rest:
                     rest = rest[channel.write(rest) :]
@@ -95,15 +103,7 @@ class Programs:
                     input_open = False
                 data = channel.read(_READ_SIZE)
             except ChannelTimeout:
-                idle = time.monotonic() - begun
-                if idle >= self._stall_timeout:
-                    raise TransferStalled(self._alias, waiting_for, self._stall_timeout) from None
-                if idle >= notice:
-                    self._listener(events.Waiting(waiting_for, idle))
-                    notice *= 2
                 continue
-            if not data:
-                break
             output = (output + data)[:_MAX_OUTPUT]
         status = channel.exit_status()
         said = plain_text(channel.stderr_tail()).strip()

@@ -19,7 +19,7 @@ from nix_remote.errors import (
     ServerStoreReadOnly,
     SignatureRequired,
 )
-from nix_remote.wire.types import StorePath
+from nix_remote.wire.types import PathInfo
 
 
 class ReferenceVanished(Exception):
@@ -33,13 +33,26 @@ class Account:
     alias: str
     user: str
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it has all power over the server, and so over its store."""
+        return self.user == "root"
 
-def meaning(message: str, account: Account, path: StorePath) -> Exception:
-    """The error that `message`, said about `path`, stands for."""
+
+_LACKS_SIGNATURE: Final = re.compile(r"lacks a (valid )?signature")
+
+
+def lacks_signature(message: str) -> bool:
+    """Whether a server refuses a path because nobody that it trusts vouches for it."""
+    return bool(_LACKS_SIGNATURE.search(message))
+
+
+def meaning(message: str, account: Account, info: PathInfo) -> Exception:
+    """The error that `message`, said about a path, stands for."""
     for pattern, make in _MEANINGS:
         if pattern.search(message):
-            return make(message, account, path)
-    return condition(message, account.alias) or PathRefused(account.alias, path, message)
+            return make(message, account, info)
+    return condition(message, account.alias) or PathRefused(account.alias, info.path, message)
 
 
 def condition(message: str, alias: str) -> Optional[NixRemoteError]:
@@ -50,21 +63,23 @@ def condition(message: str, alias: str) -> Optional[NixRemoteError]:
     return None
 
 
-_Maker = Callable[[str, Account, StorePath], Exception]
+def _signature_required(_said: str, account: Account, info: PathInfo) -> Exception:
+    signers = ", ".join(signature.partition(":")[0] for signature in info.signatures)
+    return SignatureRequired(account.alias, account.user, info.path, signers, 0)
+
+
+_Maker = Callable[[str, Account, PathInfo], Exception]
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
-    (
-        re.compile(r"lacks a (valid )?signature"),
-        lambda said, account, path: SignatureRequired(account.alias, account.user, path),
-    ),
+    (_LACKS_SIGNATURE, _signature_required),
     (
         # Of a reference: a path that the server was asked for by name exists.
         re.compile(r"path '[^']*' is not valid"),
-        lambda said, account, path: ReferenceVanished(said),
+        lambda said, account, info: ReferenceVanished(said),
     ),
     (
         re.compile(r"(hash|size) mismatch"),
-        lambda said, account, path: PathContentChanged(path, said),
+        lambda said, account, info: PathContentChanged(info.path, said),
     ),
 )
 

@@ -13,34 +13,36 @@ from nix_remote.remote.gc_roots import FOLDER, Root, Roots
 from nix_remote.remote.programs import Programs
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
-_LIST: Final = f"""
-date +%s
-cd "$HOME/{FOLDER}" 2>/dev/null || exit 0
-find . -type l -exec stat -c '%Y %n' {{}} +
-"""
+# One line each, and no single quotes: every login shell, csh and fish as well, hands them on
+# as they are.
+LIST_COMMAND: Final = (
+    "sh",
+    "-c",
+    f'date +%s; cd "$HOME/{FOLDER}" 2>/dev/null || exit 0;'
+    ' find . -type l -exec stat -c "%Y %n" {} +',
+)
 
 # A root that was renewed since it was listed must stay. One look is not enough, because
 # it may be renewed right after it. So the root is moved out of the way then and looked at
 # again: that is exactly what is removed.
-_REMOVE: Final = f"""
-cd "$HOME/{FOLDER}" || exit 1
-while read -r used link; do
-  [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue
-  mv "$link" "$link.leaving" 2>/dev/null || continue
-  if [ "$(stat -c %Y "$link.leaving")" = "$used" ]; then
-    rm "$link.leaving" && echo "$link"
-  else
-    mv -n "$link.leaving" "$link"
-    rm -f "$link.leaving"
-  fi
-done
-find . -mindepth 1 -depth -type d -exec rmdir {{}} + 2>/dev/null || true
-"""
+REMOVE_COMMAND: Final = (
+    "sh",
+    "-c",
+    f'cd "$HOME/{FOLDER}" || exit 1;'
+    " while read -r used link; do"
+    ' [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue;'
+    ' mv "$link" "$link.leaving" 2>/dev/null || continue;'
+    ' if [ "$(stat -c %Y "$link.leaving")" = "$used" ];'
+    ' then rm "$link.leaving" && echo "$link";'
+    ' else mv -n "$link.leaving" "$link"; rm -f "$link.leaving"; fi;'
+    " done;"
+    " find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true",
+)
 
 
 def list_roots(programs: Programs, alias: str) -> Roots:
     """All durable roots of this account. Raises `RootsUnreadable`."""
-    done = programs.run(("sh", "-c", _LIST), waiting_for="the list of roots")
+    done = programs.run(LIST_COMMAND, waiting_for="the list of roots")
     lines = done.stdout.splitlines()
     if done.status != 0 or not lines or not lines[0].isdigit():
         raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
@@ -67,9 +69,7 @@ def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple
     Raises `RootsUnreadable`.
     """
     wanted = "".join(f"{root.last_used} {root.location}\n" for root in roots)
-    done = programs.run(
-        ("sh", "-c", _REMOVE), stdin=wanted.encode(), waiting_for="roots to be removed"
-    )
+    done = programs.run(REMOVE_COMMAND, stdin=wanted.encode(), waiting_for="roots to be removed")
     if done.status != 0:
         raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
     removed = set(done.stdout.splitlines())

@@ -15,10 +15,10 @@ from nix_remote import events
 from nix_remote.errors import ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
-from nix_remote.remote import commands
+from nix_remote.remote import commands, trust
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
-from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from nix_remote.remote.refusals import Account, ReferenceVanished, lacks_signature, meaning
 from nix_remote.remote.session import Session
 from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire.types import PathInfo, StorePath
@@ -80,7 +80,23 @@ class ServeStore:
         self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True))
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        """Nothing is known beforehand: this protocol does not say whether it trusts us."""
+        trust.check_acceptable(infos, self._account, self._trusts_us)
+
+    def _trusts_us(self) -> bool:
+        if self._account.is_root:
+            return True
+        # This protocol does not say it. A refusal ends the session, and the copy as well.
+        answer = self._session.submit(serve.AddToStoreNar(trust.PROBE))
+        self._session.write(trust.PROBE_CONTENT)
+        try:
+            self._session.wait(answer, "the server to say if it trusts us")
+        except ServerEndedSession as ended:
+            if lacks_signature(ended.said):
+                return False
+            if not ended.said:
+                raise
+            raise meaning(ended.said, self._account, trust.PROBE) from None
+        return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         with self._another_session() as session:
@@ -110,7 +126,7 @@ class ServeStore:
         except NotTaken as ended:
             if isinstance(ended.cause, ServerEndedSession) and ended.cause.said:
                 # A refusal is all that a server says before it ends the session.
-                raise meaning(ended.cause.said, self._account, ended.info.path) from None
+                raise meaning(ended.cause.said, self._account, ended.info) from None
             raise ended.cause from None
 
     def _write_plain(self, nar: Iterator[bytes]) -> None:

@@ -30,6 +30,7 @@ from nix_remote.protocol.conversation import (
     Conversation,
     Event,
     Greeted,
+    Logged,
     Refused,
     Replied,
     Request,
@@ -187,10 +188,12 @@ class Session(Generic[Server]):
                 if not data:
                     self._fail(self._ended())
                     return
-                self._last_movement = self._clock()
                 if self._conversation.server is None:
                     self._first_bytes = (self._first_bytes + data)[:_SHOWN]
                 for event in self._conversation.receive(data):
+                    # Only answers count: a server could talk for ever.
+                    if not isinstance(event, Logged):
+                        self._last_movement = self._clock()
                     self._handle(event)
         except ConnectionBroken as error:
             self._fail(self._broken(error.why))
@@ -234,7 +237,8 @@ class Session(Generic[Server]):
             return ServerEndedSession(self._alias, self._doing(), said)
         if self._first_bytes and not self._began_well():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
-        if status == _COMMAND_NOT_FOUND:
+        # Shells agree on the status, but for csh.
+        if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
             return NixNotFound(self._alias, self._command, said)
         return ServerEndedSession(self._alias, self._doing(), said)
 

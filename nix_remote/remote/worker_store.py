@@ -16,13 +16,19 @@ from typing import (
 )
 
 from nix_remote import events
-from nix_remote.errors import PathRefused, RootRefused, ServerError, SignatureRequired
+from nix_remote.errors import PathRefused, RootRefused, ServerError
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
-from nix_remote.remote import commands
+from nix_remote.remote import commands, trust
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
-from nix_remote.remote.refusals import Account, ReferenceVanished, condition, meaning
+from nix_remote.remote.refusals import (
+    Account,
+    ReferenceVanished,
+    condition,
+    lacks_signature,
+    meaning,
+)
 from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire import framed
@@ -93,11 +99,22 @@ class WorkerStore:
         self._locks += [self._session.submit(worker.AddTempRoot(path)) for path in paths]
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        if self._session.greeting().trusts_us is not False:
-            return
-        for info in infos:
-            if not info.signatures and not info.content_address:
-                raise SignatureRequired(self._account.alias, self._account.user, info.path)
+        trust.check_acceptable(infos, self._account, self._trusts_us)
+
+    def _trusts_us(self) -> bool:
+        told = self._session.greeting().trusts_us
+        if told is not None or self._account.is_root:
+            return told is not False
+        # Before Nix 2.15 a server does not say it.
+        answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
+        self._write_framed(iter([trust.PROBE_CONTENT]))
+        try:
+            self._session.wait(answer, "the server to say if it trusts us")
+        except RequestRefused as refusal:
+            if lacks_signature(refusal.message):
+                return False
+            raise meaning(refusal.message, self._account, trust.PROBE) from None
+        return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         asked = [self._session.submit(worker.QueryPathInfo(path)) for path in paths]
@@ -125,7 +142,7 @@ class WorkerStore:
         except NotTaken as refused:
             if isinstance(refused.cause, RequestRefused):
                 message = refused.cause.message
-                raise meaning(message, self._account, refused.info.path) from None
+                raise meaning(message, self._account, refused.info) from None
             raise refused.cause from None
 
     def _write_framed(self, nar: Iterator[bytes]) -> None:

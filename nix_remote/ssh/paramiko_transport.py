@@ -1,49 +1,42 @@
 """The default transport: paramiko, with ciphers and windows chosen for bulk data.
 
-Connecting has five steps (resolve, connect, negotiate, check the host key,
-log in); each has a bound, the entry's ConnectTimeout, and an error of its own.
-Afterwards the kernel watches the connection: a peer that vanished without a
-word is noticed within `_DEAD_AFTER` seconds.
+Connecting has five steps (resolve, reach, negotiate, check the host key, log
+in); each has a bound, the entry's ConnectTimeout, and an error of its own.
+Afterwards the kernel watches the connection.
 """
 
 from __future__ import annotations
 
-import base64
 import logging
 import shlex
 import socket
 import time
-from contextlib import suppress
-from pathlib import Path
-from typing import Callable, Final, Iterator, Optional, Sequence
+from contextlib import ExitStack, suppress
+from typing import Callable, Final, Optional, Sequence
 
 import paramiko
 
 from nix_remote.errors import (
     ConnectionBroken,
-    ConnectionRefused,
     ConnectionTimedOut,
-    HostNotFound,
-    LoginRefused,
+    ProxyFailed,
+    ServerBusy,
+    SshConfigUnsupported,
 )
-from nix_remote.ssh import known_hosts
+from nix_remote.ssh import reaching
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.liveness import Liveness
+from nix_remote.ssh.login import log_in
+from nix_remote.ssh.negotiation import Connection, DroppedBeforeGreeting, negotiate
+from nix_remote.ssh.negotiation import reason as _reason
+from nix_remote.ssh.patience import PATIENCE, pause_after
+from nix_remote.ssh.reaching import Reached
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 
-# Fastest first. AES-GCM needs no separate integrity check, and processors have it built in.
-_CIPHERS: Final = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
-_WINDOW: Final = 16 * 1024 * 1024
 _PACKET: Final = 32 * 1024
 """Bytes. OpenSSH takes no larger ones."""
 _CHANNEL_REQUEST: Final = bytes([98])
 """SSH_MSG_CHANNEL_REQUEST, RFC 4254."""
-_DEAD_AFTER: Final = 60
 _STDERR_TAIL: Final = 4096
 
 # paramiko reports through logging what it also raises; Python would print it.
@@ -51,165 +44,77 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def connect(config: HostConfig) -> ParamikoTransport:
-    """Connects and logs in. Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError`."""
-    connection = paramiko.Transport(_open_socket(config), default_window_size=_WINDOW)
-    try:
-        _negotiate(connection, config)
-        _log_in(connection, config)
-    except BaseException:
-        connection.close()
-        raise
-    return ParamikoTransport(connection, config)
+    """Connects and logs in.
+
+    Raises `SshConfigUnsupported`, `ConnectionFailed`, `HostKeyError` or `AuthenticationError`.
+    """
+    reasons = config.needs_openssh
+    if reasons:
+        raise SshConfigUnsupported(config.alias, "; ".join(reasons))
+    connection, unproven, resources = _logged_in(config)
+    return ParamikoTransport(connection, config, unproven, resources)
 
 
-def _open_socket(config: HostConfig) -> socket.socket:
-    try:
-        # Looked up apart from connecting, so that each failure says what it is.
-        addresses = socket.getaddrinfo(config.hostname, config.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise HostNotFound(config.alias, config.hostname, config.entry_found_in) from None
-    refusal: Optional[OSError] = None
-    for family, kind, protocol, _, address in addresses:
-        candidate = socket.socket(family, kind, protocol)
-        candidate.settimeout(config.connect_timeout)
-        try:
-            candidate.connect(address)
-        except OSError as error:
-            candidate.close()
-            refusal = error
-            continue
-        _watch(candidate)
-        return candidate
-    if isinstance(refusal, socket.timeout):
-        raise ConnectionTimedOut(
-            config.alias, config.address, "the connection", config.connect_timeout
-        )
-    why = refusal.strerror if refusal is not None else None
-    raise ConnectionRefused(config.alias, config.address, why or "no address could be reached")
+def _logged_in(config: HostConfig) -> tuple[Connection, str, ExitStack]:
+    """The connection, what went without proof, and what has to end after the connection."""
+    begun = time.monotonic()
+    attempts = 0
+    while True:
+        attempts += 1
+        with ExitStack() as resources:
+            reached = _reach(config, resources)
+            try:
+                connection, unproven = negotiate(reached.stream, config, reached.ip)
+            except DroppedBeforeGreeting:
+                failure = reached.proxy.failure() if reached.proxy is not None else ""
+                if failure and config.proxy_command is not None:
+                    raise ProxyFailed(config.alias, config.proxy_command, failure) from None
+                waited = time.monotonic() - begun
+                if waited > PATIENCE:
+                    raise ServerBusy(config.alias, config.address, attempts, waited) from None
+            else:
+                resources.callback(connection.close)
+                log_in(connection, config)
+                if config.server_alive_interval:
+                    interval, count = config.server_alive_interval, config.server_alive_count_max
+                    resources.callback(Liveness(connection, interval, count).close)
+                return connection, unproven, resources.pop_all()
+        time.sleep(pause_after(attempts))
 
 
-def _watch(connection: socket.socket) -> None:
-    """Lets the kernel end a connection whose other end is gone."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (
-        ("TCP_KEEPIDLE", _DEAD_AFTER // 4),
-        ("TCP_KEEPINTVL", _DEAD_AFTER // 4),
-        ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
-    ):
-        if hasattr(socket, option):  # not on every system
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _negotiate(connection: paramiko.Transport, config: HostConfig) -> None:
-    known = known_hosts.known_keys(config)
-    options = connection.get_security_options()
-    options.ciphers = _CIPHERS
-    # Ask first for the kinds of key that are known: another kind could not be checked.
-    known_kinds = {kind for entry in known for kind in _signature_kinds(entry.key)}
-    options.key_types = sorted(options.key_types, key=lambda kind: kind not in known_kinds)
-    connection.banner_timeout = config.connect_timeout
-    try:
-        connection.start_client(timeout=config.connect_timeout)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if isinstance(error.__context__, socket.timeout):
-            raise ConnectionTimedOut(
-                config.alias, config.address, "an SSH greeting", config.connect_timeout
-            ) from None
-        raise ConnectionBroken(config.alias, "negotiating", _reason(error)) from None
-    if not connection.initial_kex_done:
-        waiting_for = "the key exchange" if connection.remote_version else "an SSH greeting"
-        raise ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
-    known_hosts.check(config, known, connection.get_remote_server_key())
-
-
-def _signature_kinds(key: paramiko.PKey) -> tuple[str, ...]:
-    """The names under which a key is asked for: an RSA key signs in several ways."""
-    name = key.get_name()
-    return ("rsa-sha2-512", "rsa-sha2-256") if name == "ssh-rsa" else (name,)
-
-
-def _log_in(connection: paramiko.Transport, config: HostConfig) -> None:
-    connection.auth_timeout = config.connect_timeout
-    tried: list[str] = []
-    for name, key in _keys(config, tried):
-        try:
-            still_needed = connection.auth_publickey(config.user, key)
-        except paramiko.BadAuthenticationType as error:
-            tried.append(f"{name} (the server wants {', '.join(error.allowed_types)})")
-            break
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            if not connection.is_active():
-                tried.append(
-                    f"{name} (the server hung up: too many keys, or the account is locked)"
-                )
-                break
-            tried.append(f"{name} ({_reason(error)})")
-            continue
-        if not still_needed:
-            return
-        tried.append(f"{name} (accepted, but the server wants {', '.join(still_needed)} as well)")
-    raise LoginRefused(config.alias, config.user, "; ".join(tried) or "nothing: there is no key")
-
-
-def _keys(config: HostConfig, unusable: list[str]) -> Iterator[tuple[str, paramiko.PKey]]:
-    """Keys to log in with, the agent's first; what cannot be used is noted in `unusable`."""
-    offered = set()
-    for key in _agent_keys(config, unusable):
-        offered.add(key.asbytes())
-        yield f"{known_hosts.fingerprint(key)} from the agent", key
-    for path in config.identity_files:
-        if not path.exists():
-            continue
-        try:
-            loaded = paramiko.PKey.from_path(path)
-        except (paramiko.SSHException, OSError, ValueError, TypeError) as error:
-            # Several exceptions stand for a missing passphrase, by kind of key.
-            locked = "password" in str(error)
-            why = "needs a passphrase; is it in the agent?" if locked else _reason(error)
-            unusable.append(f"{path} ({why})")
-            continue
-        if loaded.asbytes() not in offered:
-            yield str(path), loaded
-
-
-def _agent_keys(config: HostConfig, unusable: list[str]) -> list[paramiko.PKey]:
-    try:
-        held: list[paramiko.PKey] = list(paramiko.Agent().get_keys())
-    except (paramiko.SSHException, OSError) as error:
-        unusable.append(f"the agent ({_reason(error)})")
-        return []
-    if not config.identities_only:
-        return held
-    named = {_public_blob(Path(f"{path}.pub")) for path in config.identity_files}
-    return [key for key in held if key.asbytes() in named]
-
-
-def _public_blob(path: Path) -> bytes:
-    try:
-        return base64.b64decode(path.read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return b""
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, EOFError):
-        return "the server closed the connection"
-    return str(error) or type(error).__name__
+def _reach(config: HostConfig, resources: ExitStack) -> Reached:
+    if config.jump is not None:
+        hop, _, needed_by_hop = _logged_in(config.jump)
+        resources.enter_context(needed_by_hop)
+        reached = reaching.through(config, hop)
+    elif config.proxy_command is not None:
+        reached = reaching.by_command(config, config.proxy_command)
+    else:
+        reached = reaching.directly(config)
+    resources.callback(reached.close)
+    return reached
 
 
 class ParamikoTransport:
     """A connection over paramiko, logged in. Made by `connect`."""
 
-    def __init__(self, connection: paramiko.Transport, config: HostConfig) -> None:
+    def __init__(
+        self,
+        connection: paramiko.Transport,
+        config: HostConfig,
+        unproven: str,
+        resources: ExitStack,
+    ) -> None:
         self._connection = connection
         self._config = config
+        self._unproven = unproven
+        self._resources = resources
 
     @property
     def description(self) -> str:
         version = self._connection.remote_version.removeprefix("SSH-2.0-")
-        return f"paramiko, {self._connection.local_cipher}, {version}"
+        unproven = f", {self._unproven}" if self._unproven else ""
+        return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
     def open(self, command: Sequence[str]) -> Channel:
         seconds = self._config.connect_timeout
@@ -226,14 +131,14 @@ class ParamikoTransport:
         return _ParamikoChannel(channel, self._connection, self._config, overdue)
 
     def close(self) -> None:
-        self._connection.close()
+        self._resources.close()
 
 
 def _request_exec(connection: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
     """Asks for a command to be run, and does not wait for the answer (RFC 4254, 6.5).
 
-    paramiko's own `exec_command` would, for a whole round trip. The answer is
-    in `channel.event`; a refusal closes the channel.
+    paramiko's own `exec_command` would, without a bound. The answer shows in
+    `channel.event`; a refusal closes the channel.
     """
     send: Optional[Callable[[paramiko.Message], None]]
     send = getattr(connection, "_send_user_message", None)

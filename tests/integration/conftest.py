@@ -9,6 +9,6 @@ from tests.lab.lab import Lab
 
 
 @pytest.fixture(scope="session")
-def copier(lab: Lab) -> Copier:
-    """The copier on the lab's workstation."""
-    return Copier(lab.workstation)
+def copier(lab: Lab, request: pytest.FixtureRequest) -> Copier:
+    """The copier on the lab's workstation; see `over_both_transports`."""
+    return Copier(lab.workstation, getattr(request, "param", None))

@@ -9,12 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
+import pytest
+
 from tests.lab import nix
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
 from tests.lab.lab import ALIAS
 
 WORKSPACE = "/root/projects/app"
+
+over_both_transports = pytest.mark.parametrize("copier", ["paramiko", "openssh"], indirect=True)
+"""For tests of what depends on the transport; the others run over the one that is chosen."""
 
 _numbers = itertools.count(1)
 
@@ -24,9 +29,12 @@ class Copier:
     """`nix-remote copy` on the workstation of a lab."""
 
     host: Host
+    transport: Optional[str] = None
 
     def command(self, *words: str, alias: str = ALIAS) -> list[str]:
-        return ["nix-remote", "copy", "--workspace", WORKSPACE, f"--host={alias}", *words]
+        transport = [f"--transport={self.transport}"] if self.transport else []
+        copy = ["nix-remote", "copy", "--workspace", WORKSPACE, f"--host={alias}"]
+        return [*copy, *transport, *words]
 
     def run(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, assert_kept_whole, new_closure
+from tests.integration.copier import Copier, assert_kept_whole, new_closure, over_both_transports
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -27,6 +29,7 @@ def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
     return name
 
 
+@over_both_transports
 def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: AddEntry) -> None:
     account = restricted(lab.server, lab.workstation, "worker-only", _WORKER)
     closure = new_closure(lab.workstation)
@@ -39,6 +42,7 @@ def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: Ad
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
+@over_both_transports
 def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_is_told(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:
@@ -75,3 +79,229 @@ def test_roots_cannot_be_listed_without_a_shell(lab: Lab, entry: AddEntry, comma
     listed = lab.workstation.run(["nix-remote", "roots", f"--host={alias}", "list"], timeout=60)
     assert listed.status == 18
     assert "error[roots-unreadable]" in listed.stderr
+
+
+# Accounts as `nix-remote setup server` makes them.
+
+SECRET = "/root/account-keys/secret"
+
+
+@pytest.fixture(scope="module", params=list(Version), ids=lambda v: f"server-{v.value}")
+def least(lab: Lab, request: pytest.FixtureRequest) -> Host:
+    """A server with the account of `setup server`, which trusts a key and not the account."""
+    server = lab.server_with(request.param)
+    workstation = lab.workstation
+    sshd.public_key(workstation)
+    script = workstation.sh("nix-remote setup server --public-key ~/.ssh/id_ed25519.pub")
+    for _ in range(2):  # safe to repeat
+        server.run(["sh"], stdin=script).check()
+    assert server.sh("wc -l < /var/lib/nix-remote/.ssh/authorized_keys").strip() == "1"
+    make = f"--generate-binary-cache-key account-1 {SECRET} /root/account-keys/public"
+    workstation.sh(f"mkdir -p /root/account-keys; [ -e {SECRET} ] || nix-store {make}")
+    public = workstation.read("/root/account-keys/public").strip()
+    server.sh(f"echo 'extra-trusted-public-keys = {public}' >> /etc/nix/nix.conf")
+    server.stop_service("nix-daemon")
+    nix.start_daemon(server)
+    return server
+
+
+def least_alias(entry: AddEntry, server: Host) -> str:
+    return entry("least", f"HostName {server.address}", "User nix-remote")
+
+
+@over_both_transports
+@pytest.mark.parametrize("protocol", ["worker", "serve"])
+def test_the_least_account_keeps_the_whole_promise(
+    lab: Lab, copier: Copier, entry: AddEntry, least: Host, protocol: str
+) -> None:
+    closure = new_closure(lab.workstation, megabytes=1)
+    alias = least_alias(entry, least)
+    env = {"NIX_REMOTE_PROTOCOL": protocol}
+    copied = copier.copy("--sign-key", SECRET, closure[-1], alias=alias, env=env)
+    nix.collect_garbage(least)
+    assert_kept_whole(least, lab.workstation, closure)
+    assert copied["roots"].keys() == {closure[-1]}
+    listed = ["nix-remote", "roots", f"--host={alias}", "list"]
+    assert closure[-1] in lab.workstation.run(listed, timeout=60).check().stderr
+    prune = ["nix-remote", "roots", f"--host={alias}", "prune", "--older-than=0s"]
+    least.sh("find /var/lib/nix-remote/.local -type l -exec touch -h -d 2001-01-01 {} +")
+    assert "removed " in lab.workstation.run(prune, timeout=60).check().stderr
+    assert closure[-1] in nix.collect_garbage(least)
+
+
+_NOT_ALLOWED = (
+    *("id", "sh", "nix-daemon --stdio; id", "nix-daemon --stdio\nid", "$(id)", "`id`"),
+    *("nix-store --gc", "nix-store --delete /nix/store/x", "nix-store --serve", "scp -t /tmp"),
+    *("internal-sftp", "nix-daemon", "nix-store --gc --max-freed 0 --option x y"),
+)
+
+
+def test_the_least_account_runs_nothing_else(lab: Lab, entry: AddEntry, least: Host) -> None:
+    alias = least_alias(entry, least)
+    for command in _NOT_ALLOWED:
+        done = lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, command], timeout=20)
+        assert done.status == 126
+        assert done.stdout == ""
+        assert "nix-remote-dispatcher: this account may not run that" in done.stderr
+
+
+def test_the_least_account_has_no_shell_no_terminal_no_forwarding(
+    lab: Lab, entry: AddEntry, least: Host
+) -> None:
+    alias = least_alias(entry, least)
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]
+    assert lab.workstation.run([*ssh, alias], stdin="id\n", timeout=20).stdout == ""
+    terminal = lab.workstation.run([*ssh, "-tt", alias], timeout=20)
+    assert "PTY allocation request failed" in terminal.stderr
+    forward = [*ssh, "-N", "-R", "2399:localhost:1", alias]
+    assert lab.workstation.run(forward, timeout=20).status == 255
+    sftp = lab.workstation.run([*ssh, "-s", alias, "sftp"], timeout=20)
+    assert sftp.stdout == ""
+
+
+_PLANT = """
+import sys
+from nix_remote import events, settings
+from nix_remote.errors import RootRefused
+from nix_remote.remote import connect
+from nix_remote.remote.store import DurableRoot
+chosen = settings.choose(host=sys.argv[1])
+with connect.open_store(chosen, events.ignore) as store:
+    try:
+        store.secure([sys.argv[2]], [DurableRoot(sys.argv[2], sys.argv[3])])
+    except RootRefused as refused:
+        print("refused", refused.why)
+"""
+
+
+@pytest.mark.parametrize(
+    "place", [".ssh/authorized_keys2", ".ssh/rc", ".bashrc", ".profile", ".nix-profile", "x/y"]
+)
+def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
+    lab: Lab, copier: Copier, entry: AddEntry, place: str
+) -> None:
+    """What an account owns, a durable root can fill: so it owns nothing that matters."""
+    server = lab.server
+    sshd.public_key(lab.workstation)
+    make = "nix-remote setup server --account planter --public-key ~/.ssh/id_ed25519.pub"
+    server.run(["sh"], stdin=lab.workstation.sh(make)).check()
+    path = new_closure(lab.workstation)[-1]
+    copier.copy(path)
+    lab.workstation.write("/root/plant.py", _PLANT)
+    alias = entry("planter", "User planter")
+    plant = ["/opt/nix-remote/bin/python", "/root/plant.py", alias, path, place]
+    assert lab.workstation.run(plant, timeout=30).check().stdout.startswith("refused")
+    assert server.run(["test", "-L", f"/var/lib/planter/{place}"]).status == 1
+
+
+def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
+    lab: Lab, copier: Copier, entry: AddEntry
+) -> None:
+    """Why the account of `setup server` does not."""
+    account = restricted(lab.server, lab.workstation, "home-owner", _WORKER)
+    lab.server.sh(f"rm -f /home/{account}/.bashrc")
+    alias = entry("owner", f"User {account}")
+    lab.workstation.write("/root/bashrc", "id -un > /tmp/was-here\n")
+    path = lab.workstation.sh("nix-store --add /root/bashrc").strip()
+    copier.copy(path, alias=alias)
+    lab.workstation.write("/root/plant.py", _PLANT)
+    plant = ["/opt/nix-remote/bin/python", "/root/plant.py", alias, path, ".bashrc"]
+    assert lab.workstation.run(plant, timeout=30).check().stdout == ""
+    copier.run(path, alias=alias)
+    assert lab.server.read("/tmp/was-here").strip() == account
+
+
+# Login shells, and what they do when somebody logs in.
+
+
+def with_shell(lab: Lab, name: str, shell: str, *, rc: str = "", text: str = "") -> str:
+    """A trusted account with that login shell; `rc` is the file it reads, below its home."""
+    path = lab.server.sh(f"command -v {shell}").strip()
+    sshd.add_account(lab.server, name, shell=path)
+    sshd.authorize(lab.server, name, sshd.public_key(lab.workstation))
+    if rc:
+        lab.server.write(f"/home/{name}/{rc}", text)
+        lab.server.sh(f"chown -R {name}: /home/{name}")
+    line = f"extra-trusted-users = {name}"
+    if line not in lab.server.read("/etc/nix/nix.conf"):
+        lab.server.sh(f"echo '{line}' >> /etc/nix/nix.conf")
+        lab.server.stop_service("nix-daemon")
+        nix.start_daemon(lab.server)
+    return name
+
+
+SHELLS = [
+    ("bash", ".bashrc"),
+    ("dash", ".profile"),
+    ("zsh", ".zshenv"),
+    ("fish", ".config/fish/config.fish"),
+    ("tcsh", ".cshrc"),
+]
+
+
+@over_both_transports
+@pytest.mark.parametrize(("shell", "rc"), SHELLS)
+def test_every_login_shell_will_do(
+    lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
+) -> None:
+    account = with_shell(lab, f"likes-{shell}", shell)
+    alias = entry("odd", f"User {account}")
+    closure = new_closure(lab.workstation)
+    copier.copy(closure[-1], alias=alias, env={"NIX_REMOTE_PROTOCOL": "serve"})
+    assert_kept_whole(lab.server, lab.workstation, closure)
+    listed = ["nix-remote", "roots", f"--host={alias}", "list"]
+    assert closure[-1] in lab.workstation.run(listed, timeout=60).check().stderr
+    lab.server.sh(f"find /home/{account}/.local -type l -exec touch -h -d 2001-01-01 {{}} +")
+    prune = ["nix-remote", "roots", f"--host={alias}", "prune", "--older-than=1h"]
+    assert "removed 1 root " in lab.workstation.run(prune, timeout=60).check().stderr
+
+
+@pytest.mark.parametrize(("shell", "rc"), SHELLS)
+def test_nix_off_the_path_is_found_whatever_the_login_shell(
+    lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
+) -> None:
+    account = with_shell(lab, f"likes-{shell}", shell)
+    # The folder that is the whole PATH has a shell and nothing else.
+    lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
+    lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
+    bare = sshd.SshServer(lab.server, 2304)
+    bare.start("SetEnv PATH=/opt/bare")
+    lab.workstation.write("/root/known_2304", f"[{lab.server.address}]:2304 {bare.host_key}\n")
+    known = "UserKnownHostsFile /root/known_2304"
+    try:
+        alias = entry("odd", f"User {account}", "Port 2304", known)
+        copier.copy(new_closure(lab.workstation)[-1], alias=alias)
+    finally:
+        bare.stop()
+
+
+@pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
+def test_a_shell_that_greets_everybody_is_told_apart_by_what_it_says(
+    lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
+) -> None:
+    account = with_shell(lab, f"loud-{shell}", shell, rc=rc, text="echo Welcome to the machine\n")
+    path = new_closure(lab.workstation)[-1]
+    text = copier.fails("unexpected-output", path, alias=entry("odd", f"User {account}"))
+    assert "Welcome to the machine" in text
+
+
+@pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
+def test_what_a_shell_says_on_standard_error_does_no_harm(
+    lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
+) -> None:
+    say = "sh -c 'echo careful >&2'\n"
+    account = with_shell(lab, f"grumbling-{shell}", shell, rc=rc, text=say)
+    copier.copy(new_closure(lab.workstation)[-1], alias=entry("odd", f"User {account}"))
+
+
+def test_an_account_without_a_shell_but_with_a_forced_command_is_told_why(
+    lab: Lab, copier: Copier, entry: AddEntry
+) -> None:
+    server, name = lab.server, "no-shell"
+    sshd.add_account(server, name, shell="/usr/sbin/nologin")
+    options = f"restrict,command={shlex.quote(_WORKER)}".replace("'", '"')
+    sshd.authorize(server, name, sshd.public_key(lab.workstation), options=options)
+    path = new_closure(lab.workstation)[-1]
+    text = copier.fails("unexpected-output", path, alias=entry("odd", f"User {name}"))
+    assert "account is currently not available" in text
+    assert "login shell of nologin" in text

@@ -6,11 +6,18 @@ import re
 
 import pytest
 
-from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
+from tests.integration.copier import (
+    Copier,
+    assert_kept_whole,
+    new_closure,
+    over_both_transports,
+    root_links,
+)
 from tests.lab import nix
 from tests.lab.lab import ALIAS, ROOT_ALIAS, Lab
 
 
+@over_both_transports
 @pytest.mark.parametrize("alias", [ALIAS, ROOT_ALIAS])
 def test_the_whole_closure_arrives_and_is_registered_as_here(
     lab: Lab, copier: Copier, alias: str
@@ -21,15 +28,17 @@ def test_the_whole_closure_arrives_and_is_registered_as_here(
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
+@over_both_transports
 def test_what_is_there_is_not_sent_again(lab: Lab, copier: Copier) -> None:
     closure = new_closure(lab.workstation)
-    *others, middle, top = closure
+    top = closure[-1]
+    (middle,) = [path for path in closure if "-middle-" in path]
     copier.copy(middle)
     assert copier.copy(top)["sent"] == [top]
     again = copier.copy(top)
     assert again["sent"] == []
     assert again["sent_bytes"] == 0
-    assert_kept_whole(lab.server, lab.workstation, [*others, middle, top])
+    assert_kept_whole(lab.server, lab.workstation, closure)
 
 
 def test_several_paths_are_copied_at_once_and_each_is_kept(lab: Lab, copier: Copier) -> None:
@@ -46,6 +55,7 @@ def test_links_and_paths_below_a_store_path_mean_that_store_path(lab: Lab, copie
     assert copier.copy(f"{top}/references")["roots"].keys() == {top}
 
 
+@over_both_transports
 def test_garbage_collection_keeps_the_closure_until_its_root_is_gone(
     lab: Lab, copier: Copier
 ) -> None:
@@ -79,12 +89,15 @@ def test_a_root_is_renewed_when_its_path_is_copied_again(lab: Lab, copier: Copie
     assert int(lab.server.sh(f"stat --format=%Y {link}")) > 1_600_000_000
 
 
+@over_both_transports
 def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
     closure = new_closure(lab.workstation)
     before = lab.ssh_server.logins()
     copier.copy(closure[-1])
     assert lab.ssh_server.logins() == before + 1
     assert lab.workstation.run(["pgrep", "-f", "nix_[r]emote"]).status == 1
+    assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).text == ""
+    assert lab.workstation.sh("ls -d /tmp/nix-remote-* || true") == ""
 
 
 def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:
@@ -96,8 +109,10 @@ def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:
     assert second.text == ""
 
 
+@over_both_transports
 def test_verbose_says_how(lab: Lab, copier: Copier) -> None:
     text = copier.run("-v", new_closure(lab.workstation)[-1]).check().stderr
-    assert re.search(r"connected to nix-server: paramiko, aes\d+-gcm", text)
+    transport = {"paramiko": r"paramiko, aes\d+-gcm", "openssh": "openssh, [a-z0-9-]+@openssh.com"}
+    assert re.search(f"connected to nix-server: {transport[copier.transport or '']}", text)
     assert re.search(r"worker protocol 1\.37, Nix 2\.\d+", text)
     assert "which trusts us" in text

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, new_closure
+from tests.integration.copier import Copier, new_closure, over_both_transports
 from tests.lab import sshd
 from tests.lab.host import wait_until
-from tests.lab.lab import ALIAS, Lab
+from tests.lab.lab import ACCOUNT, ALIAS, Lab
 
 
 @pytest.fixture(scope="module")
@@ -17,11 +17,13 @@ def path(lab: Lab) -> str:
     return new_closure(lab.workstation)[-1]
 
 
+@over_both_transports
 def test_an_alias_that_is_nowhere(copier: Copier, path: str) -> None:
     text = copier.fails("host-not-found", path, alias="no-such-server")
     assert "no Host entry of your SSH config names no-such-server" in text
 
 
+@over_both_transports
 def test_an_alias_whose_host_name_does_not_resolve(
     copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -29,11 +31,13 @@ def test_an_alias_whose_host_name_does_not_resolve(
     assert "/root/.ssh/config gives it the HostName no.such.host" in text
 
 
+@over_both_transports
 def test_a_port_where_nobody_listens(copier: Copier, path: str, entry: AddEntry) -> None:
     text = copier.fails("connection-refused", path, alias=entry("odd", "Port 1"))
     assert "Connection refused" in text
 
 
+@over_both_transports
 def test_a_host_that_drops_everything(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
     lab.executor.sh(f"ip route add blackhole {lab.workstation.address}/32")
     try:
@@ -44,6 +48,7 @@ def test_a_host_that_drops_everything(lab: Lab, copier: Copier, path: str, entry
         lab.executor.sh(f"ip route delete blackhole {lab.workstation.address}/32")
 
 
+@over_both_transports
 def test_a_port_that_accepts_and_then_says_nothing(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -60,6 +65,7 @@ def test_a_port_that_accepts_and_then_says_nothing(
         lab.server.stop_service("silent")
 
 
+@over_both_transports
 def test_a_port_where_something_else_answers(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -75,6 +81,7 @@ def test_a_port_where_something_else_answers(
         lab.server.stop_service("web")
 
 
+@over_both_transports
 def test_an_unknown_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
     text = copier.fails(
         "host-key-unknown", path, alias=entry("odd", "UserKnownHostsFile /dev/null")
@@ -84,6 +91,7 @@ def test_an_unknown_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntr
     assert f"[{lab.server.address}]:2222" in text
 
 
+@over_both_transports
 def test_a_changed_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
     lab.workstation.sh("rm -f /root/other*; ssh-keygen -q -t ed25519 -N '' -f /root/other")
     key = " ".join(lab.workstation.read("/root/other.pub").split()[:2])
@@ -95,6 +103,7 @@ def test_a_changed_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry
     assert "ssh-keygen -f /root/changed -R" in text
 
 
+@over_both_transports
 def test_a_key_that_the_server_does_not_accept(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -105,16 +114,20 @@ def test_a_key_that_the_server_does_not_accept(
     assert "/root/stranger" in text
 
 
+@over_both_transports
 def test_a_key_with_a_passphrase_is_never_asked_for(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
     lab.workstation.sh("rm -f /root/locked*; ssh-keygen -q -t ed25519 -N secret -f /root/locked")
+    # A key that would be let in: OpenSSH asks that first.
+    sshd.authorize(lab.server, ACCOUNT, lab.workstation.read("/root/locked.pub").strip())
     alias = entry("odd", "IdentityFile /root/locked")
     text = copier.fails("login-refused", path, alias=alias)
     assert "/root/locked (needs a passphrase; is it in the agent?)" in text
     assert "ssh-add" in text
 
 
+@over_both_transports
 def test_a_server_without_nix(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
     without = sshd.SshServer(lab.server, 2302)
     without.start("SetEnv PATH=/var/empty")
@@ -128,6 +141,7 @@ def test_a_server_without_nix(lab: Lab, copier: Copier, path: str, entry: AddEnt
         without.stop()
 
 
+@over_both_transports
 def test_nix_in_a_usual_place_off_the_path_is_found(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -144,6 +158,7 @@ def test_nix_in_a_usual_place_off_the_path_is_found(
         without.stop()
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     ("account", "shell", "rc"),
     [("chatty", "/bin/bash", "echo Welcome to the machine"), ("nobody2", "/usr/sbin/nologin", "")],
@@ -158,6 +173,7 @@ def test_a_shell_that_prints_something(
     assert ("Welcome to the machine" in text) if rc else ("account is currently not" in text)
 
 
+@over_both_transports
 def test_a_user_whom_the_servers_nix_does_not_trust(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -198,6 +214,7 @@ def test_a_path_whose_content_has_changed(lab: Lab, copier: Copier) -> None:
     assert "hash mismatch" in copier.fails("path-content-changed", same_size)
 
 
+@over_both_transports
 @pytest.mark.parametrize(
     "alias", ["a b", "'nix'", '"nix"', "$(touch /root/owned)", "a\nb", "-oProxyCommand=x", "-x"]
 )
@@ -211,5 +228,6 @@ def test_a_name_that_a_shell_could_misread(lab: Lab, copier: Copier, path: str, 
     assert lab.workstation.run(["test", "-e", "/root/owned"]).status == 1
 
 
+@over_both_transports
 def test_the_good_entry_still_works(copier: Copier, path: str) -> None:
     copier.copy(path, alias=ALIAS)

@@ -162,6 +162,18 @@ CURRENT = Debian(
     ),
 )
 
+# The Nix server of most tests, with login shells that people have.
+SERVER = Layer(
+    "nix-server",
+    CURRENT,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    fish tcsh zsh >/dev/null
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
 # Debian 13: Nix 2.26, and the Remote Execution service.
 STABLE = Debian(
     "debian13",

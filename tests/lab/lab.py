@@ -44,7 +44,7 @@ _WORKSTATIONS = {
     nix.Version.V2_8: HostPlan("workstation-2.8", 12, images.OLD_WORKSTATION, _SOURCES),
 }
 _SERVERS = {
-    nix.Version.CURRENT: HostPlan("nix-server", 20, images.CURRENT),
+    nix.Version.CURRENT: HostPlan("nix-server", 20, images.SERVER),
     nix.Version.V2_26: HostPlan("nix-server-2.26", 21, images.STABLE),
     nix.Version.V2_8: HostPlan("nix-server-2.8", 22, images.OLD),
 }

@@ -64,6 +64,7 @@ class FakeServer:
     temporary_roots: set[StorePath] = field(default_factory=set)
     nars: dict[StorePath, bytes] = field(default_factory=dict)
     infos: dict[StorePath, PathInfo] = field(default_factory=dict)
+    signatures: dict[StorePath, tuple[str, ...]] = field(default_factory=dict)
     substitutable: set[StorePath] = field(default_factory=set)
     operations: list[int] = field(default_factory=list)
     before: Callable[[int, str], Optional[bytes]] = lambda operation, argument: None
@@ -146,7 +147,7 @@ class FakeServer:
         yield from read_number()
         nar_size = yield from read_number()
         yield from read_bool()
-        yield from read_texts()
+        signatures = yield from read_texts()
         yield from read_text()
         yield from read_bool()
         yield from read_bool()
@@ -160,6 +161,7 @@ class FakeServer:
                 return failure(f"size mismatch importing path '{path}'")
             self.valid.add(path)
             self.nars[path] = nar
+            self.signatures[path] = tuple(signatures)
             return LAST
 
         return path, reply

@@ -13,7 +13,7 @@ PACKAGE = Path(nix_remote.__file__).parent
 LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
-    ["copy.engine"],
+    ["copy.engine", "setup"],
     ["remote", "local"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
@@ -25,11 +25,13 @@ LAYERS = [
 # No socket, no file, no clock, no log, no threads: bytes and values only.
 SANS_IO = [
     *("wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
+    "local.signing",
     *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
+    *("remote.trust", "ssh.openssh_messages"),
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
-    *("types", "typing", "nix_remote"),
+    *("base64", "binascii", "cryptography", "types", "typing", "nix_remote"),
 }
 
 MODULES = sorted(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
-from nix_remote.settings import DEFAULT_STALL_TIMEOUT, check_alias, choose
+from nix_remote.settings import DEFAULT_STALL_TIMEOUT, TransportChoice, check_alias, choose
 
 
 def test_the_environment_names_the_server() -> None:
@@ -11,7 +11,7 @@ def test_the_environment_names_the_server() -> None:
     assert settings.host == "nix-server"
     assert settings.stall_timeout == DEFAULT_STALL_TIMEOUT
     assert settings.local_store.state_directory == Path("/nix/var/nix")
-    assert settings.ssh_config == Path.home() / ".ssh" / "config"
+    assert settings.ssh_config is None
 
 
 def test_an_argument_wins_over_the_environment() -> None:
@@ -62,6 +62,20 @@ def test_other_places() -> None:
     assert settings.stall_timeout == 1.5
     assert settings.local_store.state_directory == Path("/var/state")
     assert settings.local_store.remote == "daemon"
+
+
+def test_the_transport_is_chosen_by_option_then_by_environment() -> None:
+    environment = {"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_TRANSPORT": "openssh"}
+    assert choose({"BAZEL_NIX_REMOTE": "s"}).transport is TransportChoice.AUTO
+    assert choose(environment).transport is TransportChoice.OPENSSH
+    assert choose(environment, transport="paramiko").transport is TransportChoice.PARAMIKO
+
+
+@pytest.mark.parametrize("name", ["NIX_REMOTE_TRANSPORT", "NIX_REMOTE_PROTOCOL"])
+def test_a_choice_is_one_of_those_there_are(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=name) as caught:
+        choose({"BAZEL_NIX_REMOTE": "s", name: "pigeon"})
+    assert "auto, " in caught.value.fix
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "inf", "nan"])

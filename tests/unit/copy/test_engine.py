@@ -233,7 +233,7 @@ def test_what_the_server_would_refuse_is_not_sent() -> None:
     remote = Remote()
 
     def refuse(infos: Sequence[PathInfo]) -> None:
-        raise SignatureRequired("s", "me", infos[0].path)
+        raise SignatureRequired("s", "me", infos[0].path, None, 0)
 
     remote.check_acceptable = refuse  # type: ignore[method-assign]
     with pytest.raises(SignatureRequired):

@@ -25,7 +25,7 @@ def test_what_can_heal_is_tried_again_after_growing_delays(error: NixRemoteError
     [
         PathRefused("s", "/nix/store/x", "no"),
         TransferStalled("s", "a path", 1),
-        HostKeyChanged("s", "s", "a", "b", "f"),
+        HostKeyChanged("s", "s", "a", "b", "f", 1),
     ],
 )
 def test_what_cannot_heal_is_not_tried_again(error: NixRemoteError) -> None:

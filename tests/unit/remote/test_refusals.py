@@ -10,7 +10,8 @@ from nix_remote.errors import (
     SignatureRequired,
 )
 from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
-from tests.support.paths import path
+from nix_remote.wire.types import PathInfo
+from tests.support.paths import info, path
 
 ACCOUNT = Account("server", "me")
 GLIBC = path("glibc")
@@ -35,7 +36,14 @@ GLIBC = path("glibc")
     ],
 )
 def test_the_servers_words_are_told_apart(message: str, expected: type[Exception]) -> None:
-    error = meaning(message, ACCOUNT, GLIBC)
+    error = meaning(message, ACCOUNT, info("glibc"))
     assert type(error) is expected
     if isinstance(error, PathRefused):
         assert message in error.why
+
+
+def test_a_refused_signature_is_told_with_the_name_of_its_key() -> None:
+    signed = PathInfo(GLIBC, info("glibc").nar_hash, 1, signatures=("cache-1:c2ln", "me-1:c2ln"))
+    error = meaning("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
+    assert isinstance(error, SignatureRequired)
+    assert "signed by cache-1, me-1, whom it does not trust" in error.why

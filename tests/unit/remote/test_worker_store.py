@@ -55,6 +55,7 @@ def store(
     server: FakeServer,
     listener: events.Listener = events.ignore,
     programs: Optional[Programs] = None,
+    user: str = "me",
 ) -> WorkerStore:
     @contextmanager
     def another() -> Iterator[WorkerSession]:
@@ -64,7 +65,7 @@ def store(
 
     return WorkerStore(
         session(server, listener),
-        account=Account("server", "me"),
+        account=Account("server", user),
         listener=listener,
         programs=programs or Commands({}),
         another_session=another,
@@ -295,3 +296,39 @@ def test_without_trust_an_unsigned_path_is_refused_before_anything_is_sent() -> 
         opened.check_acceptable([signed, info("glibc")])
     assert GLIBC in caught.value.why
     store(FakeServer(trust=1)).check_acceptable([info("glibc")])
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_server_that_does_not_say_if_it_trusts_us_is_probed_when_it_matters(
+    trusted: bool,
+) -> None:
+    refusal = failure("cannot add path 'x' because it lacks a valid signature")
+    server = FakeServer(
+        protocol=ProtocolVersion(1, 34),
+        before=lambda operation, _: refusal if operation == 39 and not trusted else None,
+    )
+    opened = store(server)
+    opened.check_acceptable([PathInfo(HELLO, info("hello").nar_hash, 1, signatures=("k:c2ln",))])
+    assert server.operations == []
+    if trusted:
+        opened.check_acceptable([info("glibc")])
+    else:
+        with pytest.raises(SignatureRequired):
+            opened.check_acceptable([info("glibc")])
+    assert server.operations == [39]
+    assert opened.ask(locked(GLIBC)) == set()
+
+
+def test_a_probe_that_fails_for_another_reason_is_told_as_that() -> None:
+    server = FakeServer(
+        protocol=ProtocolVersion(1, 34), before=lambda *_: failure("No space left on device")
+    )
+    with pytest.raises(ServerDiskFull):
+        store(server).check_acceptable([info("glibc")])
+
+
+def test_root_is_trusted_without_asking() -> None:
+    server = FakeServer(protocol=ProtocolVersion(1, 34))
+    opened = store(server, user="root")
+    opened.check_acceptable([info("glibc")])
+    assert server.operations == []

@@ -1,0 +1,58 @@
+#!/bin/sh
+# nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
+#
+# It is the forced command of a key in authorized_keys. What the client asks for comes in
+# SSH_ORIGINAL_COMMAND, and is never given to a shell unless it is, to the last byte, one of
+# the texts below.
+#
+# Nothing in the account's home folder is ever run, and the account must not own that folder:
+# a durable root is a link at a place of the client's choice, with content of its choice.
+set -euf
+LC_ALL=C
+PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
+roots=.local/state/nix-remote/gcroots
+asked=${SSH_ORIGINAL_COMMAND-}
+
+run() {
+  exec env -i HOME="$HOME" USER="${USER-}" PATH="$PATH" "$@"
+}
+
+refuse() {
+  echo "nix-remote-dispatcher: this account may not run that" >&2
+  exit 126
+}
+
+list=$(
+  cat <<'END'
+@LIST@
+END
+)
+remove=$(
+  cat <<'END'
+@REMOVE@
+END
+)
+look=$(
+  cat <<'END'
+@LOOK@
+END
+)
+
+case $asked in
+  'nix-daemon --stdio') run nix-daemon --stdio ;;
+  'nix-store --serve --write') run nix-store --serve --write ;;
+  'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
+  "$list" | "$remove" | "$look") run sh -c "$asked" ;;
+  'nix-store --realise '*' --add-root '*) ;;
+  *) refuse ;;
+esac
+
+# A durable root of a path, in the folder for them. Quotes come with names that have a `?`.
+set -- $(printf %s "$asked" | tr -d "'")
+[ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
+path=${3#/nix/store/}
+link=${5#"$roots"/}
+[ "$path" != "$3" ] && [ "$link" != "$5" ] || refuse
+case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
+case /$link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
+run nix-store --realise "/nix/store/$path" --add-root "$roots/$link"

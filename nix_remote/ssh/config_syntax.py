@@ -1,0 +1,136 @@
+"""The syntax of an SSH config: what a line says, without what it means.
+
+No input or output. Everything raises `ValueError` with a reason for people.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import Final, Optional
+
+_LINE: Final = re.compile(r'\s*("[^"]*"|[^\s="]+)[ \t\r\n]*=?[ \t\r\n]*(.*)', re.DOTALL)
+_TIME_PART: Final = re.compile(r"(\d+)(?:(\.\d+)?(s|$)|([mhdw]))", re.IGNORECASE)
+_UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LARGEST: Final = 2**31 - 1
+_DESTINATION: Final = re.compile(
+    r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^\]]+\]|[^:/\[\]@]+)(?::(?P<port>\w*))?"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A keyword and what follows it."""
+
+    keyword: str
+    """In lower case."""
+    rest: str
+    """All that follows, as it is written: what commands are made of."""
+    words: tuple[str, ...]
+    """The same in words, without quotes and comments."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """`user@host:port`, as `ProxyJump` has it."""
+
+    host: str
+    user: Optional[str] = None
+    port: Optional[int] = None
+
+
+def parse_line(text: str) -> Optional[Line]:
+    """A line of a config file; None if it is empty or a comment."""
+    text = text.rstrip(" \t\r\n\f")
+    if not text.strip() or text.lstrip().startswith("#"):
+        return None
+    found = _LINE.fullmatch(text)
+    if found is None:
+        raise ValueError("it does not begin with a keyword")
+    keyword, rest = found[1].strip('"').lower(), found[2]
+    if not rest:
+        raise ValueError(f"{keyword} has no argument")
+    return Line(keyword, rest, split_words(rest))
+
+
+def split_words(text: str) -> tuple[str, ...]:
+    """Words as OpenSSH makes them: single and double quotes, some escapes, `#` for a comment."""
+    words = []
+    at = 0
+    while at < len(text):
+        if text[at] in " \t":
+            at += 1
+            continue
+        if text[at] == "#":
+            break
+        word, at = _word(text, at)
+        words.append(word)
+    return tuple(words)
+
+
+def _word(text: str, at: int) -> tuple[str, int]:
+    """The word that begins there, and where it ends."""
+    word, quote = "", ""
+    while at < len(text):
+        letter, following = text[at], text[at + 1 : at + 2]
+        if letter == "\\" and following and following in ("'\"\\" if quote else "'\"\\ "):
+            word += following
+            at += 1
+        elif not quote and letter in " \t":
+            break
+        elif not quote and letter in "'\"":
+            quote = letter
+        elif quote and letter == quote:
+            quote = ""
+        else:
+            word += letter
+        at += 1
+    if quote:
+        raise ValueError("a quote is not closed")
+    return word, at
+
+
+def parse_seconds(text: str) -> int:
+    """A time such as `90`, `1m30s` or `2h`, in whole seconds."""
+    total, at, seconds_seen = 0, 0, False
+    while at < len(text):
+        part = _TIME_PART.match(text, at)
+        if part is None or (part[4] is None and seconds_seen):
+            raise ValueError(f"{text!r} is not a time")
+        seconds_seen = seconds_seen or part[4] is None
+        total += int(part[1]) * _UNITS.get((part[4] or "").lower(), 1)
+        at = part.end()
+    if not text or total > _LARGEST:
+        raise ValueError(f"{text!r} is not a time")
+    return total
+
+
+def parse_number(text: str) -> int:
+    """A number that is not negative."""
+    if not re.fullmatch(r"\+?[0-9]+", text) or int(text) > _LARGEST:
+        raise ValueError(f"{text!r} is not a number")
+    return int(text)
+
+
+def parse_port(text: str) -> int:
+    """A port by number or by its name in the services database."""
+    if re.fullmatch(r"[0-9]+", text):
+        port = int(text)
+    else:
+        try:
+            port = socket.getservbyname(text, "tcp")
+        except OSError:
+            port = 0
+    if not 0 < port < 65536:
+        raise ValueError(f"{text!r} is not a port")
+    return port
+
+
+def parse_destination(text: str) -> Destination:
+    """One hop of a `ProxyJump`."""
+    found = _DESTINATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not [user@]host[:port]")
+    port = parse_port(found["port"]) if found["port"] else None
+    return Destination(found["host"].strip("[]"), found["user"], port)

@@ -1,0 +1,167 @@
+"""Logging in with keys: from the agent, from files, with certificates. Never by asking."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Iterator, Optional, Sequence
+
+import paramiko
+
+from nix_remote.errors import AgentUnreachable, LoginRefused
+from nix_remote.ssh import algorithms, key_files
+from nix_remote.ssh.agent import Agent, AgentKey, AgentUnavailable
+from nix_remote.ssh.algorithms import CERTIFICATE
+from nix_remote.ssh.certificates import BadCertificate, plain_key
+from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.key_files import UnusableKey
+from nix_remote.ssh.known_hosts import fingerprint, kind_of
+from nix_remote.ssh.negotiation import Connection, reason
+
+_HUNG_UP: Final = "the server hung up: too many keys, or the account is locked"
+
+
+def log_in(connection: Connection, config: HostConfig) -> None:
+    """Logs in with the first key that the server takes. Raises `AuthenticationError`."""
+    keys = _Keys(config)
+    try:
+        _try_all(connection, config, keys)
+    finally:
+        keys.close()
+
+
+def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> None:
+    for name, key in keys.in_order():
+        try:
+            still_needed = connection.auth_publickey(config.user, key)
+        except paramiko.BadAuthenticationType as error:
+            keys.tried.append(f"{name} (the server wants {', '.join(error.allowed_types)})")
+            break
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            if not connection.is_active():
+                keys.tried.append(f"{name} ({_HUNG_UP})")
+                break
+            keys.tried.append(f"{name} ({reason(error)})")
+            continue
+        if not still_needed:
+            return
+        wanted = ", ".join(still_needed)
+        keys.tried.append(f"{name} (accepted, but the server wants {wanted} as well)")
+    tried = "; ".join(keys.tried) or "nothing: there is no key"
+    if keys.agent_problem:
+        agent = f"{config.agent_named_by} names {config.agent_socket}"
+        raise AgentUnreachable(config.alias, config.user, agent, keys.agent_problem, tried)
+    raise LoginRefused(config.alias, config.user, tried, " ".join(map(str, keys.locked)))
+
+
+@dataclass
+class _Keys:
+    """What there is to log in with."""
+
+    config: HostConfig
+    tried: list[str] = field(default_factory=list)
+    """What did not help, with the reason, in words."""
+    locked: list[Path] = field(default_factory=list)
+    """Files that need a passphrase."""
+    agent_problem: str = ""
+    _agent: Optional[Agent] = None
+
+    def close(self) -> None:
+        if self._agent is not None:
+            self._agent.close()
+
+    def in_order(self) -> Iterator[tuple[str, paramiko.PKey]]:
+        """Keys with their names, in OpenSSH's order; loaded no sooner than they are needed.
+
+        Certificates, the agent's keys that the config names, its other keys, files.
+        """
+        files = self.config.identity_files
+        public = {path: key_files.public_key(path) for path in files}
+        held = [key for key in self._agent_keys() if self._is_allowed(key.kind, key.comment)]
+        yield from self._certified(files, public, held)
+        named = set(public.values())
+        yield from ((_agents_name(key), key) for key in held if key.blob in named)
+        if not self.config.identities_only:
+            yield from ((_agents_name(key), key) for key in held if key.blob not in named)
+        in_agent = {key.blob for key in held}
+        for path in files:
+            blob = public[path]
+            if not path.exists():
+                continue
+            if blob in in_agent or (blob and not self._is_allowed(kind_of(blob), str(path))):
+                continue
+            key = self._load(path)
+            if key is not None and (blob or self._is_allowed(key.get_name(), str(path))):
+                yield str(path), key
+
+    def _agent_keys(self) -> Sequence[AgentKey]:
+        if self.config.agent_socket is None:
+            return ()
+        try:
+            self._agent = Agent(self.config.agent_socket, self.config.connect_timeout)
+            return self._agent.keys()
+        except AgentUnavailable as error:
+            self.agent_problem = str(error)
+            return ()
+
+    def _certified(
+        self,
+        files: Sequence[Path],
+        public: dict[Path, Optional[bytes]],
+        held: Sequence[AgentKey],
+    ) -> Iterator[tuple[str, paramiko.PKey]]:
+        """Keys with certificates from files."""
+        beside = [Path(f"{path}-cert.pub") for path in self.config.identity_files]
+        for path in self.config.certificate_files or beside:
+            blob = key_files.certificate(path)
+            if blob is None or not self._is_allowed(kind_of(blob), str(path)):
+                continue
+            try:
+                key = plain_key(blob)
+            except BadCertificate as error:
+                self.tried.append(f"{path} ({error})")
+                continue
+            for agents in held:
+                if agents.blob == key:
+                    yield f"{path} with the agent's key", agents.certified(blob)
+                    return
+            for file in files:
+                if public[file] == key and file.exists():
+                    loaded = self._load(file)
+                    if loaded is not None:
+                        yield str(path), _certified(loaded, blob)
+                    break
+
+    def _load(self, path: Path) -> Optional[paramiko.PKey]:
+        try:
+            return key_files.private_key(path)
+        except UnusableKey as error:
+            note = f"{path} ({error})"
+            if note not in self.tried:
+                self.tried.append(note)
+            if error.locked and path not in self.locked:
+                self.locked.append(path)
+            return None
+
+    def _is_allowed(self, kind: str, name: str) -> bool:
+        """Whether `PubkeyAcceptedAlgorithms` and paramiko have a use for such keys."""
+        suffix = CERTIFICATE if kind.endswith(CERTIFICATE) else ""
+        plain = kind.removesuffix(CERTIFICATE)
+        usable = algorithms.user_keys(self.config.algorithms)
+        ways = ("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,)
+        if any(f"{way}{suffix}" in usable for way in ways):
+            return True
+        why = "a FIDO key" if kind.startswith("sk-") else "PubkeyAcceptedAlgorithms forbids it"
+        self.tried.append(f"{name} (not used: {why})")
+        return False
+
+
+def _agents_name(key: AgentKey) -> str:
+    return f"{fingerprint(key.blob)} {key.comment} from the agent"
+
+
+def _certified(key: paramiko.PKey, certificate: bytes) -> paramiko.PKey:
+    with_certificate = copy.copy(key)
+    with_certificate.public_blob = paramiko.pkey.PublicBlob(kind_of(certificate), certificate)
+    return with_certificate

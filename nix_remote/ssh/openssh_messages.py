@@ -1,0 +1,193 @@
+"""What the `ssh` program says when it cannot connect, as our errors. Pure: its words in, error out.
+
+The words are those of OpenSSH 9.2, 10.0 and 10.6 with `LogLevel DEBUG1`.
+Everything is looked for at the beginning of lines: what a server sends comes
+behind a prefix of `ssh`'s, until the server has proved who it is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Optional
+
+from nix_remote.errors import (
+    AgentUnreachable,
+    ConnectionBroken,
+    ConnectionRefused,
+    ConnectionTimedOut,
+    HostKeyChanged,
+    HostKeyRevoked,
+    HostKeyUnacceptable,
+    HostKeyUnknown,
+    HostNotFound,
+    LoginRefused,
+    NixRemoteError,
+    ProxyFailed,
+    SshConfigUnreadable,
+)
+from nix_remote.ssh.config import HostConfig
+
+_SERVER_IS_KNOWN: Final = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received", re.M)
+_STEPS: Final = (
+    (_SERVER_IS_KNOWN, "the login"),
+    (re.compile(r"^debug1: Remote protocol version", re.M), "the key exchange"),
+    (re.compile(r"^debug1: (Connection established|Executing proxy)", re.M), "an SSH greeting"),
+)
+
+_NOT_RESOLVED: Final = re.compile(r"^ssh: Could not resolve hostname (\S*):", re.M)
+_NOT_CONNECTED: Final = re.compile(r"^ssh: connect to host \S+ port \d+: (.*)$", re.M)
+_TIMED_OUT: Final = re.compile(
+    r"^(Connection timed out|Connection to \S+ port \d+ timed out)", re.M
+)
+_BAD_CONFIG: Final = re.compile(
+    r"^(?P<file>/\S+?)?:? ?(line \d+: .*|terminating, \d+ bad configuration options"
+    r"|Bad owner or permissions on .*|Can't open user config file .*)$",
+    re.M,
+)
+_GREETED: Final = re.compile(r"^debug1: Remote protocol version", re.M)
+_NO_GREETING: Final = re.compile(
+    r"^(kex_exchange_identification: (read: )?Connection (closed|reset)|banner exchange: |"
+    r"Connection (closed|reset) by |debug1: kex_exchange_identification: write: )",
+    re.M,
+)
+_BEFORE_GREETING: Final = re.compile(
+    r"^debug1: kex_exchange_identification: banner line \d+: (.*)$", re.M
+)
+_BUSY: Final = ("Exceeded MaxStartups", "Not allowed at this time")
+_KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
+_KEY_CHANGED: Final = re.compile(r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", re.M)
+_KEY_REVOKED: Final = re.compile(r"^@ +WARNING: REVOKED HOST KEY DETECTED", re.M)
+_SHOWN_KEY: Final = re.compile(r"^debug1: Server host key: (\S+ SHA256:\S+)", re.M)
+_OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):(\d+)$", re.M)
+_LOGIN_REFUSED: Final = re.compile(
+    r"^(\S+: Permission denied \((?P<wanted>.*)\)"
+    r"|(?P<hung_up>Received disconnect .*Too many authentication failures"
+    r"|Disconnected from .*Too many authentication failures))",
+    re.M,
+)
+_OFFERED: Final = re.compile(
+    r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
+)
+_ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
+_NO_AGENT: Final = re.compile(
+    r"^debug1: get_agent_identities: ssh_get_authentication_socket: (.*)$", re.M
+)
+_LOCKED: Final = "needs a passphrase; is it in the agent?"
+_CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
+_SOFTWARE: Final = re.compile(
+    r"^debug1: Remote protocol version \S+ remote software version (.*?)$", re.M
+)
+
+
+def failure(said: str, config: HostConfig) -> NixRemoteError:
+    """Why there is no connection, from all that `ssh` wrote until it gave up."""
+    if _SERVER_IS_KNOWN.search(said):
+        refused = _LOGIN_REFUSED.search(said)
+        if refused:
+            return _login_refused(said, refused, config)
+    else:
+        found = _before_the_server_is_known(said, config)
+        if found is not None:
+            return found
+    if _TIMED_OUT.search(said):
+        return timed_out(said, config)
+    return ConnectionBroken(config.alias, "negotiating", last_words(said))
+
+
+def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRemoteError]:
+    wrong = _BAD_CONFIG.search(said)
+    if wrong:
+        return SshConfigUnreadable(wrong["file"] or "of this user", last_words(said))
+    if _NOT_RESOLVED.search(said):
+        return HostNotFound(config.alias, config.hostname, config.entry_found_in)
+    not_connected = _NOT_CONNECTED.search(said)
+    if not_connected:
+        why = not_connected[1].strip()
+        if "timed out" in why:
+            return timed_out(said, config)
+        return ConnectionRefused(config.alias, config.address, why)
+    if _KEY_REFUSED.search(said):
+        return _key_refused(said, config)
+    if config.proxy_command is not None and _NO_GREETING.search(said):
+        spoken = [line for line in _spoken(said) if not _NO_GREETING.match(line)]
+        if spoken and not _GREETED.search(said):
+            return ProxyFailed(config.alias, config.proxy_command, spoken[-1])
+    return None
+
+
+def is_dropped(said: str) -> bool:
+    """Whether the server has closed the connection at once, as it does when it is busy."""
+    words = _BEFORE_GREETING.findall(said)
+    return (
+        _NO_GREETING.search(said) is not None
+        and _GREETED.search(said) is None
+        and all(any(busy in word for busy in _BUSY) for word in words)
+    )
+
+
+def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
+    shown = _SHOWN_KEY.findall(said)
+    key = shown[-1] if shown else "a key"
+    name = config.known_hosts_name
+    if _KEY_REVOKED.search(said):
+        return HostKeyRevoked(config.alias, key, "a known_hosts file")
+    if not _KEY_CHANGED.search(said):
+        files = " or ".join(str(path) for path in config.known_hosts_files)
+        return HostKeyUnknown(config.alias, name, key, files)
+    offending = _OFFENDING.search(said)
+    if not offending:
+        return HostKeyUnacceptable(config.alias, last_words(said))
+    kind, file, line = offending.groups()
+    return HostKeyChanged(config.alias, name, key, f"another {kind} key", file, int(line))
+
+
+def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> NixRemoteError:
+    tried = _tried(said, refused)
+    problem = _NO_AGENT.search(said)
+    if problem:
+        agent = f"{config.agent_named_by} names {config.agent_socket}"
+        return AgentUnreachable(config.alias, config.user, agent, problem[1], tried)
+    locked = [name for name in _ACCEPTED.findall(said) if f"{name} ({_LOCKED})" in tried]
+    return LoginRefused(config.alias, config.user, tried, " ".join(locked))
+
+
+def _tried(said: str, refused: re.Match[str]) -> str:
+    tried = []
+    accepted = set(_ACCEPTED.findall(said))
+    for name, more in dict.fromkeys(_OFFERED.findall(said)):
+        if name in accepted:
+            # It would have been let in. In batch mode a passphrase is not asked for.
+            unusable = "the agent refused it" if " agent" in more else _LOCKED
+            tried.append(f"{name} ({unusable})")
+        else:
+            tried.append(f"{name} from the agent" if " agent" in more else name)
+    if not tried:
+        return "nothing: there is no key"
+    if refused["hung_up"]:
+        return "; ".join(tried) + " (the server hung up: too many keys)"
+    wanted = refused["wanted"]
+    only = "" if "publickey" in wanted.split(",") else f" (the server wants {wanted})"
+    return "; ".join(tried) + only
+
+
+def timed_out(said: str, config: HostConfig) -> ConnectionTimedOut:
+    """The error for a server that did not go on; it names the step that was due."""
+    waiting_for = next((step for seen, step in _STEPS if seen.search(said)), "the connection")
+    return ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
+
+
+def last_words(said: str) -> str:
+    """The last line that is meant for people."""
+    spoken = _spoken(said)
+    return spoken[-1] if spoken else "ssh ended without a word"
+
+
+def _spoken(said: str) -> list[str]:
+    lines = [line.strip() for line in said.splitlines()]
+    return [line for line in lines if line and not line.startswith("debug1: ")]
+
+
+def description(said: str) -> str:
+    """Cipher and server of a connection, in words."""
+    found = [pattern.search(said) for pattern in (_CIPHER, _SOFTWARE)]
+    return ", ".join(["openssh", *(match[1] for match in found if match)])

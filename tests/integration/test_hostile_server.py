@@ -1,0 +1,164 @@
+"""A server that means no good: bounded time and memory, a clear error, nothing a terminal obeys.
+
+The server is `tests/support/hostile_server.py`; it runs beside the copier.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Callable, Iterator
+
+import pytest
+
+from tests.conftest import AddEntry
+from tests.integration.copier import Copier, new_closure, over_both_transports
+from tests.lab.host import Host, wait_until
+from tests.lab.lab import Lab
+
+PYTHON = "/opt/nix-remote/bin/python"
+SCRIPT = "/src/nix_remote/tests/support/hostile_server.py"
+MEGABYTES = 200
+"""More than a copy takes anywhere, less than any flood."""
+
+# Runs a command; then, what the largest process of it took, in KiB.
+MEASURED = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:])
+print("peak", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+
+_ports = itertools.count(2400)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a copy ended."""
+
+    status: int
+    text: str
+    megabytes: float
+
+    @property
+    def code(self) -> str:
+        found = re.search(r"error\[([a-z-]+)\]", self.text)
+        assert found, self.text
+        return found[1]
+
+
+Meet = Callable[..., Ending]
+"""Copies to a hostile server of the mode given, and checks what always holds."""
+
+
+@pytest.fixture(scope="module")
+def path(lab: Lab) -> str:
+    return new_closure(lab.workstation)[-1]
+
+
+def start(workstation: Host, mode: str, port: int) -> str:
+    """Starts the server; returns its line for known_hosts."""
+    key = "/root/hostile_key"
+    workstation.sh(f"[ -e {key} ] || ssh-keygen -q -t ed25519 -N '' -f {key}")
+    workstation.start_service(f"hostile-{port}", [PYTHON, "-I", SCRIPT, mode, str(port), key])
+    probe = f"exec 3<>/dev/tcp/127.0.0.1/{port}"
+    if mode == "changing_key":
+        probe = f"grep -q :{port:04X} /proc/net/tcp"  # connections are counted
+    wait_until(lambda: workstation.run(["bash", "-c", probe]).status == 0, "the hostile server")
+    kind, blob = workstation.read(f"{key}.pub").split()[:2]
+    return f"[127.0.0.1]:{port} {kind} {blob}\n"
+
+
+@pytest.fixture
+def meet(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> Iterator[Meet]:
+    started = []
+
+    def copy(mode: str, *, within: float, stall: int = 4, protocol: str = "worker") -> Ending:
+        port = next(_ports)
+        known = start(lab.workstation, mode, port)
+        started.append(port)
+        lab.workstation.write(f"/root/known_{port}", known)
+        alias = entry(
+            f"hostile-{port}",
+            *("HostName 127.0.0.1", f"Port {port}", f"UserKnownHostsFile /root/known_{port}"),
+        )
+        env = {"NIX_REMOTE_STALL_TIMEOUT": str(stall), "NIX_REMOTE_PROTOCOL": protocol}
+        verbose = ["-v"] if "escapes" in mode else []
+        command = ["python3", "-c", MEASURED, *copier.command(*verbose, path, alias=alias)]
+        done = lab.workstation.run(command, env=env, timeout=within)
+        peak = re.search(r"^peak (\d+)$", done.stderr, re.M)
+        assert peak, done.text
+        ending = Ending(done.status, done.stderr, int(peak[1]) / 1024)
+        assert 10 <= ending.status < 20, ending.text
+        assert "\n  fix: " in ending.text
+        assert ending.megabytes < MEGABYTES
+        assert len(ending.text) < 20_000
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", ending.text)
+        assert "Traceback" not in ending.text
+        return ending
+
+    yield copy
+    for port in started:
+        lab.workstation.stop_service(f"hostile-{port}")
+
+
+@over_both_transports
+@pytest.mark.parametrize(
+    ("mode", "codes"),
+    [
+        ("endless_banner", {"connection-broken", "connection-timed-out"}),
+        ("endless_line", {"connection-broken", "connection-timed-out"}),
+        ("dripping_banner", {"connection-timed-out"}),
+        ("escapes_in_banner", {"connection-broken"}),
+        ("huge_packet", {"connection-broken", "connection-timed-out"}),
+        ("silence", {"connection-timed-out"}),
+        ("silence_after_banner", {"connection-timed-out"}),
+        ("escapes_in_login_banner", {"login-refused", "connection-broken"}),
+        ("refusing_channels", {"connection-broken", "server-ended-session"}),
+        ("ignoring_channels", {"connection-timed-out", "transfer-stalled"}),
+    ],
+)
+def test_before_a_command_runs(meet: Meet, mode: str, codes: set[str]) -> None:
+    assert meet(mode, within=30).code in codes
+
+
+@over_both_transports
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("wrong_magic", "unexpected-output"),
+        ("escapes_instead_of_nix", "unexpected-output"),
+        ("endless_output", "unexpected-output"),
+        ("huge_length", "protocol-violation"),
+        ("huge_list", "protocol-violation"),
+        ("desync", "protocol-violation"),
+        ("oversized_error", "protocol-violation"),
+        ("long_error", "path-refused"),
+        ("escapes_in_error", "path-refused"),
+        ("escapes_in_log", "path-refused"),
+        ("dripping_greeting", "transfer-stalled"),
+        ("dripping_log", "transfer-stalled"),
+        ("endless_log", "transfer-stalled"),
+        ("never_answering", "transfer-stalled"),
+        ("endless_errors", "transfer-stalled"),
+    ],
+)
+def test_what_a_command_does(meet: Meet, mode: str, code: str) -> None:
+    ending = meet(mode, within=40)
+    assert ending.code == code
+    if "escapes" in mode:
+        assert "visible" in ending.text
+
+
+@over_both_transports
+def test_a_key_that_changes_between_two_connections_ends_the_copy(meet: Meet) -> None:
+    # The first session ends at once, which is tried again: on a connection that is checked anew.
+    ending = meet("changing_key", within=40)
+    assert "trying again" in ending.text
+    assert ending.code in ("host-key-changed", "host-key-unknown", "connection-broken")
+
+
+@pytest.mark.parametrize("mode", ["wrong_magic", "endless_output", "dripping_greeting"])
+def test_the_serve_protocol_is_no_softer(meet: Meet, mode: str) -> None:
+    assert meet(mode, within=40, protocol="serve").code in ("unexpected-output", "transfer-stalled")

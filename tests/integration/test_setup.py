@@ -1,0 +1,90 @@
+"""`nix-remote setup ssh`, from nothing to a first copy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator
+
+import pytest
+
+from tests.integration.copier import Copier, new_closure
+from tests.lab import sshd
+from tests.lab.commands import Outcome
+from tests.lab.host import Host
+from tests.lab.lab import ACCOUNT, Lab
+
+CONFIG, KNOWN = "/root/.ssh/config", "/root/.ssh/known_hosts"
+
+
+@pytest.fixture
+def workstation(lab: Lab) -> Iterator[Host]:
+    """The workstation; afterwards its SSH files are as they were."""
+    lab.workstation.sh("rm -rf /root/ssh-before; cp -a /root/.ssh /root/ssh-before")
+    yield lab.workstation
+    lab.workstation.sh("rm -rf /root/.ssh; mv /root/ssh-before /root/.ssh")
+
+
+def set_up(workstation: Host, *words: str) -> Outcome:
+    return workstation.run(["nix-remote", "setup", *words], timeout=30)
+
+
+def as_json(workstation: Host, *words: str) -> dict[str, Any]:
+    command = ["nix-remote", "setup", "--json", *words]
+    data: dict[str, Any] = json.loads(workstation.run(command, timeout=30).check().stdout)["data"]
+    return data
+
+
+def entry(lab: Lab) -> list[str]:
+    where = [f"--hostname={lab.server.address}", f"--port={sshd.PORT}", f"--user={ACCOUNT}"]
+    return ["ssh", "fresh", *where, "--identity=~/.ssh/fresh", "--create-key"]
+
+
+def test_from_nothing_to_a_first_copy(lab: Lab, workstation: Host, copier: Copier) -> None:
+    workstation.sh(f": > {KNOWN}")
+    before = workstation.read(CONFIG)
+    shown = set_up(workstation, *entry(lab)).check()
+    assert "+Host fresh\n" in shown.stdout
+    assert "nothing is written without --write" in shown.stderr
+    assert workstation.read(CONFIG) == before
+    assert workstation.run(["test", "-e", "/root/.ssh/fresh"]).status == 1
+    assert workstation.read(KNOWN) == ""
+
+    fingerprint = lab.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
+    assert f"--record-host-key {fingerprint}" in shown.stderr
+    done = as_json(workstation, *entry(lab), "--write", f"--record-host-key={fingerprint}")
+    assert done["written"]
+    assert done["host_key_recorded"]
+    assert done["overruled"] == []
+    assert before.strip() in workstation.read(CONFIG)
+    assert workstation.read(f"{CONFIG}.before-nix-remote") == before
+    assert workstation.sh(f"stat -c %a {CONFIG} ~/.ssh/fresh").split() == ["600", "600"]
+
+    sshd.authorize(lab.server, ACCOUNT, done["authorized_key"])
+    copier.copy(new_closure(workstation)[-1], alias="fresh")
+    again = set_up(workstation, *entry(lab), "--write").check()
+    assert again.stdout == ""
+    assert "nothing to change" in again.stderr
+
+
+def test_a_host_key_is_recorded_only_if_it_is_the_one_that_is_expected(
+    lab: Lab, workstation: Host
+) -> None:
+    workstation.sh(f": > {KNOWN}")
+    wrong = f"SHA256:{'A' * 43}"
+    refused = set_up(workstation, *entry(lab), "--write", f"--record-host-key={wrong}")
+    assert refused.status == 2
+    assert "error[setup-input-unusable]" in refused.stderr
+    assert "which is ssh-ed25519 SHA256:" in refused.stderr
+    assert workstation.read(KNOWN) == ""
+
+
+def test_a_line_that_wins_over_the_new_entry_is_told(lab: Lab, workstation: Host) -> None:
+    workstation.write(CONFIG, f"User somebody\n{workstation.read(CONFIG)}", mode="600")
+    done = set_up(workstation, *entry(lab), "--write").check()
+    assert "an earlier line wins: User somebody" in done.stderr
+
+
+def test_a_server_that_is_not_there_is_told_as_ever(lab: Lab, workstation: Host) -> None:
+    refused = set_up(workstation, "ssh", "fresh", f"--hostname={lab.server.address}", "--port=1")
+    assert "error[connection-refused]" in refused.stderr
+    assert refused.status == 12

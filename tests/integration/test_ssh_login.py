@@ -1,0 +1,333 @@
+"""Every way to log in without a question, at a real sshd; and what fails says how to repair it."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from tests.conftest import AddEntry
+from tests.integration.copier import Copier, new_closure
+from tests.integration.ssh_entries import leading_to, ssh_server
+from tests.lab import sshd
+from tests.lab.host import Host, wait_until
+from tests.lab.lab import ACCOUNT, Lab
+
+_KEYS = "/root/login"
+_AGENT = "/root/login/agent"
+
+
+@pytest.fixture(scope="module")
+def path(lab: Lab) -> str:
+    return new_closure(lab.workstation)[-1]
+
+
+@pytest.fixture(scope="module")
+def lines(lab: Lab) -> Iterator[list[str]]:
+    """Lines that lead to an SSH server that takes certificates."""
+    lab.server.sh("[ -e /etc/ssh/user_ca ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/user_ca")
+    with ssh_server(lab, 2310, "TrustedUserCAKeys /etc/ssh/user_ca.pub") as server:
+        yield leading_to(lab, server)
+
+
+@pytest.fixture(scope="module")
+def agent(lab: Lab) -> Iterator[dict[str, str]]:
+    """An agent without keys; what to have in the environment to use it."""
+    lab.workstation.sh(f"mkdir -p -m 700 {_KEYS}; rm -f {_AGENT}")
+    lab.workstation.start_service("ssh-agent", ["ssh-agent", "-D", "-a", _AGENT])
+    wait_until(lambda: lab.workstation.run(["test", "-S", _AGENT]).status == 0, "the agent")
+    yield {"SSH_AUTH_SOCK": _AGENT}
+    lab.workstation.stop_service("ssh-agent")
+
+
+@pytest.fixture
+def empty_agent(lab: Lab, agent: dict[str, str]) -> dict[str, str]:
+    lab.workstation.run(["ssh-add", "-q", "-D"], env=agent).check()
+    return agent
+
+
+def make_key(workstation: Host, name: str, *options: str, passphrase: str = "") -> str:
+    """Makes a new key; returns its file."""
+    file = f"{_KEYS}/{name}"
+    workstation.sh(f"mkdir -p -m 700 {_KEYS}; rm -f {file} {file}.pub {file}-cert.pub")
+    options = options or ("-t", "ed25519")
+    workstation.run(["ssh-keygen", "-q", "-N", passphrase, "-f", file, *options]).check()
+    return file
+
+
+def let_in(lab: Lab, file: str) -> str:
+    sshd.authorize(lab.server, ACCOUNT, lab.workstation.read(f"{file}.pub").strip())
+    return file
+
+
+def add_to_agent(lab: Lab, agent: dict[str, str], file: str, passphrase: str = "") -> None:
+    answer = f"{_KEYS}/answer"
+    lab.workstation.write(answer, f"#!/bin/sh\necho '{passphrase}'\n", mode="700")
+    env = {**agent, "SSH_ASKPASS": answer, "SSH_ASKPASS_REQUIRE": "force"}
+    lab.workstation.run(["ssh-add", "-q", file], env=env).check()
+
+
+def certify(lab: Lab, file: str, *options: str, to: str = "") -> str:
+    """Has the server's authority certify a key; returns the certificate's file."""
+    lab.server.write("/root/certify/key.pub", lab.workstation.read(f"{file}.pub"))
+    sign = ["ssh-keygen", "-q", "-s", "/etc/ssh/user_ca", "-I", "id", "-n", ACCOUNT, *options]
+    lab.server.run([*sign, "/root/certify/key.pub"]).check()
+    certificate = to or f"{file}-cert.pub"
+    lab.workstation.write(certificate, lab.server.read("/root/certify/key-cert.pub"))
+    return certificate
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-t", "ed25519"),
+        ("-t", "ecdsa", "-b", "256"),
+        ("-t", "ecdsa", "-b", "384", "-m", "PEM"),
+        ("-t", "ecdsa", "-b", "521", "-m", "PKCS8"),
+        ("-t", "rsa", "-b", "3072"),
+        ("-t", "rsa", "-b", "2048", "-m", "PEM"),
+        ("-t", "rsa", "-b", "2048", "-m", "PKCS8"),
+    ],
+    ids=lambda options: "-".join(options[1::2]),
+)
+def test_kinds_and_formats_of_keys(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    options: tuple[str, ...],
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "kind", *options))
+    copier.copy(path, alias=entry("login", f"IdentityFile {file}", *lines))
+    # Nothing depends on the public part being there.
+    lab.workstation.sh(f"rm {file}.pub")
+    copier.copy(path, alias="login")
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_a_key_that_only_the_agent_has(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+    kind: str,
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "held", "-t", kind))
+    add_to_agent(lab, empty_agent, file)
+    lab.workstation.sh(f"rm {file} {file}.pub")
+    alias = entry("login", "IdentityFile none", *lines)
+    copier.copy(path, alias=alias, env=empty_agent)
+    copier.fails("login-refused", path, alias=alias)
+
+
+def test_a_key_with_a_passphrase_works_through_the_agent(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "locked", passphrase="secret"))
+    alias = entry("login", f"IdentityFile {file}", "IdentitiesOnly yes", *lines)
+    text = copier.fails("login-refused", path, alias=alias, env=empty_agent, within=10)
+    assert f"{file} (needs a passphrase; is it in the agent?)" in text
+    assert f"ssh-add {file}" in text
+    add_to_agent(lab, empty_agent, file, "secret")
+    copier.copy(path, alias=alias, env=empty_agent)
+    # The key's own file tells which of the agent's keys is meant.
+    lab.workstation.sh(f"rm {file}.pub")
+    copier.copy(path, alias=alias, env=empty_agent)
+
+
+def test_an_old_key_with_a_passphrase_is_not_asked_for(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    make = ("-t", "rsa", "-m", "PEM")
+    file = make_key(lab.workstation, "old-locked", *make, passphrase="secret")
+    alias = entry("login", f"IdentityFile {file}", *lines)
+    assert f"ssh-add {file}" in copier.fails("login-refused", path, alias=alias, within=10)
+
+
+def test_of_many_keys_in_the_agent_the_one_that_is_named_is_tried_first(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+) -> None:
+    for number in range(7):
+        add_to_agent(lab, empty_agent, make_key(lab.workstation, f"many{number}"))
+    file = let_in(lab, make_key(lab.workstation, "right"))
+    add_to_agent(lab, empty_agent, file)
+    lab.workstation.sh(f"rm {file}")
+    everything = entry("login", "IdentityFile none", *lines)
+    text = copier.fails("login-refused", path, alias=everything, env=empty_agent)
+    assert "too many keys" in text
+    named = entry("login-by-name", f"IdentityFile {file}.pub", *lines)
+    copier.copy(path, alias=named, env=empty_agent)
+    only = entry("login-only", f"IdentityFile {file}", "IdentitiesOnly yes", *lines)
+    copier.copy(path, alias=only, env=empty_agent)
+    other = entry("login-other", f"IdentityFile {_KEYS}/many1", "IdentitiesOnly yes", *lines)
+    text = copier.fails("login-refused", path, alias=other, env=empty_agent)
+    assert "too many keys" not in text
+
+
+def test_the_agent_that_the_config_names_is_the_one(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "held"))
+    add_to_agent(lab, empty_agent, file)
+    lab.workstation.sh(f"rm {file} {file}.pub")
+    for value in (_AGENT, "$MY_AGENT", "${MY_AGENT}"):
+        alias = entry("login", "IdentityFile none", f"IdentityAgent {value}", *lines)
+        env = {"SSH_AUTH_SOCK": "/nowhere", "MY_AGENT": _AGENT}
+        copier.copy(path, alias=alias, env=env)
+    none = entry("login-none", "IdentityFile none", "IdentityAgent none", *lines)
+    copier.fails("login-refused", path, alias=none, env=empty_agent)
+
+
+def test_an_agent_that_is_gone_is_named(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    make_socket = "import socket; socket.socket(socket.AF_UNIX).bind('/root/login/dead')"
+    lab.workstation.sh(f'rm -f /root/login/dead; python3 -c "{make_socket}"')
+    alias = entry("login", "IdentityFile none", *lines)
+    for name in ("/root/login/dead", "/root/login/never-there"):
+        env = {"SSH_AUTH_SOCK": name}
+        text = copier.fails("agent-unreachable", path, alias=alias, env=env, within=10)
+        assert f"SSH_AUTH_SOCK names {name}; nobody is there" in text
+        assert "bazel shutdown" in text
+    # It does not matter where another key lets us in.
+    good = entry("login-good", *lines)
+    copier.copy(path, alias=good, env={"SSH_AUTH_SOCK": "/root/login/dead"})
+
+
+def test_an_agent_that_never_answers_is_not_waited_for(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    listen = (
+        "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('/root/login/mute'); "
+        "s.listen(); time.sleep(600)"
+    )
+    lab.workstation.sh("rm -f /root/login/mute")
+    lab.workstation.start_service("mute-agent", ["python3", "-c", listen])
+    try:
+        wait_until(
+            lambda: lab.workstation.run(["test", "-S", "/root/login/mute"]).status == 0, "it"
+        )
+        alias = entry("login", "IdentityFile none", *lines)
+        env = {"SSH_AUTH_SOCK": "/root/login/mute"}
+        text = copier.fails("agent-unreachable", path, alias=alias, env=env, within=10)
+        assert "it does not answer" in text
+    finally:
+        lab.workstation.stop_service("mute-agent")
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_certificates_beside_the_key(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str], kind: str
+) -> None:
+    file = make_key(lab.workstation, "certified", "-t", kind)
+    alias = entry("login", f"IdentityFile {file}", *lines)
+    copier.fails("login-refused", path, alias=alias)
+    certify(lab, file)
+    copier.copy(path, alias=alias)
+
+
+def test_a_certificate_that_the_config_names(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    file = make_key(lab.workstation, "certified")
+    certificate = certify(lab, file, to=f"{_KEYS}/elsewhere.pub")
+    named = entry("login", f"CertificateFile {certificate}", f"IdentityFile {file}", *lines)
+    copier.copy(path, alias=named)
+    # What is named replaces what is beside the key.
+    certify(lab, file)
+    other = certify(lab, make_key(lab.workstation, "other"), to=f"{_KEYS}/of-another-key.pub")
+    wrong = entry("login-wrong", f"CertificateFile {other}", f"IdentityFile {file}", *lines)
+    copier.fails("login-refused", path, alias=wrong)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "rsa"])
+def test_certificates_whose_key_is_in_the_agent(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+    kind: str,
+) -> None:
+    file = make_key(lab.workstation, "certified", "-t", kind)
+    add_to_agent(lab, empty_agent, file)
+    certificate = certify(lab, file, to=f"{_KEYS}/elsewhere.pub")
+    lab.workstation.sh(f"rm {file}")
+    lines = [f"IdentityFile {file}", *lines]
+    named = entry("login", f"CertificateFile {certificate}", *lines)
+    copier.copy(path, alias=named, env=empty_agent)
+    without = entry("login-without", *lines)
+    copier.fails("login-refused", path, alias=without, env=empty_agent)
+
+
+def test_certificates_in_the_agent(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+) -> None:
+    file = make_key(lab.workstation, "certified")
+    certify(lab, file)
+    add_to_agent(lab, empty_agent, file)
+    lab.workstation.sh(f"rm {file} {file}.pub {file}-cert.pub")
+    copier.copy(path, alias=entry("login", "IdentityFile none", *lines), env=empty_agent)
+
+
+def test_a_certificate_that_has_expired_is_refused_by_the_server(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    file = make_key(lab.workstation, "certified")
+    certify(lab, file, "-V", "20200101:20200102")
+    text = copier.fails("login-refused", path, alias=entry("login", f"IdentityFile {file}", *lines))
+    assert f"{file}-cert.pub" in text
+
+
+def test_algorithms_for_keys_are_those_that_the_config_allows(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "rsa", "-t", "rsa"))
+    with ssh_server(lab, 2311, "PubkeyAcceptedAlgorithms rsa-sha2-256") as choosy:
+        for algorithm, works in (("rsa-sha2-256", True), ("rsa-sha2-512", False)):
+            allowed = f"PubkeyAcceptedAlgorithms {algorithm}"
+            at_choosy = [f"IdentityFile {file}", *leading_to(lab, choosy)]
+            alias = entry(f"login-{algorithm}", allowed, *at_choosy)
+            if works:
+                copier.copy(path, alias=alias)
+            else:
+                copier.fails("login-refused", path, alias=alias)
+    lines = [f"IdentityFile {file}", *lines]
+    alias = entry("b", "PubkeyAcceptedAlgorithms ssh-ed25519", *lines)
+    text = copier.fails("login-refused", path, alias=alias)
+    assert f"{file} (not used: PubkeyAcceptedAlgorithms forbids it)" in text
+
+
+def test_a_key_that_others_can_read_is_not_used(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "open"))
+    lab.workstation.sh(f"chmod 644 {file}")
+    alias = entry("login", f"IdentityFile {file}", *lines)
+    text = copier.fails("login-refused", path, alias=alias)
+    assert f"others can read it: chmod 600 {file}" in text
+    assert lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).status == 255

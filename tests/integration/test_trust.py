@@ -1,0 +1,158 @@
+"""Who may send what to a server: root, users it trusts, and ordinary ones with a key."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from nix_remote.remote.trust import PROBE
+from tests.integration.copier import (
+    Copier,
+    assert_kept_whole,
+    new_closure,
+    over_both_transports,
+    root_links,
+)
+from tests.lab import nix
+from tests.lab.host import Host
+from tests.lab.lab import GUEST, Lab, alias
+from tests.lab.nix import Version
+
+SECRET = "/root/keys/secret"
+EXPERIMENTAL = ("--extra-experimental-features", "nix-command")
+
+
+def restart_daemon(server: Host) -> None:
+    server.stop_service("nix-daemon")
+    nix.start_daemon(server)
+
+
+def new_key(workstation: Host, name: str, folder: str) -> str:
+    """Makes a key pair with Nix's own means; returns the public half."""
+    workstation.sh(f"rm -rf {folder}; mkdir -p {folder}")
+    make = ["nix-store", "--generate-binary-cache-key", name]
+    workstation.run([*make, f"{folder}/secret", f"{folder}/public"]).check()
+    return workstation.read(f"{folder}/public").strip()
+
+
+@pytest.fixture(scope="module", params=list(Version), ids=lambda v: f"server-{v.value}")
+def server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A server that trusts the key in `SECRET`."""
+    host = lab.server_with(request.param)
+    public = new_key(lab.workstation, "lab-1", "/root/keys")
+    before = host.read("/etc/nix/nix.conf")
+    host.write("/etc/nix/nix.conf", f"{before}extra-trusted-public-keys = {public}\n")
+    restart_daemon(host)
+    yield host
+    host.write("/etc/nix/nix.conf", before)
+    restart_daemon(host)
+
+
+@pytest.fixture(params=["worker", "serve"])
+def env(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"NIX_REMOTE_PROTOCOL": request.param}
+
+
+def test_an_ordinary_user_with_a_key_that_the_server_trusts_is_enough(
+    lab: Lab, server: Host, copier: Copier, env: dict[str, str]
+) -> None:
+    closure = new_closure(lab.workstation, megabytes=1)
+    guest = alias(server, GUEST)
+    copier.copy("--sign-key", SECRET, closure[-1], alias=guest, env=env)
+    assert_kept_whole(server, lab.workstation, closure)
+    assert closure[-1] in root_links(server, f"/home/{GUEST}").values()
+    nix.collect_garbage(server)
+    assert_kept_whole(server, lab.workstation, closure)
+    by_environment = new_closure(lab.workstation)[-1]
+    copier.copy(by_environment, alias=guest, env={**env, "NIX_REMOTE_SIGN_KEY_FILE": SECRET})
+
+
+def test_an_unsigned_path_is_refused_before_its_first_byte_with_three_ways_out(
+    lab: Lab, server: Host, copier: Copier, env: dict[str, str]
+) -> None:
+    closure = new_closure(lab.workstation)
+    guest = alias(server, GUEST)
+    text = copier.fails("signature-required", closure[-1], alias=guest, env=env)
+    fixes = ["1. sign", "--sign-key FILE", "2. let", "extra-trusted-public-keys", "3. let"]
+    positions = [text.index(fix) for fix in (*fixes, "extra-trusted-users = guest")]
+    assert positions == sorted(positions)
+    assert "has no signature, and neither ha" in text
+    # Not even what comes before the unsigned ones.
+    for path in closure[-3:]:
+        assert server.run(["test", "-e", path]).status == 1
+
+
+@pytest.mark.parametrize("account", ["copier", "root"])
+def test_those_that_the_server_trusts_need_no_key(
+    lab: Lab, server: Host, copier: Copier, env: dict[str, str], account: str
+) -> None:
+    closure = new_closure(lab.workstation)
+    copier.copy(closure[-1], alias=alias(server, account), env=env)
+    assert_kept_whole(server, lab.workstation, closure)
+    nix.collect_garbage(server)
+    assert server.sh(f"ls /nix/store | grep {PROBE.path[44:]} || true") == ""
+
+
+def test_a_key_that_the_server_does_not_trust_is_named(
+    lab: Lab, server: Host, copier: Copier, env: dict[str, str]
+) -> None:
+    new_key(lab.workstation, "stranger-1", "/root/strange")
+    top = new_closure(lab.workstation)[-1]
+    words = ("--sign-key", "/root/strange/secret", top)
+    text = copier.fails("signature-required", *words, alias=alias(server, GUEST), env=env)
+    assert "is signed by stranger-1, whom it does not trust" in text
+    assert not nix.is_valid(server, top)
+
+
+def test_signatures_are_those_that_nix_makes_and_the_server_keeps_them(
+    lab: Lab, server: Host, copier: Copier
+) -> None:
+    closure = new_closure(lab.workstation)
+    other = new_key(lab.workstation, "other-1", "/root/other-keys")
+    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", "/root/other-keys/secret"]
+    lab.workstation.run([*sign, *closure]).check()
+    copier.copy("--sign-key", SECRET, closure[-1], alias=alias(server, GUEST))
+    shown = server.run(["nix", *EXPERIMENTAL, "path-info", "--sigs", closure[-1]]).check().stdout
+    assert "lab-1:" in shown
+    assert "other-1:" in shown
+    trusted = lab.workstation.read("/root/keys/public").strip()
+    for key in (trusted, other):
+        verify = ["nix", *EXPERIMENTAL, "store", "verify", "--no-contents", "--sigs-needed", "1"]
+        server.run([*verify, "--trusted-public-keys", key, closure[-1]]).check()
+    # Byte by byte, too: what Nix itself signs with that key.
+    own = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", SECRET, closure[-1]]
+    lab.workstation.run(own).check()
+    here = lab.workstation.run(["nix", *EXPERIMENTAL, "path-info", "--sigs", closure[-1]]).check()
+    assert next(word for word in here.stdout.split() if word.startswith("lab-1:")) in shown
+
+
+@over_both_transports
+def test_what_is_signed_already_needs_no_key(lab: Lab, server: Host, copier: Copier) -> None:
+    closure = new_closure(lab.workstation)
+    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", SECRET]
+    lab.workstation.run([*sign, *closure]).check()
+    copier.copy(closure[-1], alias=alias(server, GUEST))
+    assert_kept_whole(server, lab.workstation, closure)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        ("true", "No such file or directory"),
+        ("cp /root/some-keys/public key", "it is a public key"),
+        ("echo hello > key", "not of the form NAME:BASE64"),
+        ("echo 'a-1:!!' > key", "not base 64"),
+        ("echo 'a-1:aGVsbG8=' > key", "the key has 5 bytes, not 64"),
+        ("head -c 64 /dev/urandom > key", "no text"),
+    ],
+)
+def test_a_file_that_is_no_secret_key_is_told_so_at_once(
+    lab: Lab, copier: Copier, make: str, why: str
+) -> None:
+    new_key(lab.workstation, "some-1", "/root/some-keys")
+    top = new_closure(lab.workstation)[-1]
+    lab.workstation.sh(f"rm -rf /root/tried; mkdir /root/tried; cd /root/tried; {make}")
+    text = copier.fails("signing-key-unusable", "--sign-key", "/root/tried/key", top, within=5)
+    assert why in text
+    assert "nix-store --generate-binary-cache-key" in text

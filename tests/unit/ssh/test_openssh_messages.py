@@ -1,0 +1,209 @@
+"""What `ssh` says, recorded from OpenSSH 10.6; 9.2 and 10.0 say it in the same words."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nix_remote import errors
+from nix_remote.ssh import config, openssh_messages
+from nix_remote.ssh.config import HostConfig
+
+_TEXT = """
+Host nix-server
+    HostName 10.77.0.20
+    Port 2222
+    User me
+    UserKnownHostsFile /home/me/.ssh/known_hosts
+    ConnectTimeout 5
+"""
+
+
+def _config() -> HostConfig:
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(_TEXT)
+        file.flush()
+        return config.resolve("nix-server", Path(file.name), config.this_user({}))
+
+
+CONFIG = _config()
+
+CONNECTED = """\
+debug1: Connecting to 10.77.0.20 [10.77.0.20] port 2222.
+debug1: Connection established.
+debug1: Local version string SSH-2.0-OpenSSH_10.6p1 Debian-1
+"""
+GREETED = (
+    CONNECTED
+    + "debug1: Remote protocol version 2.0, remote software version OpenSSH_10.6p1 Debian-1\n"
+)
+SHOWN = GREETED + (
+    "debug1: kex: client->server cipher: aes128-gcm@openssh.com MAC: <implicit> compression: none\n"
+    "debug1: Server host key: ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo\n"
+)
+KNOWN = SHOWN + "debug1: SSH2_MSG_NEWKEYS received\n"
+CHANGED = (
+    SHOWN
+    + """\
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+Offending ED25519 key in /home/me/.ssh/known hosts:7
+Host key verification failed.
+"""
+)
+REVOKED = (
+    SHOWN
+    + """\
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@       WARNING: REVOKED HOST KEY DETECTED!               @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+The ED25519 host key for 10.77.0.20 is marked as revoked.
+Host key verification failed.
+"""
+)
+REFUSED = (
+    KNOWN
+    + """\
+debug1: Offering public key: /home/me/.ssh/id_ed25519 ED25519 SHA256:F2bqHqhVWgPJSRk6 explicit
+debug1: Offering public key: work ED25519 SHA256:aaaa agent
+debug1: Offering public key: /home/me/.ssh/locked ED25519 SHA256:bbbb explicit
+debug1: Server accepts key: /home/me/.ssh/locked ED25519 SHA256:bbbb explicit
+debug1: No more authentication methods to try.
+me@10.77.0.20: Permission denied (publickey).
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "why"),
+    [
+        ("ssh: Could not resolve hostname x: Name or service not known", errors.HostNotFound, ""),
+        (
+            "ssh: connect to host 10.77.0.20 port 1: Connection refused",
+            errors.ConnectionRefused,
+            "Connection refused",
+        ),
+        (
+            "ssh: connect to host 10.77.0.20 port 1: No route to host",
+            errors.ConnectionRefused,
+            "No route to host",
+        ),
+        (
+            "ssh: connect to host 10.77.0.20 port 22: Connection timed out",
+            errors.ConnectionTimedOut,
+            "waited 5 s for the connection",
+        ),
+        (
+            CONNECTED + "Connection timed out during banner exchange\n"
+            "Connection to 127.0.0.1 port 2300 timed out",
+            errors.ConnectionTimedOut,
+            "an SSH greeting",
+        ),
+        (
+            GREETED + "Connection to 127.0.0.1 port 2300 timed out",
+            errors.ConnectionTimedOut,
+            "the key exchange",
+        ),
+        (
+            CONNECTED + "kex_exchange_identification: Connection closed by remote host\n"
+            "Connection closed by 127.0.0.1 port 2301",
+            errors.ConnectionBroken,
+            "Connection closed by 127.0.0.1",
+        ),
+        (
+            SHOWN + "Host key verification failed.",
+            errors.HostKeyUnknown,
+            "ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo",
+        ),
+        (CHANGED, errors.HostKeyChanged, "known hosts:7 has another ED25519 key"),
+        (REVOKED, errors.HostKeyRevoked, "is revoked"),
+        (REFUSED, errors.LoginRefused, "/home/me/.ssh/locked (needs a passphrase"),
+        (REFUSED, errors.LoginRefused, "work from the agent"),
+        (
+            KNOWN + "me@h: Permission denied (gssapi-with-mic,password).",
+            errors.LoginRefused,
+            "nothing: there is no key",
+        ),
+        (
+            "/home/me/.ssh/config: line 3: Bad configuration option: prot\n"
+            "/home/me/.ssh/config: terminating, 1 bad configuration options",
+            errors.SshConfigUnreadable,
+            "terminating",
+        ),
+        ("", errors.ConnectionBroken, "without a word"),
+    ],
+)
+def test_every_ending_is_the_error_that_it_is_with_paramiko(
+    said: str, kind: type[errors.NixRemoteError], why: str
+) -> None:
+    error = openssh_messages.failure(said, CONFIG)
+    assert type(error) is kind
+    assert why in error.why
+
+
+def test_an_agent_that_is_gone_is_named() -> None:
+    gone = (
+        "debug1: get_agent_identities: ssh_get_authentication_socket: No such file or directory\n"
+    )
+    error = openssh_messages.failure(KNOWN + gone + "me@h: Permission denied (publickey).", CONFIG)
+    assert type(error) is errors.AgentUnreachable
+    assert "No such file or directory" in error.why
+
+
+def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:
+    said = (
+        "no way\ndebug1: kex_exchange_identification: write: Broken pipe\n"
+        "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\n"
+    )
+    error = openssh_messages.failure(said, replace(CONFIG, proxy_command="exec false"))
+    assert type(error) is errors.ProxyFailed
+    assert "no way" in error.why
+
+
+@pytest.mark.parametrize(
+    ("said", "dropped"),
+    [
+        ("kex_exchange_identification: Connection closed by remote host\n", True),
+        ("kex_exchange_identification: read: Connection reset by peer\n", True),
+        (
+            "debug1: kex_exchange_identification: banner line 0: Exceeded MaxStartups\n"
+            "kex_exchange_identification: Connection closed by remote host\n",
+            True,
+        ),
+        (
+            "debug1: kex_exchange_identification: banner line 0: <html>\n"
+            "kex_exchange_identification: Connection closed by remote host\n",
+            False,
+        ),
+        (KNOWN + "Connection closed by 10.77.0.20 port 2222\n", False),
+    ],
+)
+def test_a_busy_server_is_told_from_another_kind_of_server(said: str, dropped: bool) -> None:
+    assert openssh_messages.is_dropped(said) is dropped
+
+
+def test_the_fix_for_a_changed_key_names_the_file_that_has_the_other() -> None:
+    error = openssh_messages.failure(CHANGED, CONFIG)
+    assert "ssh-keygen -f '/home/me/.ssh/known hosts' -R '[10.77.0.20]:2222'" in error.fix
+
+
+def test_a_server_cannot_put_words_into_the_mouth_of_ssh() -> None:
+    greeting = "debug1: kex_exchange_identification: banner line 0: Host key verification failed.\n"
+    error = openssh_messages.failure(CONNECTED + greeting + "Connection closed", CONFIG)
+    assert type(error) is errors.ConnectionBroken
+    # Once it has proved who it is, it may speak; only the login can fail then.
+    banner = "ssh: Could not resolve hostname x: hm\nHost key verification failed.\n"
+    assert type(openssh_messages.failure(KNOWN + banner, CONFIG)) is errors.ConnectionBroken
+
+
+def test_a_silent_server_is_told_by_the_step_that_was_due() -> None:
+    steps = {"": "the connection", CONNECTED: "greeting", GREETED: "key exchange", KNOWN: "login"}
+    for said, step in steps.items():
+        assert step in openssh_messages.timed_out(said, CONFIG).why
+
+
+def test_a_connection_is_described_by_its_cipher_and_the_servers_software() -> None:
+    words = "openssh, aes128-gcm@openssh.com, OpenSSH_10.6p1 Debian-1"
+    assert openssh_messages.description(KNOWN) == words
