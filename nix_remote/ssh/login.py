@@ -9,7 +9,7 @@ from typing import Final, Iterator, Optional, Sequence
 
 import paramiko
 
-from nix_remote.errors import AgentUnreachable, LoginRefused
+from nix_remote.errors import AgentUnreachable, ConnectionBroken, LoginRefused
 from nix_remote.ssh import algorithms, key_files
 from nix_remote.ssh.agent import Agent, AgentKey, AgentUnavailable
 from nix_remote.ssh.algorithms import CERTIFICATE
@@ -19,11 +19,17 @@ from nix_remote.ssh.key_files import UnusableKey
 from nix_remote.ssh.known_hosts import fingerprint, kind_of
 from nix_remote.ssh.negotiation import Connection, reason
 
+# How paramiko says that the stream has ended, if it was waiting for an answer.
+_END_OF_STREAM: Final = "saw EOF"
 _HUNG_UP: Final = "the server hung up: too many keys, or the account is locked"
 
 
 def log_in(connection: Connection, config: HostConfig) -> None:
-    """Logs in with the first key that the server takes. Raises `AuthenticationError`."""
+    """Logs in with the first key that the server takes.
+
+    Raises `AuthenticationError`, and `ConnectionBroken` if the connection was
+    lost meanwhile.
+    """
     keys = _Keys(config)
     try:
         _try_all(connection, config, keys)
@@ -39,10 +45,14 @@ def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> None:
             keys.tried.append(f"{name} (the server wants {', '.join(error.allowed_types)})")
             break
         except (paramiko.SSHException, OSError, EOFError) as error:
-            if not connection.is_active():
+            if connection.said_goodbye():
                 keys.tried.append(f"{name} ({_HUNG_UP})")
                 break
+            if isinstance(error, (OSError, EOFError)) or _END_OF_STREAM in str(error):
+                raise ConnectionBroken(config.alias, "logging in", reason(error)) from None
             keys.tried.append(f"{name} ({reason(error)})")
+            if not connection.is_active():
+                break
             continue
         if not still_needed:
             return

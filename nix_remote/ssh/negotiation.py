@@ -20,6 +20,7 @@ _WINDOW: Final = 16 * 1024 * 1024
 _LONGEST_PACKET: Final = 256 * 1024
 """Bytes; OpenSSH's own limit. paramiko has none."""
 _BEFORE_GREETING: Final = "Banner: "
+_GOODBYE: Final = "Disconnect "
 # Older ones close without a word.
 _WORDS_OF_A_BUSY_SERVER: Final = ("", "Exceeded MaxStartups", "Not allowed at this time")
 
@@ -54,6 +55,7 @@ class Connection(paramiko.Transport):
         self.banner_timeout = config.connect_timeout
         self.auth_timeout = config.connect_timeout
         self._said = ""
+        self._goodbye = ""
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
@@ -70,10 +72,16 @@ class Connection(paramiko.Transport):
         """Whether the server closed the connection instead of greeting, because it is busy."""
         return not self.remote_version and self._said.strip() in _WORDS_OF_A_BUSY_SERVER
 
+    def said_goodbye(self) -> bool:
+        """Whether the server ended the connection on purpose, and not some fault between."""
+        return bool(self._goodbye)
+
     def _log(self, level: int, message: object, *arguments: object) -> None:
-        # The only place where it shows what a server says instead of a greeting.
+        # The only place where it shows what a server says instead of a greeting, and at the end.
         if str(message).startswith(_BEFORE_GREETING):
             self._said += str(message).removeprefix(_BEFORE_GREETING)
+        if str(message).startswith(_GOODBYE):
+            self._goodbye = str(message)
         super()._log(level, message, *arguments)  # type: ignore[misc]  # it is not in the stubs
 
 
