@@ -81,6 +81,11 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
         re.compile(r"(hash|size) mismatch"),
         lambda said, account, info: PathContentChanged(info.path, said),
     ),
+    (
+        # What a program of a restricted account says as well, when it is asked for another.
+        re.compile(r"unexpected end-of-file"),
+        lambda said, account, info: ServerEndedSession(account.alias, "copying", said),
+    ),
 )
 
 _CONDITIONS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], NixRemoteError]], ...]] = (
@@ -92,10 +97,7 @@ _CONDITIONS: Final[tuple[tuple[re.Pattern[str], Callable[[str, str], NixRemoteEr
     ),
     (
         # From the process that passes an ordinary user's requests on to the daemon.
-        re.compile(
-            r"[Dd]aemon disconnected unexpectedly|unexpected end-of-file"
-            r"|Connection reset by peer|Broken pipe"
-        ),
+        re.compile(r"[Dd]aemon disconnected unexpectedly|Connection reset by peer|Broken pipe"),
         lambda alias, said: ServerEndedSession(alias, "it worked for us", said),
     ),
 )
