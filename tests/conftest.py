@@ -26,6 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="a checkout of rules_nixpkgs for the Bazel tests (default: the stand-in for it)",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="also the combinations that add little to what others show",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--thorough"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

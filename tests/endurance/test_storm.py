@@ -34,8 +34,8 @@ MUTANTS = {
     ),
     "without-last-lock": (
         "remote/worker_store.py",
-        "locks = [self._session.submit(worker.AddTempRoot(path)) for path in tops]",
-        "locks: list[Future[None]] = []",
+        "        self.lock(tops)\n",
+        "",
     ),
 }
 

@@ -149,7 +149,12 @@ with socket.create_server(("127.0.0.1", 2320)) as listener:
 # kernel tells of a reset only once: to whoever asks first, sender or receiver.
 _LISTENER = """
 import socket, sys, threading
-with socket.create_connection((sys.argv[1], 2300), timeout=1) as connection:
+try:
+    connection = socket.create_connection((sys.argv[1], 2300), timeout=1)
+except ConnectionResetError:  # sooner than this side knew that it was connected
+    print(0, "reset")
+    sys.exit()
+with connection:
     received, ends = 0, ["end"]
     def send():
         try:
