@@ -17,7 +17,7 @@
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
-      PromiseError        18   ClosureNotKept · RootRefused · RootsUnreadable
+      PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused · RootsUnreadable
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
@@ -618,6 +618,18 @@ class ClosureNotKept(PromiseError):
         )
 
 
+class CollectorNotAwaited(PromiseError):
+    code = "collector-not-awaited"
+
+    def __init__(self, alias: str, command: str, said: str) -> None:
+        super().__init__(
+            f"a garbage collection on {alias} that runs now could take what was sent",
+            why=f"to wait for it, this has to run there, and did not: {command}\nit said: {said}",
+            fix="let the account run that command, or log in to one that may run "
+            "nix-daemon --stdio (Nix 2.20 or newer)",
+        )
+
+
 class RootRefused(PromiseError):
     code = "root-refused"
 
@@ -625,7 +637,8 @@ class RootRefused(PromiseError):
         super().__init__(
             f"no durable garbage-collector root could be made on {alias}",
             why=f"{location}: {said}",
-            fix="make that folder writable for the account, or give the account a home folder",
+            fix="make that folder writable for the account, or give the account a home folder;\n"
+            "with Nix before 2.20, let it run nix-store as well",
         )
 
 

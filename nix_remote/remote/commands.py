@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.errors import NixRemoteError, RootRefused
+from nix_remote.errors import CollectorNotAwaited, RootRefused
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import ReferenceVanished, condition
 from nix_remote.remote.store import DurableRoot
@@ -16,12 +16,13 @@ def wait_for_collector(programs: Programs, alias: str) -> None:
     """A barrier: returns when no collector runs that began before.
 
     A garbage collection that may free nothing; it waits for a running one.
-    Raises `RootRefused` if the account may not run it.
+    Raises `CollectorNotAwaited` if the account may not run it.
     """
     done = programs.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
     # The words, too: a restricted account runs something else, and that may end well.
     if done.status != 0 or "store paths deleted" not in done.stdout + done.stderr:
-        raise _refused(alias, " ".join(COLLECT_NOTHING), done)
+        said = _said(done)
+        raise condition(said, alias) or CollectorNotAwaited(alias, " ".join(COLLECT_NOTHING), said)
 
 
 def realise(root: DurableRoot) -> tuple[str, ...]:
@@ -40,9 +41,9 @@ def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
         return done.stdout.strip()
     if "is not valid" in done.stderr or "don't know how to build" in done.stderr:
         raise ReferenceVanished(done.stderr)
-    raise _refused(alias, root.location, done)
+    said = _said(done)
+    raise condition(said, alias) or RootRefused(alias, root.location, said)
 
 
-def _refused(alias: str, what: str, done: Finished) -> NixRemoteError:
-    said = done.stderr or done.stdout.strip() or "the account may not run that command"
-    return condition(said, alias) or RootRefused(alias, what, said)
+def _said(done: Finished) -> str:
+    return done.stderr or done.stdout.strip() or "the account may not run that command"

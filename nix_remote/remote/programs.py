@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Sequence
 
 from nix_remote import events
-from nix_remote.errors import TransferStalled
+from nix_remote.errors import ServerEndedSession, TransferStalled
 from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh.transport import Channel, ChannelTimeout, Transport
 
@@ -31,7 +31,6 @@ class Finished:
     """What a program left behind."""
 
     status: int
-    """Its exit status; -1 if the server did not say."""
     stdout: str
     stderr: str
 
@@ -70,7 +69,7 @@ class Programs:
         return self._transport.open((*_SEARCH, *command) if self._searching else command)
 
     def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
-        """Runs a program to its end. Raises `ConnectionFailed`.
+        """Runs a program to its end. Raises `ConnectionFailed` and `ServerEndedSession`.
 
         `waiting_for` is what a person is told while nothing happens.
         """
@@ -107,8 +106,8 @@ class Programs:
                 continue
             output = (output + data)[:_MAX_OUTPUT]
         status = channel.exit_status()
-        return Finished(
-            -1 if status is None else status,
-            plain_text(output.decode(errors="replace")),
-            plain_text(channel.stderr_tail()).strip(),
-        )
+        said = plain_text(channel.stderr_tail()).strip()
+        if status is None:
+            # Killed, or cut off: what it printed so far means nothing.
+            raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)
+        return Finished(status, plain_text(output.decode(errors="replace")), said)

@@ -28,7 +28,7 @@ def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
     if host.endswith("."):
         candidates = [host]
     elif host.count(".") > found.number("canonicalizemaxdots", 1):
-        return _following_alias(host, _alias(host), found)
+        return _aliased(host, found)
     else:
         candidates = [f"{host}.{domain}." for domain in found.words("canonicaldomains") or ()]
     for candidate in candidates:
@@ -37,7 +37,13 @@ def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
             return _following_alias(candidate.rstrip("."), alias, found)
     if not found.is_on("canonicalizefallbacklocal", default=True):
         raise ValueError(f"CanonicalizeHostname: {host} is not known in any of CanonicalDomains")
-    return _following_alias(host, _alias(host), found)
+    return _aliased(host, found)
+
+
+def _aliased(host: str, found: Found) -> str:
+    """The host's name as it is, or the one it is an alias of."""
+    permitted = found.words("canonicalizepermittedcnames")
+    return _following_alias(host, _alias(host), found) if permitted else host
 
 
 def _address(host: str) -> Optional[str]:

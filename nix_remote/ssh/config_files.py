@@ -108,7 +108,7 @@ def read(found: Found, config: Optional[Path], *, final: bool = False) -> None:
     With `config`, that file alone, which has to exist; else the user's and the system's.
     """
     if config is not None:
-        if not config.is_file():
+        if not config.exists():
             raise SshConfigUnreadable(str(config), "there is no such file")
         _read_file(found, _Source(config, is_users=True, final=final), active=True)
         return

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.timeout(180)
         (["Port 1"], "connection-refused"),
         (["UserKnownHostsFile /dev/null"], "host-key-unknown"),
         (["IdentityFile /nonexistent"], "login-refused"),
-        (["ProxyJump elsewhere"], "ssh-config-unsupported"),
+        (["ProxyJump elsewhere"], "host-not-found"),
+        (["Port http-or-so"], "ssh-config-unreadable"),
     ],
 )
 def test_what_is_wrong_with_the_connection_is_shown(

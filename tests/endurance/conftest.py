@@ -11,4 +11,5 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--copies", type=int, default=300, help="copies per storm (300)")
     parser.addoption("--cuts", type=int, default=300, help="connections cut per protocol (300)")
+    parser.addoption("--kills", type=int, default=50, help="servers killed per protocol (50)")
     parser.addoption("--seed", type=int, default=1, help="what chance begins with (1)")

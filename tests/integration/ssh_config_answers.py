@@ -44,7 +44,10 @@ _WORDS = (
     *("pubkeyauthentication", "requiredrsasize", "serveralivecountmax", "serveraliveinterval"),
     *("stricthostkeychecking", "tag", "user", "verifyhostkeydns"),
 )
-_LISTS = ("canonicaldomains", "globalknownhostsfile", "userknownhostsfile", "revokedhostkeys")
+_LISTS = (
+    *("canonicaldomains", "canonicalizepermittedcnames"),
+    *("globalknownhostsfile", "userknownhostsfile", "revokedhostkeys"),
+)
 _SEVERAL = ("identityfile", "certificatefile")
 _ALGORITHMS = {
     "ciphers": "cipher",
@@ -73,6 +76,7 @@ def said_by_ssh(
     answer: Answer = {key: [] for key in _SEVERAL}
     for line in done.stdout.splitlines():
         key, _, value = line.partition(" ")
+        key = key.lower()
         if key in _SEVERAL:
             answer[key].append(value)
         elif key in _WORDS or key in _LISTS or key in _ALGORITHMS:
@@ -168,6 +172,10 @@ def said_by_us(
             found.text("verifyhostkeydns") or "no", "ask"
         ),
         "canonicaldomains": " ".join(found.words("canonicaldomains") or ("none",)),
+        "canonicalizepermittedcnames": " ".join(
+            "*:*" if rule == "*" else rule
+            for rule in found.words("canonicalizepermittedcnames") or ("none",)
+        ),
         "globalknownhostsfile": joined(host.global_known_hosts_files),
         "userknownhostsfile": joined(host.user_known_hosts_files),
         "revokedhostkeys": " ".join(found.words("revokedhostkeys") or ("none",)),

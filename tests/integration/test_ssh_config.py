@@ -19,9 +19,9 @@ _SCRIPT = "/src/nix_remote/tests/integration/ssh_config_answers.py"
 Answers = list[dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=[Version.CURRENT, Version.V2_8], ids=["new", "old"])
+@pytest.fixture(scope="module", params=list(Version), ids=lambda version: version.name)
 def answers(request: pytest.FixtureRequest, lab: Lab) -> Answers:
-    """What both say about every file, on the newest and on the oldest workstation."""
+    """What both say about every file, by the OpenSSH of every workstation."""
     host = lab.workstation_with(request.param)
     sshd.add_account(host, "configs")
     name = f"{lab.server.address} nix-server.lab.test. nix-server.lab.test"

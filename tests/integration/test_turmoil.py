@@ -1,0 +1,36 @@
+"""Short versions of what `tools/test endurance` does at length."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.endurance.faults import Trials
+from tests.endurance.storm import Storm
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(params=["worker", "serve"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def test_nothing_is_lost_while_garbage_is_collected_all_the_time(lab: Lab, protocol: str) -> None:
+    found = Storm(lab.workstation, lab.server, protocol).rage(copies=12, at_once=3, seed=7)
+    assert found.lost == []
+    assert found.failures == []
+    assert found.sent > found.copies
+
+
+def test_connections_cut_anywhere_leave_nothing_half_done(lab: Lab, protocol: str) -> None:
+    found = Trials(lab.workstation, lab.server, protocol, seed=7).cut(8, at_once=4)
+    assert found.wrong == []
+    assert found.struck > 4
+
+
+def test_servers_killed_at_any_moment_leave_nothing_half_done(lab: Lab, protocol: str) -> None:
+    found = Trials(lab.workstation, lab.server, protocol, seed=7).kill(6)
+    assert found.wrong == []
+    assert found.struck > 0
