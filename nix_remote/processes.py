@@ -23,7 +23,7 @@ _STDERR_TAIL: Final = 4096
 _LOOK_AROUND: Final = 0.5
 
 # Ends a process when ours is gone, however that came about: our end of the pipe that
-# `cat` reads closes with us.
+# `cat` reads closes with us. And with the process ends all that it has started.
 _BOUND_TO_US: Final = """
 exec 3<&0
 "$@" </dev/null >/dev/null 3<&- &
@@ -31,6 +31,10 @@ child=$!
 { cat <&3; kill "$child"; } >/dev/null 2>&1 &
 exec 3<&-
 wait "$child"
+status=$?
+trap '' TERM
+kill 0
+exit "$status"
 """
 
 

@@ -109,7 +109,8 @@ def _exchange_keys(connection: Connection, config: HostConfig) -> None:
             raise ConnectionTimedOut(
                 config.alias, config.address, "an SSH greeting", config.connect_timeout
             ) from None
-        if connection.was_dropped():
+        nonsense = isinstance(error.__context__, UnicodeDecodeError)
+        if connection.was_dropped() and not nonsense:
             raise DroppedBeforeGreeting from None
         raise ConnectionBroken(config.alias, "negotiating", reason(error)) from None
     if not connection.initial_kex_done:

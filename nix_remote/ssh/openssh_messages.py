@@ -54,13 +54,14 @@ _BEFORE_GREETING: Final = re.compile(
     r"^debug1: kex_exchange_identification: banner line \d+: (.*)$", re.M
 )
 _BUSY: Final = ("Exceeded MaxStartups", "Not allowed at this time")
+_HOP_FAILED: Final = re.compile(r"^channel \d+: open failed: (?:connect failed: )?(.*)$", re.M)
 _KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
 _KEY_CHANGED: Final = re.compile(r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", re.M)
 _KEY_REVOKED: Final = re.compile(r"^@ +WARNING: REVOKED HOST KEY DETECTED", re.M)
 _SHOWN_KEY: Final = re.compile(r"^debug1: Server host key: (\S+ SHA256:\S+)", re.M)
 _OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):(\d+)$", re.M)
 _LOGIN_REFUSED: Final = re.compile(
-    r"^(\S+: Permission denied \((?P<wanted>.*)\)"
+    r"^((?P<user>[^@\s]*)@?\S*: Permission denied \((?P<wanted>.*)\)"
     r"|(?P<hung_up>Received disconnect .*Too many authentication failures"
     r"|Disconnected from .*Too many authentication failures))",
     re.M,
@@ -72,6 +73,11 @@ _ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
 _NO_AGENT: Final = re.compile(
     r"^debug1: get_agent_identities: ssh_get_authentication_socket: (.*)$", re.M
 )
+# It cannot be read, and so is not even offered.
+_NOT_LOADED: Final = re.compile(
+    r"^debug1: Trying private key: (\S+)\n(?!debug1: Authentications)", re.M
+)
+_TOO_OPEN: Final = re.compile(r"^Permissions \d+ for '(.+)' are too open", re.M)
 _LOCKED: Final = "needs a passphrase; is it in the agent?"
 _CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
 _SOFTWARE: Final = re.compile(
@@ -97,7 +103,7 @@ def failure(said: str, config: HostConfig) -> NixRemoteError:
 def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRemoteError]:
     wrong = _BAD_CONFIG.search(said)
     if wrong:
-        return SshConfigUnreadable(wrong["file"] or "of this user", last_words(said))
+        return SshConfigUnreadable(wrong["file"] or "of this user", wrong[2])
     if _NOT_RESOLVED.search(said):
         return HostNotFound(config.alias, config.hostname, config.entry_found_in)
     not_connected = _NOT_CONNECTED.search(said)
@@ -108,10 +114,26 @@ def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRe
         return ConnectionRefused(config.alias, config.address, why)
     if _KEY_REFUSED.search(said):
         return _key_refused(said, config)
-    if config.proxy_command is not None and _NO_GREETING.search(said):
-        spoken = [line for line in _spoken(said) if not _NO_GREETING.match(line)]
-        if spoken and not _GREETED.search(said):
-            return ProxyFailed(config.alias, config.proxy_command, spoken[-1])
+    if _NO_GREETING.search(said) and not _GREETED.search(said):
+        return _on_the_way(said, config)
+    return None
+
+
+def _on_the_way(said: str, config: HostConfig) -> Optional[NixRemoteError]:
+    """What a ProxyCommand or a hop says, if there is one; this host has said nothing."""
+    words = _others_words(said)
+    if config.proxy_command is not None:
+        why = words[-1] if words else "it ended without a word"
+        return ProxyFailed(config.alias, config.proxy_command, why)
+    if config.jump is None:
+        return None
+    refused = _LOGIN_REFUSED.search(said)
+    if refused and refused["user"]:
+        return LoginRefused(config.jump.alias, refused["user"], "all that ssh has", "")
+    no_way = _HOP_FAILED.search(said)
+    if no_way:
+        why = f"{config.jump.alias} does not connect us to it: {no_way[1]}"
+        return ConnectionRefused(config.alias, config.address, why)
     return None
 
 
@@ -119,7 +141,8 @@ def is_dropped(said: str) -> bool:
     """Whether the server has closed the connection at once, as it does when it is busy."""
     words = _BEFORE_GREETING.findall(said)
     return (
-        _NO_GREETING.search(said) is not None
+        not _others_words(said)
+        and _NO_GREETING.search(said) is not None
         and _GREETED.search(said) is None
         and all(any(busy in word for busy in _BUSY) for word in words)
     )
@@ -127,6 +150,9 @@ def is_dropped(said: str) -> bool:
 
 def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
     shown = _SHOWN_KEY.findall(said)
+    if not shown and config.jump is not None:
+        # It is a hop's own `ssh` that says so, and that says no more.
+        config = config.jump
     key = shown[-1] if shown else "a key"
     name = config.known_hosts_name
     if _KEY_REVOKED.search(said):
@@ -147,15 +173,22 @@ def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> Nix
     if problem:
         agent = f"{config.agent_named_by} names {config.agent_socket}"
         return AgentUnreachable(config.alias, config.user, agent, problem[1], tried)
-    locked = [name for name in _ACCEPTED.findall(said) if f"{name} ({_LOCKED})" in tried]
+    names = [name for name, _ in _OFFERED.findall(said)]
+    locked = [name for name in dict.fromkeys(names) if f"{name} ({_LOCKED})" in tried]
     return LoginRefused(config.alias, config.user, tried, " ".join(locked))
 
 
 def _tried(said: str, refused: re.Match[str]) -> str:
     tried = []
     accepted = set(_ACCEPTED.findall(said))
+    unloadable = set(_NOT_LOADED.findall(said))
+    too_open = set(_TOO_OPEN.findall(said))
     for name, more in dict.fromkeys(_OFFERED.findall(said)):
-        if name in accepted:
+        if name in too_open:
+            tried.append(f"{name} (others can read it: chmod 600 {name})")
+        elif name in unloadable:
+            tried.append(f"{name} ({_LOCKED})")
+        elif name in accepted:
             # It would have been let in. In batch mode a passphrase is not asked for.
             unusable = "the agent refused it" if " agent" in more else _LOCKED
             tried.append(f"{name} ({unusable})")
@@ -180,6 +213,11 @@ def last_words(said: str) -> str:
     """The last line that is meant for people."""
     spoken = _spoken(said)
     return spoken[-1] if spoken else "ssh ended without a word"
+
+
+def _others_words(said: str) -> list[str]:
+    """What is not about the connection to this host."""
+    return [line for line in _spoken(said) if not _NO_GREETING.match(line)]
 
 
 def _spoken(said: str) -> list[str]:

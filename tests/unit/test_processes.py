@@ -158,6 +158,12 @@ def test_a_bound_process_tells_its_own_status(started: list[PolledProcess]) -> N
     assert failing.said == "why\n"
 
 
+def test_what_a_bound_process_leaves_behind_ends_with_it(started: list[PolledProcess]) -> None:
+    started.append(leaving := BoundProcess(["sh", "-c", "sleep 1000 & echo $! >&2"]))
+    assert leaving.wait(BOUND) == 0
+    wait_until_gone(int(leaving.said))
+
+
 def test_a_bound_process_ends_when_we_are_killed() -> None:
     code = """
 import sys

@@ -130,7 +130,7 @@ me@10.77.0.20: Permission denied (publickey).
             "/home/me/.ssh/config: line 3: Bad configuration option: prot\n"
             "/home/me/.ssh/config: terminating, 1 bad configuration options",
             errors.SshConfigUnreadable,
-            "terminating",
+            "line 3: Bad configuration option: prot",
         ),
         ("", errors.ConnectionBroken, "without a word"),
     ],
