@@ -239,4 +239,6 @@ class _ParamikoChannel:
         self._channel.status_event.wait(POLL_SECONDS)
         if not self._channel.exit_status_ready():
             return None
-        return self._channel.recv_exit_status()
+        status = self._channel.recv_exit_status()
+        # paramiko has -1 for a channel that was closed without one.
+        return status if status >= 0 else None

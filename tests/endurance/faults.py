@@ -13,7 +13,6 @@ import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Iterable, Sequence
 
@@ -26,8 +25,8 @@ from tests.lab.relay import Action, Direction, Fault, Relay
 
 _PATHS: Final = 8
 _FILES: Final = 4
-_STARTING: Final = 0.25
-"""The part of a copy in which the server has nothing to do with it yet."""
+_AT_WORK: Final = 0.6
+"""The part of a copy in which the server works for it; before, it is started and logs in."""
 _BOUND: Final = 60.0
 """Seconds for a copy with all its retries."""
 _NEXT_BOUND: Final = 30.0
@@ -124,13 +123,13 @@ class Trials:
         findings = []
         for closure in closures[1:]:
             victim = chance.choice(list(_VICTIMS))
-            moment = chance.uniform(usual * _STARTING, usual)
+            moment = chance.uniform(0, usual * _AT_WORK)
+            kill = f"until pgrep -f '{_SESSION}'; do sleep 0.01; done; sleep {moment:.3f}; "
             with self._start(name, closure) as copier:
-                with suppress(subprocess.TimeoutExpired):
-                    copier.wait(moment)
-                struck = self.server.run(["bash", "-c", _VICTIMS[victim]]).status == 0
+                killed = self.server.run(["bash", "-c", kill + _VICTIMS[victim]], timeout=_BOUND)
                 output, _ = copier.communicate(timeout=_BOUND)
-            what = f"{victim} killed after {moment:.2f} s"
+            struck = killed.status == 0
+            what = f"{victim} killed after {moment:.2f} s of its session"
             findings.append(
                 self._judge(closure, what, output.decode(), copier.returncode, struck, heals=True)
             )
@@ -206,9 +205,10 @@ class Trials:
 
 # Each kills one process and succeeds if there was one. Of the daemon it is the process of a
 # connection, not the one that listens.
+_SESSION: Final = "(nix-daemon --[s]tdio|nix-store --[s]erve)"
 _VICTIMS: Final = {
     "sshd": "pkill -KILL -n -f 'sshd.*: copier'",
-    "the session's Nix": "pkill -KILL -n -f '(nix-daemon --[s]tdio|nix-store --[s]erve)'",
+    "the session's Nix": f"pkill -KILL -n -f '{_SESSION}'",
     "the daemon": "pkill -KILL -n -P $(cat /run/nix-daemon.pid)",
 }
 

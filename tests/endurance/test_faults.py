@@ -32,4 +32,4 @@ def test_a_server_killed_at_any_moment(trials: Trials, pytestconfig: pytest.Conf
         f"\n{trials.protocol}: {found.trials} copies, {found.struck} struck: {found.healed} healed"
     )
     assert not found.wrong, "\n".join(found.wrong)
-    assert found.struck > found.trials * 0.3
+    assert found.struck > found.trials * 0.2
