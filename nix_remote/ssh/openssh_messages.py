@@ -151,7 +151,10 @@ def is_dropped(said: str) -> bool:
 def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
     shown = _SHOWN_KEY.findall(said)
     if not shown and config.jump is not None:
-        # It is a hop's own `ssh` that says so, and that says no more.
+        # It is a hop's own `ssh` that says so, and it does not say which.
+        if config.jump.jump is not None:
+            why = "one of the hops on the way shows a host key that is not the known one"
+            return HostKeyUnacceptable(config.alias, why)
         config = config.jump
     key = shown[-1] if shown else "a key"
     name = config.known_hosts_name
