@@ -313,8 +313,9 @@ def test_a_server_that_does_not_say_if_it_trusts_us_is_probed_when_it_matters(
     if trusted:
         opened.check_acceptable([info("glibc")])
     else:
-        with pytest.raises(SignatureRequired):
+        with pytest.raises(SignatureRequired) as caught:
             opened.check_acceptable([info("glibc")])
+        assert GLIBC in caught.value.why
     assert server.operations == [39]
     assert opened.ask(locked(GLIBC)) == set()
 
