@@ -21,6 +21,13 @@ WORKSPACE = "/root/projects/app"
 over_both_transports = pytest.mark.parametrize("copier", ["paramiko", "openssh"], indirect=True)
 """For tests of what depends on the transport; the others run over the one that is chosen."""
 
+over_openssh_if_thorough = pytest.mark.parametrize(
+    "copier",
+    ["paramiko", pytest.param("openssh", marks=pytest.mark.thorough)],
+    indirect=True,
+)
+"""For tests of which a few over OpenSSH, in every run, say most."""
+
 _numbers = itertools.count(1)
 
 

@@ -7,7 +7,12 @@ import shlex
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, assert_kept_whole, new_closure, over_both_transports
+from tests.integration.copier import (
+    Copier,
+    assert_kept_whole,
+    new_closure,
+    over_openssh_if_thorough,
+)
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -29,7 +34,7 @@ def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
     return name
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: AddEntry) -> None:
     account = restricted(lab.server, lab.workstation, "worker-only", _WORKER)
     closure = new_closure(lab.workstation)
@@ -42,7 +47,7 @@ def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: Ad
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_is_told(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:
@@ -116,7 +121,7 @@ def least_alias(entry: AddEntry, server: Host) -> str:
     return entry("least", f"HostName {server.address}", "User nix-remote")
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize("protocol", ["worker", "serve"])
 def test_the_least_account_keeps_the_whole_promise(
     lab: Lab, copier: Copier, entry: AddEntry, least: Host, protocol: str
@@ -246,7 +251,7 @@ SHELLS = [
 ]
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), SHELLS)
 def test_every_login_shell_will_do(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str

@@ -8,7 +8,12 @@ from typing import Callable
 
 import pytest
 
-from tests.integration.copier import Copier, assert_kept_whole, new_closure, over_both_transports
+from tests.integration.copier import (
+    Copier,
+    assert_kept_whole,
+    new_closure,
+    over_openssh_if_thorough,
+)
 from tests.lab import nix
 from tests.lab.host import wait_until
 from tests.lab.lab import Lab
@@ -53,7 +58,7 @@ def start_and_cut(lab: Lab, copier: Copier, cut: Callable[[Lab], None]) -> tuple
     return closure, f"{output.decode()}exit status {running.returncode}"
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize(
     ("cut", "ending"),
     [(kill_copier, "exit status -9"), (interrupt_copier, "exit status 130")],
@@ -80,7 +85,7 @@ def test_a_copier_that_ends_in_the_middle_leaves_no_invalid_path_and_the_next_co
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize("cut", [kill_ssh_sessions, kill_daemon])
 def test_a_server_that_loses_the_session_in_the_middle_is_asked_again(
     lab: Lab, copier: Copier, cut: Callable[[Lab], None]
@@ -91,7 +96,7 @@ def test_a_server_that_loses_the_session_in_the_middle_is_asked_again(
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_an_interruption_ends_at_once_and_leaves_nothing_running(lab: Lab, copier: Copier) -> None:
     closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     running = copier.start(closure[-1])
@@ -105,7 +110,7 @@ def test_an_interruption_ends_at_once_and_leaves_nothing_running(lab: Lab, copie
     assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).status == 1
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_session_that_stalls_is_reported_and_given_up(lab: Lab, copier: Copier) -> None:
     closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     words = copier.command(closure[-1])

@@ -7,7 +7,7 @@ from typing import Iterator
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, new_closure, over_both_transports
+from tests.integration.copier import Copier, new_closure, over_openssh_if_thorough
 from tests.integration.ssh_entries import leading_to, ssh_server
 from tests.lab import sshd
 from tests.lab.host import Host, wait_until
@@ -77,7 +77,7 @@ def certify(lab: Lab, file: str, *options: str, to: str = "") -> str:
     return certificate
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize(
     "options",
     [
@@ -106,7 +106,7 @@ def test_kinds_and_formats_of_keys(
     copier.copy(path, alias="login")
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_a_key_that_only_the_agent_has(
     lab: Lab,
@@ -125,7 +125,7 @@ def test_a_key_that_only_the_agent_has(
     copier.fails("login-refused", path, alias=alias)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_key_with_a_passphrase_works_through_the_agent(
     lab: Lab,
     copier: Copier,
@@ -236,7 +236,7 @@ def test_an_agent_that_never_answers_is_not_waited_for(
         lab.workstation.stop_service("mute-agent")
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_certificates_beside_the_key(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str], kind: str
@@ -248,7 +248,7 @@ def test_certificates_beside_the_key(
     copier.copy(path, alias=alias)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_certificate_that_the_config_names(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
 ) -> None:
@@ -263,7 +263,7 @@ def test_a_certificate_that_the_config_names(
     copier.fails("login-refused", path, alias=wrong)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_certificates_whose_key_is_in_the_agent(
     lab: Lab,
@@ -285,7 +285,7 @@ def test_certificates_whose_key_is_in_the_agent(
     copier.fails("login-refused", path, alias=without, env=empty_agent)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_certificates_in_the_agent(
     lab: Lab,
     copier: Copier,
@@ -329,7 +329,7 @@ def test_algorithms_for_keys_are_those_that_the_config_allows(
     assert f"{file} (not used: PubkeyAcceptedAlgorithms forbids it)" in text
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_key_that_others_can_read_is_not_used(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Iterator
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, new_closure, over_both_transports
+from tests.integration.copier import Copier, new_closure, over_openssh_if_thorough
 from tests.integration.ssh_entries import leading_to, ssh_server
 from tests.lab import sshd
 from tests.lab.host import wait_until
@@ -43,7 +43,7 @@ def came_from(lab: Lab, service: str = "sshd-2222") -> str:
     return str(found[-1])
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_through_a_hop(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -53,7 +53,7 @@ def test_through_a_hop(
     assert hops[0].logins() == before + 1
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_through_two_hops(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -64,7 +64,7 @@ def test_through_two_hops(
     assert last == lab.executor.address
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_hop_may_need_a_hop(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -79,7 +79,7 @@ def test_a_hop_may_need_a_hop(
     assert [hop.logins() for hop in hops] == [count + 1 for count in before]
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_hop_by_address_with_user_and_port(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -104,7 +104,7 @@ def test_the_host_key_of_every_hop_is_checked(
     assert f"the host key of {near} is not known" in first
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_the_host_key_behind_a_hop_is_checked(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -112,7 +112,7 @@ def test_the_host_key_behind_a_hop_is_checked(
     assert f"the host key of {alias} is not" in copier.fails("host-key-unknown", path, alias=alias)
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_hop_that_does_not_let_us_in_is_named(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -120,7 +120,7 @@ def test_a_hop_that_does_not_let_us_in_is_named(
     assert "hop1 does not let nobody in" in text
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_hop_that_cannot_reach_the_server_says_so(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_hop_that_cannot_reach_the_server_says_so(
     assert "hop1 does not connect us to it: Connect" in text
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_proxy_command_makes_the_connection(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
@@ -155,7 +155,7 @@ def test_a_proxy_command_that_fails_is_quoted(copier: Copier, path: str, entry: 
     assert "exit status 3" in text
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_proxy_command_that_never_answers_is_ended(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -251,7 +251,7 @@ def test_a_server_that_stops_answering_is_noticed(lab: Lab, entry: AddEntry) -> 
     assert "has not answered for 2 s (ServerAliveInterval)" in text
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_a_server_that_drops_connections_is_tried_again(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
@@ -275,7 +275,7 @@ def test_a_server_that_drops_connections_is_tried_again(
         assert server.logins() >= 1
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_the_account_is_that_of_the_config(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
