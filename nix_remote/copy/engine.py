@@ -17,6 +17,7 @@ from __future__ import annotations
 import enum
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
@@ -109,7 +110,7 @@ class Copy:
                 self.listener(events.Retrying(error, delay))
                 self.sleep(delay)
 
-    @property
+    @cached_property
     def _question(self) -> Question:
         # Where a top path is valid, its temporary root keeps the whole closure.
         return Question(

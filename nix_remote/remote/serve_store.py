@@ -7,80 +7,43 @@ account must be allowed to run `nix-store`. A refusal ends the session.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Callable, ContextManager, Iterable, Iterator, Mapping, Optional, Sequence
+from typing import Iterable, Iterator, Mapping, Sequence
 
 from nix_remote import events
 from nix_remote.errors import ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands, trust
-from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
-from nix_remote.remote.refusals import Account, ReferenceVanished, lacks_signature, meaning
+from nix_remote.remote.refusals import ReferenceVanished, lacks_signature, meaning
 from nix_remote.remote.session import Session
+from nix_remote.remote.session_store import Asked, SessionStore
 from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire.types import PathInfo, StorePath
 
 ServeSession = Session[ServeServer]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A question that is not answered yet."""
-
-    question: Question
-    valid: Future[frozenset[StorePath]]
-
-
 def ask(session: ServeSession, question: Question) -> Asked:
     """Asks for temporary roots, and behind that which paths are valid, in one breath."""
     # Whether these are valid it says as well; those of the question include them.
-    session.submit(serve.QueryValidPaths(question.lock, lock=True))
-    return Asked(question, session.submit(serve.QueryValidPaths(question.paths, lock=False)))
+    lock = session.submit(serve.QueryValidPaths(question.lock, lock=True))
+    valid = session.submit(serve.QueryValidPaths(question.paths, lock=False))
+    return Asked(question, (lock,), valid)
 
 
-class ServeStore:
+class ServeStore(SessionStore[ServeServer]):
     """A `RemoteStore` over an open serve session.
 
-    `asked` has been asked in it already, together with the greeting.
-    `another_session` opens one more: for questions after which this one's
-    answers could be stale, and for those that may have to be abandoned.
+    Another session is for questions after which this one's answers could be
+    stale, and for those that may have to be abandoned.
     """
 
-    def __init__(
-        self,
-        session: ServeSession,
-        *,
-        asked: Optional[Asked] = None,
-        account: Account,
-        listener: events.Listener,
-        programs: Programs,
-        another_session: Callable[[], ContextManager[ServeSession]],
-    ) -> None:
-        self._session = session
-        self._asked = asked
-        self._account = account
-        self._listener = listener
-        self._programs = programs
-        self._another_session = another_session
-
-    @property
-    def ended(self) -> bool:
-        return self._session.ended
-
-    def ask(self, question: Question) -> frozenset[StorePath]:
-        asked, self._asked = self._asked, None
-        if asked is None or asked.question != question:
-            asked = ask(self._session, question)
-        return self._session.wait(asked.valid, "which paths are valid there")
+    def _submit(self, question: Question) -> Asked:
+        return ask(self._session, question)
 
     def lock(self, paths: Sequence[StorePath]) -> None:
-        self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True))
-
-    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        trust.check_acceptable(infos, self._account, self._trusts_us)
+        self._locks.append(self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True)))
 
     def _trusts_us(self) -> bool:
         if self._account.is_root:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import (
-    Callable,
-    ContextManager,
     Iterable,
     Iterator,
     Mapping,
@@ -16,20 +13,19 @@ from typing import (
 )
 
 from nix_remote import events
-from nix_remote.errors import PathRefused, RootRefused, ServerError
+from nix_remote.errors import RootRefused, ServerError
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands, trust
-from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, push
 from nix_remote.remote.refusals import (
-    Account,
     ReferenceVanished,
     condition,
     lacks_signature,
     meaning,
 )
 from nix_remote.remote.session import RequestRefused, Session
+from nix_remote.remote.session_store import Asked, SessionStore
 from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire import framed
 from nix_remote.wire.types import PathInfo, StorePath
@@ -39,15 +35,6 @@ T = TypeVar("T")
 WorkerSession = Session[WorkerServer]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A question that is not answered yet."""
-
-    question: Question
-    locks: tuple[Future[None], ...]
-    valid: Future[frozenset[StorePath]]
-
-
 def ask(session: WorkerSession, question: Question) -> Asked:
     """Asks for temporary roots, and behind that which paths are valid, in one breath."""
     locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
@@ -55,51 +42,18 @@ def ask(session: WorkerSession, question: Question) -> Asked:
     return Asked(question, locks, valid)
 
 
-class WorkerStore:
+class WorkerStore(SessionStore[WorkerServer]):
     """A `RemoteStore` over an open worker session.
 
-    `asked` has been asked in it already, together with the greeting.
-    `another_session` opens one more, for questions that may have to be
-    abandoned; `programs` is for servers too old to make durable roots on
-    request.
+    Another session is for questions that may have to be abandoned; programs
+    are for servers too old to make durable roots on request.
     """
 
-    def __init__(
-        self,
-        session: WorkerSession,
-        *,
-        asked: Optional[Asked] = None,
-        account: Account,
-        listener: events.Listener,
-        programs: Programs,
-        another_session: Callable[[], ContextManager[WorkerSession]],
-    ) -> None:
-        self._session = session
-        self._asked = asked
-        self._locks: list[Future[None]] = []
-        self._account = account
-        self._listener = listener
-        self._programs = programs
-        self._another_session = another_session
-
-    @property
-    def ended(self) -> bool:
-        return self._session.ended
-
-    def ask(self, question: Question) -> frozenset[StorePath]:
-        asked, self._asked = self._asked, None
-        if asked is None or asked.question != question:
-            asked = ask(self._session, question)
-        valid = self._wait(asked.valid, "which paths are valid there")
-        for lock in asked.locks:
-            self._wait(lock, "temporary roots")
-        return valid
+    def _submit(self, question: Question) -> Asked:
+        return ask(self._session, question)
 
     def lock(self, paths: Sequence[StorePath]) -> None:
         self._locks += [self._session.submit(worker.AddTempRoot(path)) for path in paths]
-
-    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        trust.check_acceptable(infos, self._account, self._trusts_us)
 
     def _trusts_us(self) -> bool:
         told = self._session.greeting().trusts_us
@@ -191,8 +145,7 @@ class WorkerStore:
                     self._account.alias, root.location, refusal.message
                 ) from None
             self._listener(events.RootMade(root.path, made))
-        while self._locks:
-            self._wait(self._locks.pop(), "temporary roots")
+        self._wait_for_locks()
         still_there = self._wait(last_look, "which paths are valid there")
         return valid - (frozenset(tops) - still_there)
 
@@ -207,12 +160,3 @@ class WorkerStore:
             except ReferenceVanished:
                 continue  # the last look will say so
             self._listener(events.RootMade(root.path, made))
-
-    def _wait(self, future: Future[T], waiting_for: str) -> T:
-        """For requests that no correct server refuses."""
-        try:
-            return self._session.wait(future, waiting_for)
-        except RequestRefused as refusal:
-            raise condition(refusal.message, self._account.alias) or PathRefused(
-                self._account.alias, waiting_for, refusal.message
-            ) from None

@@ -47,6 +47,23 @@ def failure(message: str) -> bytes:
     )
 
 
+def encoded_info(info: PathInfo) -> bytes:
+    """The reply to operation 26 about a valid path, as of protocol 1.17."""
+    return b"".join(
+        (
+            encode_bool(True),
+            encode_text(info.deriver or ""),
+            encode_text(info.nar_hash.hex()),
+            encode_texts(info.references),
+            encode_number(1),
+            encode_number(info.nar_size),
+            encode_bool(False),
+            encode_texts(info.signatures),
+            encode_text(info.content_address),
+        )
+    )
+
+
 class EndSession(Exception):
     """Raised by a hook: the server ends without another word."""
 
@@ -190,19 +207,7 @@ class FakeServer:
             info = self.infos.get(path)
             if info is None:
                 return LAST + encode_bool(False)
-            return LAST + b"".join(
-                (
-                    encode_bool(True),
-                    encode_text(info.deriver or ""),
-                    encode_text(info.nar_hash.hex()),
-                    encode_texts(info.references),
-                    encode_number(1),
-                    encode_number(info.nar_size),
-                    encode_bool(False),
-                    encode_texts(info.signatures),
-                    encode_text(info.content_address),
-                )
-            )
+            return LAST + encoded_info(info)
 
         return path, reply
 
@@ -216,4 +221,4 @@ _OPERATIONS = {
     47: FakeServer._add_perm_root,
 }
 
-__all__ = ["LAST", "EndSession", "FakeServer", "encode_bytes", "failure"]
+__all__ = ["LAST", "EndSession", "FakeServer", "encode_bytes", "encoded_info", "failure"]

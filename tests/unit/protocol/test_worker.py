@@ -10,7 +10,7 @@ from nix_remote.protocol import versions, worker
 from nix_remote.protocol.conversation import Greeted, Logged, Refused, Replied
 from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
 from nix_remote.wire.types import PathInfo
-from tests.support.fake_server import LAST, failure
+from tests.support.fake_server import LAST, encoded_info, failure
 from tests.support.paths import path
 from tests.support.strategies import path_infos, pieces
 
@@ -155,22 +155,6 @@ def test_a_path_is_registered_with_the_servers_clock_and_without_claims() -> Non
             encode_text(""),  # not content-addressed
             encode_bool(False),  # repair
             encode_bool(True),  # do not check signatures
-        )
-    )
-
-
-def encoded_info(info: PathInfo) -> bytes:
-    return b"".join(
-        (
-            encode_bool(True),
-            encode_text(info.deriver or ""),
-            encode_text(info.nar_hash.hex()),
-            encode_texts(info.references),
-            encode_number(1),
-            encode_number(info.nar_size),
-            encode_bool(False),
-            encode_texts(info.signatures),
-            encode_text(info.content_address),
         )
     )
 
