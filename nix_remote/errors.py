@@ -3,6 +3,7 @@
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable
+      AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
@@ -650,6 +651,27 @@ class RootsUnreadable(PromiseError):
             f"the durable roots on {alias} cannot be listed or removed",
             why=f"it said: {said}" if said else "the account may not run the commands for it",
             fix=f"log in with an account that has a shell: ssh {alias} date",
+        )
+
+
+# The agent
+
+
+class AgentError(NixRemoteError):
+    """The agent cannot be had. Copies do without it."""
+
+    exit_status = 19
+
+
+class AgentNotStarted(AgentError):
+    code = "agent-not-started"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "there is no agent that could be used",
+            why=why,
+            fix="see what it says: nix-remote agent run\n"
+            "copies work without one: each invocation does its work alone, or with the others",
         )
 
 

@@ -20,6 +20,8 @@ class Result:
     command: str
     data: Mapping[str, object] = field(default_factory=dict)
     error: Optional[NixRemoteError] = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that belong to it: name -> text."""
 
     def to_json(self) -> str:
         """One line."""
