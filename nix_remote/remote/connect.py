@@ -137,16 +137,12 @@ class _Opener:
         session.greeting()
         return session, asked
 
-    @contextmanager
-    def temporary_session(
+    def another_session(
         self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
-    ) -> Iterator[Session[Server]]:
-        """One more session, for the length of a `with` block."""
+    ) -> Session[Server]:
+        """One more session, in which nothing has been asked. Raises `NixRemoteError`."""
         session, _ = self.session(command, conversation, lambda _: None)
-        try:
-            yield session
-        finally:
-            session.close()
+        return session
 
     def over_worker(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
@@ -165,7 +161,7 @@ class _Opener:
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, WORKER_COMMAND, WorkerConversation),
+            open_session=partial(self.another_session, WORKER_COMMAND, WorkerConversation),
         )
         nix = server.nix_version or "of unknown version"
         spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
@@ -182,7 +178,7 @@ class _Opener:
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, SERVE_COMMAND, ServeConversation),
+            open_session=partial(self.another_session, SERVE_COMMAND, ServeConversation),
         )
         return store, f"serve protocol {session.greeting().effective}"
 

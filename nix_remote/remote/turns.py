@@ -11,8 +11,9 @@ import fcntl
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Final, Iterable, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
@@ -139,8 +140,8 @@ class TakingTurns:
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         self._store.substitute(paths, at_most=at_most)
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
-        self._store.push(Outgoing(one.info, self._beating(one.nar)) for one in paths)
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        self._store.push([replace(one, nar=self._beating(one.nar)) for one in paths])
 
     def _beating(self, nar: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in nar:
