@@ -57,6 +57,10 @@ def _copy(repository_ctx, copier, host):
     if hasattr(repository_ctx, "workspace_root"):
         arguments.append("--workspace=%s" % repository_ctx.workspace_root)
     arguments.append("--error-file=%s" % error_file)
+
+    # What `nix-remote ensure` goes by.
+    manifest = repository_ctx.path(_LINKS).get_child("nix-remote").get_child("manifest.json")
+    arguments.append("--manifest=%s" % manifest)
     repository_ctx.report_progress("copying {} to {}".format(_count(store_paths), host))
     copied = repository_ctx.execute(
         [copier] + arguments + store_paths,
