@@ -211,7 +211,7 @@ class Line:
             CopyResult(closure, (), 0, {root.path: root.location for root in roots})
         )
 
-    def _copy(self, group: Group) -> Optional[NixRemoteError]:
+    def _copy(self, group: Group) -> Optional[Exception]:
         """Carries out a group and answers its jobs; returns why it failed, if it did."""
         self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
         self.figures.copies += 1
@@ -233,6 +233,7 @@ class Line:
             with self._lock:
                 for job in group.jobs:
                     self._tickets.pop(job).future.set_exception(defect)
+            return defect
         else:
             self.life.seen()
             self._answer(group, result)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Iterable, Optional, Sequence
 
+from nix_remote.copy.closure import in_dependency_order
 from nix_remote.copy.engine import CopyOptions
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
@@ -31,7 +32,7 @@ _OF_ITS_PATHS: Final = (LocalStoreError, PromiseError, TransferError, TrustError
 """Failures that one job's paths may have caused; all others would meet every job."""
 
 
-def is_of_paths(error: NixRemoteError) -> bool:
+def is_of_paths(error: Exception) -> bool:
     """Whether other paths may fare better."""
     return isinstance(error, _OF_ITS_PATHS)
 
@@ -125,7 +126,10 @@ class Sharing:
 
     def closure_of(self, roots: Sequence[DurableRoot]) -> tuple[PathInfo, ...]:
         """The closure of roots that are believed. Raises `KeyError` for another one."""
-        return Group(tuple(self._believed[root] for root in roots), ()).closure
+        infos: dict[StorePath, PathInfo] = {}
+        for root in roots:
+            infos.update((info.path, info) for info in self._believed[root].closure)
+        return tuple(in_dependency_order(infos, [root.path for root in roots]))
 
     def add(
         self, closure: Iterable[PathInfo], roots: Iterable[DurableRoot], options: CopyOptions
@@ -171,8 +175,8 @@ class Sharing:
         options = self._waiting[0].options if self._waiting else CopyOptions()
         jobs = tuple(job for job in self._waiting if job.options == options)
         self._waiting = [job for job in self._waiting if job.options != options]
-        owed = tuple(dict.fromkeys(self._owed.values())) if options == CopyOptions() else ()
-        return Group(jobs, owed)
+        owed = dict.fromkeys(self._owed.values()) if options.check is CopyOptions.check else ()
+        return Group(jobs, tuple(owed))
 
     def succeeded(self, group: Group) -> None:
         """The copy was made; its session is still there."""
