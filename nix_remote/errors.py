@@ -2,7 +2,8 @@
 
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
-                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable
+                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
+                               OutputBaseNotFound
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -132,6 +133,17 @@ class SetupInputUnusable(UsageError):
 
     def __init__(self, what: str, expected: str) -> None:
         super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
+
+
+class OutputBaseNotFound(UsageError):
+    code = "output-base-not-found"
+
+    def __init__(self, looked_for: str) -> None:
+        super().__init__(
+            "it is not known where Bazel keeps the workspace's repositories",
+            why=f"{looked_for} is no output base, or no workspace that was built here",
+            fix='say it: nix-remote ensure --output-base "$(bazel info output_base)"',
+        )
 
 
 # SSH configuration

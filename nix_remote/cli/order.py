@@ -6,7 +6,6 @@ Those of this process, or those of a client that an agent works for.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import pwd
@@ -17,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, Hashable, Iterator, Mapping, Optional, Sequence
 
-from nix_remote import events, settings
+from nix_remote import events, manifests, settings
 from nix_remote.agent import client
 from nix_remote.agent.kept_session import OpenStore
 from nix_remote.agent.line import Line
@@ -27,6 +26,7 @@ from nix_remote.copy.engine import Check, CopyOptions, CopyResult
 from nix_remote.errors import SigningKeyUnusable
 from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
+from nix_remote.manifests import Manifest
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.signing_store import SigningStore
@@ -34,8 +34,6 @@ from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
 from nix_remote.ssh import config
 from nix_remote.wire.types import PathInfo, StorePath
-
-MANIFEST_VERSION: Final = 1
 
 _USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
@@ -92,12 +90,15 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
         transport=options.transport,
         sign_key_file=options.sign_key,
     )
-    if chosen.ssh_config is not None:
-        chosen = replace(chosen, ssh_config=folder / chosen.ssh_config)
+    chosen = replace(
+        chosen,
+        ssh_config=chosen.ssh_config and folder / chosen.ssh_config,
+        sign_key_file=chosen.sign_key_file and folder / chosen.sign_key_file,
+    )
     local = LocalStore(chosen.local_store)
     return Order(
         settings=chosen,
-        signing_key=_signing_key(chosen.sign_key_file and folder / chosen.sign_key_file),
+        signing_key=signing_key(chosen),
         tops=tuple(
             common.store_paths([os.path.join(folder, path) for path in options.paths], local)
         ),
@@ -132,19 +133,15 @@ def result(order: Order, done: CopyResult) -> Result:
     data = describe_copy(order.settings.host, done)
     if order.manifest is None:
         return Result("copy", data)
-    text = json.dumps(
-        {
-            "version": MANIFEST_VERSION,
-            "host": order.settings.host,
-            "workspace": str(order.settings.workspace),
-            "package": order.settings.package,
-            "time": int(time.time()),
-            "roots": data["roots"],
-            "paths": data["closure"],
-        },
-        indent=1,
+    manifest = Manifest(
+        host=order.settings.host,
+        workspace=str(order.settings.workspace),
+        package=order.settings.package,
+        time=int(time.time()),
+        roots=done.roots,
+        paths=[info.path for info in done.closure],
     )
-    return Result("copy", data, files={str(order.manifest): text + "\n"})
+    return Result("copy", data, files={str(order.manifest): manifests.as_text(manifest)})
 
 
 def _user(environment: Mapping[str, str]) -> str:
@@ -153,7 +150,12 @@ def _user(environment: Mapping[str, str]) -> str:
     return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
 
 
-def _signing_key(file: Optional[Path]) -> str:
+def signing_key(chosen: settings.Settings) -> str:
+    """The content of the key file; empty if nothing is to be signed.
+
+    Raises `SigningKeyUnusable`.
+    """
+    file = chosen.sign_key_file
     if file is None:
         return ""
     try:

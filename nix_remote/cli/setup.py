@@ -12,7 +12,7 @@ from nix_remote import settings
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import key_pair, server
+from nix_remote.setup import key_pair, server, wrapper
 from nix_remote.setup.ssh_entry import HostEntry, difference, with_entry
 from nix_remote.ssh import config
 from nix_remote.ssh.host_key_scan import ShownKey, shown_key
@@ -31,6 +31,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     for_server.add_argument(
         "--account", default="nix-remote", help="its name there (default: %(default)s)"
+    )
+    wrapping = kinds.add_parser(
+        "bazelrc", help="a tools/bazel script that starts the agent before Bazel"
+    )
+    wrapping.add_argument(
+        "--ensure", action="store_true", help="and has what the server has lost sent again"
     )
     entry = kinds.add_parser("ssh", help="a Host entry in the SSH config of this machine")
     entry.add_argument("alias", metavar="ALIAS", help="what the server is to be called here")
@@ -54,6 +60,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> Result:
     if options.kind == "ssh":
         return _set_up_ssh(options)
+    if options.kind == "bazelrc":
+        script = wrapper.with_agent_and_ensure() if options.ensure else wrapper.with_agent()
+        return Result("setup", {"what": "bazelrc", "script": script})
     text = server.script(options.account, _read(options.public_key))
     return Result("setup", {"what": "server", "script": text})
 
@@ -159,12 +168,12 @@ def _read(file: Path) -> str:
 
 def _output(result: Result) -> str:
     data = result.data
-    return str(data["script"] if data["what"] == "server" else data["diff"])
+    return str(data["diff"] if data["what"] == "ssh" else data["script"])
 
 
 def _conclude(result: Result) -> str:
     data = result.data
-    if data["what"] == "server":
+    if data["what"] != "ssh":
         return ""
     done = "written" if data["written"] else "nothing is written without --write"
     lines = [f"{data['file']}: {done if data['diff'] else 'nothing to change'}"]

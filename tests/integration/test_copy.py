@@ -101,7 +101,7 @@ def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
     assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).text == ""
     # Empty files to lock, and no socket.
     left = set(lab.workstation.sh("find /tmp/nix-remote-* -type f -empty -printf '%f '").split())
-    assert left <= {"agent.lock", f"turn-{ALIAS}"}
+    assert {"agent.lock", f"turn-{ALIAS}"} <= left
     assert set(lab.workstation.sh("ls /tmp/nix-remote-*").split()) == left
 
 

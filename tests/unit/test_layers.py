@@ -19,7 +19,7 @@ LAYERS = [
     ["remote", "local"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
-    ["errors"],
+    ["errors", "manifests"],
     ["agent.protocol", "agent.belief", "agent.__init__"],
     ["agent.client"],
     ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
