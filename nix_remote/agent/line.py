@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Callable, Final, Optional, Sequence
+from typing import Callable, ContextManager, Final, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.agent.belief import SignOfLife
@@ -20,7 +20,7 @@ from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
 from nix_remote.copy.plan import Plan, make_plan
 from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.store import DurableRoot, Question
+from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -161,18 +161,19 @@ class Line:
         if job is None:
             return
         self._listeners.aim(everybody, self.life)
+        broken: Optional[NixRemoteError] = None
         try:
             # Before it is decided who is in the group: many come while we log in.
             self._session.ensure(_question(job.closure, job.roots))
-        except (ConnectionBroken, ServerEndedSession):
-            pass  # the copy tries again, after a while
+        except (ConnectionBroken, ServerEndedSession) as error:
+            broken = error  # the copy tries again, after a while
         except NixRemoteError as error:
             while self._sharing.next_job is not None:
                 self._fail(error)
             return
         with self._lock:
             group = self._sharing.take()
-        self._copy(group)
+        self._copy(group, broken)
 
     def _settle_known(self) -> None:
         with self._lock:
@@ -211,8 +212,18 @@ class Line:
             CopyResult(closure, (), 0, {root.path: root.location for root in roots})
         )
 
-    def _copy(self, group: Group) -> Optional[Exception]:
-        """Carries out a group and answers its jobs; returns why it failed, if it did."""
+    def _copy(self, group: Group, broken: Optional[NixRemoteError] = None) -> Optional[Exception]:
+        """Carries out a group and answers its jobs; returns why it failed, if it did.
+
+        `broken` is how the first attempt to log in has ended.
+        """
+        failures = [broken] if broken is not None else []
+
+        def open_remote(question: Question) -> ContextManager[RemoteStore]:
+            if failures:
+                raise failures.pop()
+            return self._session.use(question)
+
         self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
         self.figures.copies += 1
         copy = Copy(
@@ -220,7 +231,7 @@ class Line:
             roots=group.roots,
             alias=self.alias,
             local=self.local,
-            open_remote=self._session.use,
+            open_remote=open_remote,
             listener=self._listeners,
             options=group.options,
         )

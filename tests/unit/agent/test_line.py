@@ -307,6 +307,20 @@ def test_a_login_that_fails_is_the_failure_of_all_and_tried_once(
     assert len(attempts) == 1
 
 
+def test_a_login_that_breaks_is_tried_again_and_that_is_said(line: Line, server: Server) -> None:
+    server.refuses = BROKEN
+    heard: list[events.Event] = []
+
+    def listen(event: events.Event) -> None:
+        heard.append(event)
+        server.refuses = None
+
+    options = CopyOptions(retry=RetryPolicy(retries=1, first_delay=0.001))
+    ticket = line.submit([], lambda: [GLIBC], options, listen)
+    assert line.lead(ticket).sent == (GLIBC.path,)
+    assert heard[0] == events.Retrying(BROKEN, 0.001)
+
+
 def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
     agent: Line, server: Server
 ) -> None:
