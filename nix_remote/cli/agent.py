@@ -71,7 +71,7 @@ def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
 def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
     told = lifecycle.told_by(folder)
     if told is not None:
-        lifecycle.stop(folder)
+        lifecycle.stop(folder, told["pid"])
     return {"agent": told}
 
 
