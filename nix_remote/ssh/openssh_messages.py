@@ -25,6 +25,7 @@ from nix_remote.errors import (
     ProxyFailed,
     SshConfigUnreadable,
 )
+from nix_remote.ssh import openssh_tried
 from nix_remote.ssh.agent import AGENT_IS_GONE
 from nix_remote.ssh.config import HostConfig
 
@@ -69,13 +70,6 @@ _LOGIN_REFUSED: Final = re.compile(
     r"|Disconnected from .*Too many authentication failures))",
     re.M,
 )
-_OFFERED: Final = re.compile(
-    r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
-)
-_ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
-_FORBIDDEN: Final = re.compile(
-    r"^debug1: Skipping \S+ key (\S+) - corresponding algo(?:rithm)? not in PubkeyAccepted", re.M
-)
 _KEYS_COLLECTED: Final = re.compile(
     r"^debug1: (Will attempt key|Trying private key|No more authentication methods)", re.M
 )
@@ -85,13 +79,6 @@ _NO_AGENT: Final = re.compile(
 _AGENT_IS_GONE: Final = dict.fromkeys(
     ("No such file or directory", "Connection refused"), AGENT_IS_GONE
 )
-# It cannot be read, and so is not even offered.
-_NOT_LOADED: Final = re.compile(
-    r"^debug1: Trying private key: (\S+)\n(?!debug1: Authentications)", re.M
-)
-_TOO_OPEN: Final = re.compile(r"^Permissions \d+ for '(.+)' are too open", re.M)
-_CERTIFIED: Final = re.compile(r" \S+-CERT ")
-_LOCKED: Final = "needs a passphrase; is it in the agent?"
 _CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
 _SOFTWARE: Final = re.compile(
     r"^debug1: Remote protocol version \S+ remote software version (.*?)$", re.M
@@ -195,9 +182,7 @@ def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> Nix
     problem = _NO_AGENT.search(said)
     if problem:
         return agent_unreachable(config, _AGENT_IS_GONE.get(problem[1], problem[1]), tried)
-    names = [name for name, _ in _OFFERED.findall(said)]
-    locked = [name for name in dict.fromkeys(names) if f"{name} ({_LOCKED})" in tried]
-    return LoginRefused(config.alias, config.user, tried, " ".join(locked))
+    return LoginRefused(config.alias, config.user, tried, openssh_tried.to_unlock(said))
 
 
 def agent_unreachable(
@@ -209,24 +194,7 @@ def agent_unreachable(
 
 
 def _tried(said: str, refused: re.Match[str]) -> str:
-    forbidden = dict.fromkeys(_FORBIDDEN.findall(said))
-    tried = [f"{name} (not used: PubkeyAcceptedAlgorithms forbids it)" for name in forbidden]
-    accepted = set(_ACCEPTED.findall(said))
-    unloadable = set(_NOT_LOADED.findall(said))
-    too_open = set(_TOO_OPEN.findall(said))
-    for name, more in dict.fromkeys(_OFFERED.findall(said)):
-        if name in too_open:
-            tried.append(f"{name} (others can read it: chmod 600 {name})")
-        elif name in unloadable:
-            tried.append(f"{name} ({_LOCKED})")
-        elif name in accepted:
-            # It would have been let in. In batch mode a passphrase is not asked for.
-            unusable = "the agent refused it" if " agent" in more else _LOCKED
-            tried.append(f"{name} ({unusable})")
-        elif _CERTIFIED.match(more):
-            tried.append(f"{name} with its certificate")
-        else:
-            tried.append(f"{name} from the agent" if " agent" in more else name)
+    tried = openssh_tried.in_words(said)
     if not tried:
         return "nothing: there is no key"
     if refused["hung_up"]:
