@@ -26,6 +26,7 @@ _CARD, _CARD_PROVIDER = "/root/card", "/usr/lib/softhsm/libsofthsm2.so"
 _CARD_ENV = {"SOFTHSM2_CONF": f"{_CARD}/config"}
 _AGENT = {**_CARD_ENV, "SSH_AUTH_SOCK": f"{_CARD}/agent"}
 _GSSAPI_PORT = 2330
+_GET_TICKET = ["kinit", "-k", "-t", f"/root/{ACCOUNT}.keytab", ACCOUNT]
 
 AddLines = Callable[..., str]
 
@@ -158,7 +159,7 @@ def test_a_card_that_cannot_be_read_is_named(copier: Copier, path: str, login: A
 
 @pytest.fixture(scope="module")
 def realm(lab: Lab, workstation: Host) -> Iterator[sshd.SshServer]:
-    """An SSH server that takes tickets; the workstation is the realm's KDC and has none yet."""
+    """An SSH server that takes tickets; the workstation is the realm's KDC."""
     # Debian 13's sshd: that of testing comes without Kerberos.
     server = lab.server_with(Version.V2_26)
     config = f"""
@@ -188,7 +189,7 @@ def realm(lab: Lab, workstation: Host) -> Iterator[sshd.SshServer]:
     server.write("/root/keytab", keys)
     server.sh("base64 -d /root/keytab > /etc/krb5.keytab; chmod 600 /etc/krb5.keytab")
     workstation.start_service("kdc", ["krb5kdc", "-n"])
-    wait_until(lambda: "commencing operation" in workstation.log("kdc"), "the KDC")
+    wait_until(lambda: workstation.run(_GET_TICKET).status == 0, "the KDC")
     with_tickets = sshd.SshServer(server, _GSSAPI_PORT)
     with_tickets.start("GSSAPIAuthentication yes")
     yield with_tickets
@@ -209,7 +210,7 @@ def test_a_kerberos_ticket_logs_in(
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text
 
-    copier.host.run(["kinit", "-k", "-t", f"/root/{ACCOUNT}.keytab", ACCOUNT]).check()
+    copier.host.run(_GET_TICKET).check()
     text = copier.run("-v", path, alias=alias).check().stderr
     assert "(needed for GSSAPIAuthentication yes)" in text
     assert f"Accepted gssapi-with-mic for {ACCOUNT}" in realm.host.log(f"sshd-{realm.port}")
