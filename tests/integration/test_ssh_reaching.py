@@ -232,7 +232,7 @@ def test_what_is_negotiated_is_what_the_config_wants(
         assert logged in lab.server.log("sshd-2320")
 
 
-@over_both_transports
+@over_openssh_if_thorough
 def test_nothing_in_common_is_said_to_be_so(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:

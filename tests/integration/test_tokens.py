@@ -92,6 +92,24 @@ def test_a_security_key_that_is_not_plugged_in_is_told_so(
     assert f"tried {fido} (device not found)" in text
 
 
+def test_a_security_key_that_only_the_agent_has(
+    copier: Copier, path: str, login: AddLines, fido: str
+) -> None:
+    alias = login("fido-in-agent", "IdentityFile none")
+    agent = "/root/fido/agent"
+    copier.host.start_service("fido-agent", ["ssh-agent", "-D", "-a", agent])
+    try:
+        wait_until(lambda: copier.host.run(["test", "-S", agent]).status == 0, "the agent")
+        env = {"SSH_AUTH_SOCK": agent}
+        copier.host.run(["ssh-add", "-q", "-S", _FIDO_PROVIDER, fido], env=env).check()
+        text = copier.fails("login-refused", path, alias=alias, env=env)
+        assert "not used: a FIDO key, for which --transport openssh is needed" in text
+        copier.copy("--transport=openssh", path, alias=alias, env=env)
+    finally:
+        copier.host.stop_service("fido-agent")
+        copier.host.sh(f"rm -f {agent}")
+
+
 # PKCS#11
 
 
