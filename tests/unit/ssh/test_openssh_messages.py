@@ -152,18 +152,6 @@ def test_an_agent_that_is_gone_is_named() -> None:
     assert "nobody is there: it was left by a session that has ended" in error.why
 
 
-def test_what_a_key_was_not_used_for_and_what_a_certificate_was_is_told() -> None:
-    said = KNOWN + (
-        "debug1: Skipping ssh-rsa key /k/rsa - corresponding algorithm not in PubkeyAccepted"
-        "Algorithms\n"
-        "debug1: Offering public key: /k/ed ED25519-CERT SHA256:F2bqHqhVWgPJSRk6 explicit\n"
-        "me@h: Permission denied (publickey).\n"
-    )
-    why = openssh_messages.failure(said, CONFIG).why
-    assert "/k/rsa (not used: PubkeyAcceptedAlgorithms forbids it)" in why
-    assert "/k/ed with its certificate" in why
-
-
 def test_an_own_address_that_cannot_be_had_is_named() -> None:
     said = (
         "bind 10.0.0.9: Cannot assign requested address\n"
