@@ -102,7 +102,7 @@ def test_a_security_key_that_only_the_agent_has(
         wait_until(lambda: copier.host.run(["test", "-S", agent]).status == 0, "the agent")
         env = {"SSH_AUTH_SOCK": agent}
         copier.host.run(["ssh-add", "-q", "-S", _FIDO_PROVIDER, fido], env=env).check()
-        text = copier.fails("login-refused", path, alias=alias, env=env)
+        text = copier.fails("login-refused", "--transport=paramiko", path, alias=alias, env=env)
         assert "not used: a FIDO key, for which --transport openssh is needed" in text
         copier.copy("--transport=openssh", path, alias=alias, env=env)
     finally:
@@ -215,15 +215,16 @@ def realm(lab: Lab, workstation: Host) -> Iterator[sshd.SshServer]:
     workstation.stop_service("kdc")
 
 
+def leading_to(realm: sshd.SshServer) -> list[str]:
+    """Lines that lead to the SSH server that takes tickets, and name no key."""
+    where = [f"HostName {realm.host.name}", f"Port {realm.port}", "IdentityFile none"]
+    return [*where, f"HostKeyAlias [{realm.host.address}]:{sshd.PORT}"]
+
+
 def test_a_kerberos_ticket_logs_in(
     copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
 ) -> None:
-    alias = login(
-        "kerberos",
-        *(f"HostName {realm.host.name}", f"Port {realm.port}"),
-        *("GSSAPIAuthentication yes", "IdentityFile none"),
-        f"HostKeyAlias [{realm.host.address}]:{sshd.PORT}",
-    )
+    alias = login("kerberos", "GSSAPIAuthentication yes", *leading_to(realm))
     copier.host.run(["kdestroy", "-q"])
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text
@@ -234,3 +235,18 @@ def test_a_kerberos_ticket_logs_in(
     assert f"Accepted gssapi-with-mic for {ACCOUNT}" in realm.host.log(f"sshd-{realm.port}")
     refusal = copier.fails("ssh-config-unsupported", "--transport=paramiko", path, alias=alias)
     assert "GSSAPIAuthentication" in refusal
+
+
+def test_where_the_system_switches_kerberos_on_it_is_tried_when_no_key_helps(
+    copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
+) -> None:
+    assert "    GSSAPIAuthentication yes" in copier.host.read("/etc/ssh/ssh_config")
+    alias = login("kerberos", *leading_to(realm))
+    copier.host.run(_GET_TICKET).check()
+    text = copier.run("-v", path, alias=alias).check().stderr
+    assert "(no key let us in, and GSSAPIAuthentication is on)" in text
+    copier.fails("login-refused", "--transport=paramiko", path, alias=alias)
+    # Where there is no ticket either, `ssh` says of both that they did not help.
+    copier.host.run(["kdestroy", "-q"])
+    text = copier.fails("login-refused", path, alias=alias)
+    assert "Kerberos (No Kerberos credentials available" in text
