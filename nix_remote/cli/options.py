@@ -13,6 +13,7 @@ from nix_remote.local.store import LocalStore
 from nix_remote.settings import Settings, TransportChoice
 from nix_remote.wire.types import StorePath
 
+_SIZES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -55,6 +56,14 @@ def duration(text: str) -> float:
     if parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; 12h and 30d are")
     return float(parsed[1]) * _UNITS[parsed[2] or "s"]
+
+
+def size(text: str) -> int:
+    """Bytes, from `500M`, `20G` or `1T`; for argparse."""
+    parsed = re.fullmatch(r"(\d+)([KMGT]?)", text)
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; 500M and 20G are")
+    return int(parsed[1]) * _SIZES[parsed[2]]
 
 
 def renderer(settings: Settings, options: argparse.Namespace) -> Renderer:
