@@ -22,6 +22,7 @@ from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.host import Host, HostPlan, end_host
+from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
 
 ALIAS = "nix-server"
@@ -52,6 +53,7 @@ _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
 
 _FIRST_EXTRA_NUMBER = 100
+_FIRST_KERNEL_NUMBER = 150
 
 Progress = Callable[[str], None]
 
@@ -76,6 +78,7 @@ class Lab:
         self._workstations = {each: self._host(plan) for each, plan in _WORKSTATIONS.items()}
         self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
         self._extra_servers: list[Host] = []
+        self._kernel_hosts: list[KernelHost] = []
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -90,7 +93,8 @@ class Lab:
     def hosts(self) -> Mapping[str, Host]:
         """Every host this lab can have, started or not."""
         servers = [*self._servers.values(), *self._extra_servers]
-        known = [*self._workstations.values(), *servers, self.executor, self.service]
+        executors = [self.executor, *self._kernel_hosts]
+        known = [*self._workstations.values(), *servers, *executors, self.service]
         return {host.name: host for host in known}
 
     @property
@@ -153,13 +157,29 @@ class Lab:
             if name == self._servers[version].name:
                 self.server_with(version)
 
-    def start_server(self, name: str, version: nix.Version, *, store_size: str) -> Host:
-        """Starts one more Nix server, with a store in memory that holds no more than that."""
+    def start_server(
+        self,
+        name: str,
+        version: nix.Version,
+        *,
+        store_size: str = "",
+        image: Optional[images.Image] = None,
+    ) -> Host:
+        """Starts one more Nix server; with a size, its store is in memory and holds no more."""
         number = _FIRST_EXTRA_NUMBER + len(self._extra_servers)
-        plan = HostPlan(name, number, _SERVERS[version].image, store_size=store_size)
+        plan = HostPlan(name, number, image or _SERVERS[version].image, store_size=store_size)
         host = self._host(plan)
         self._extra_servers.append(host)
         self._start_server(host)
+        return host
+
+    def start_kernel_executor(self, name: str) -> KernelHost:
+        """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
+        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+        plan = HostPlan(name, number, images.KERNEL_EXECUTOR)
+        host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
+        self._kernel_hosts.append(host)
+        self._start(host)
         return host
 
     def down(self) -> None:
@@ -167,6 +187,7 @@ class Lab:
         for host in self.hosts.values():
             host.remove()
         self._extra_servers.clear()
+        self._kernel_hosts.clear()
         # Servers that another process added to this lab.
         for folder in self.folder.glob("*"):
             end_host(folder)
