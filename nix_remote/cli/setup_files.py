@@ -150,6 +150,9 @@ def _kubernetes(options: argparse.Namespace) -> Bundle:
 def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
     _finish(parser, _bazelrc)
     parser.add_argument(
+        "--sign-key", type=Path, metavar="FILE", help="the secret key to sign copies with"
+    )
+    parser.add_argument(
         "--remote-executor", default="", metavar="URL", help="the Remote Execution service"
     )
     parser.add_argument(
@@ -169,6 +172,7 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
     return bazel_flags.bundle(
         bazel_flags.FlagsPlan(
             settings.choose(host=options.host).host,
+            str(options.sign_key.expanduser().absolute()) if options.sign_key else "",
             options.remote_executor,
             tuple(options.platform_property),
             options.fetches,

@@ -20,6 +20,8 @@ class FlagsPlan:
 
     host: str
     """The Nix server: what `BAZEL_NIX_REMOTE` is to say."""
+    sign_key: str = ""
+    """The secret key file to sign copies with, absolute; empty: nothing is signed."""
     remote_executor: str = ""
     """The address of the Remote Execution service; empty: the flags for it are left out."""
     platform_properties: tuple[str, ...] = ()
@@ -33,6 +35,8 @@ class FlagsPlan:
 def bundle(plan: FlagsPlan) -> Bundle:
     """The flags. Raises `SetupInputUnusable`."""
     parts = [_ALWAYS.format(host=plan.host, fetches=inputs.at_least(1, plan.fetches, "--fetches"))]
+    if plan.sign_key:
+        parts.append(_SIGN_KEY.format(file=inputs.absolute_file(plan.sign_key, "--sign-key")))
     if plan.remote_executor:
         parts.append(_REMOTE.format(executor=inputs.remote_executor(plan.remote_executor)))
         if plan.platform_properties:
@@ -62,6 +66,11 @@ common --loading_phase_threads={fetches}
 # Actions get a fixed PATH instead of that of the shell: paths of this machine mean nothing on an
 # executor, and would make every action another one for the cache.
 build --incompatible_strict_action_env
+"""
+
+_SIGN_KEY: Final = """
+# Copies are signed, so that the server need not trust the account: a file of this machine.
+common --repo_env=NIX_REMOTE_SIGN_KEY_FILE={file}
 """
 
 _REMOTE: Final = """

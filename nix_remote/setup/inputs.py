@@ -20,6 +20,7 @@ _FILE_SYSTEM: Final = re.compile(
 _NIX_KEY: Final = re.compile(r"[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=")
 _KUBERNETES_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _RELATIVE: Final = re.compile(r"[A-Za-z0-9._@/?=:-]+")
+_ABSOLUTE: Final = re.compile(r"/[A-Za-z0-9._@+=:/-]+")
 _PROPERTY: Final = re.compile(r"[A-Za-z0-9_.-]+=[A-Za-z0-9_.:/@+-]*")
 _SCHEMES: Final = ("grpc", "grpcs", "http", "https", "unix")
 
@@ -62,6 +63,11 @@ def kubernetes_name(text: str, what: str) -> str:
 def resource(text: str, what: str) -> str:
     """A folder or an address that kustomize takes for a resource."""
     return _matching(_RELATIVE, text, what, "a relative folder, or what kustomize can fetch")
+
+
+def absolute_file(text: str, what: str) -> str:
+    """The name of a file, from the root on."""
+    return _matching(_ABSOLUTE, text, what, "an absolute path without blanks")
 
 
 def platform_property(text: str) -> str:

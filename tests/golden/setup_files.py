@@ -50,7 +50,11 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
     ),
     "bazelrc": bazel_flags.bundle(
         bazel_flags.FlagsPlan(
-            "nix-server", "grpc://build.example.org:8980", ("OSFamily=linux",), jobs=64
+            "nix-server",
+            "/home/me/.config/nix-remote/secret-key",
+            "grpc://build.example.org:8980",
+            ("OSFamily=linux",),
+            jobs=64,
         )
     ),
     "bazelrc-copies-only": bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")),
