@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import Final, Sequence
+from pathlib import Path
+from typing import Final, Optional, Sequence
 
 from nix_remote.cli.render import Renderer
 from nix_remote.copy.engine import Check
+from nix_remote.errors import SigningKeyUnusable
+from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
 from nix_remote.settings import Settings, TransportChoice
 from nix_remote.wire.types import StorePath
@@ -48,6 +51,20 @@ def add_transport(parser: argparse.ArgumentParser) -> None:
 def store_paths(texts: Sequence[str], local: LocalStore) -> list[StorePath]:
     """The store paths that a person's paths mean, each once. Raises `NotAStorePath`."""
     return list(dict.fromkeys(local.store_path(text) for text in texts))
+
+
+def signing_key(file: Optional[Path]) -> Optional[SigningKey]:
+    """The key in that file. Raises `SigningKeyUnusable`."""
+    if file is None:
+        return None
+    try:
+        return parse_signing_key(file.read_text())
+    except OSError as error:
+        raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise SigningKeyUnusable(str(file), "it is no text") from None
+    except ValueError as error:
+        raise SigningKeyUnusable(str(file), str(error)) from None
 
 
 def duration(text: str) -> float:

@@ -10,6 +10,7 @@ import shlex
 from importlib import resources
 from typing import Final
 
+from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote.postmortem import LOOK_COMMAND
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
@@ -38,8 +39,13 @@ grep -qxF "$line" "$authorized" || echo "$line" >>"$authorized"
 def dispatcher() -> str:
     """The program that a restricted account is to run: `dispatcher.sh`, filled in."""
     template = resources.files("nix_remote.setup").joinpath("dispatcher.sh").read_text()
-    commands = (("@LIST@", LIST_COMMAND), ("@REMOVE@", REMOVE_COMMAND), ("@LOOK@", LOOK_COMMAND))
-    for mark, command in commands:
+    commands = {
+        "@LIST@": LIST_COMMAND,
+        "@REMOVE@": REMOVE_COMMAND,
+        "@LOOK@": LOOK_COMMAND,
+        "@EXPORTS@": EXPORTS_COMMAND,
+    }
+    for mark, command in commands.items():
         template = template.replace(mark, shlex.join(command))
     return template
 

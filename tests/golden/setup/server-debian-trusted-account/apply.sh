@@ -44,11 +44,17 @@ sh -c 'for folder in /nix/store /nix/var/nix/db; do echo "disk $folder $(stat --
 END
 )
 
+exports=$(
+  cat <<'END'
+sh -c 'echo "store $(stat -c %a /nix/store)"; for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
+END
+)
+
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac
