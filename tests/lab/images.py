@@ -174,6 +174,37 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
+# A Nix server that exports its store over NFS: without a kernel of its own, by nfs-ganesha.
+NFS_SERVER = Layer(
+    "nfs-server",
+    SERVER,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    nfs-ganesha nfs-ganesha-vfs rpcbind >/dev/null
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
+# An executor with a kernel of its own, which can mount NFS: User Mode Linux, a kernel that is
+# an ordinary program (/usr/bin/linux.uml). It is in Debian 12.
+KERNEL_EXECUTOR = Layer(
+    "kernel-executor",
+    CURRENT,
+    r"""
+echo 'deb http://deb.debian.org/debian bookworm main' > /etc/apt/sources.list.d/kernel.list
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    kmod nfs-common rpcbind >/dev/null
+apt-get -q -o APT::Sandbox::User=root download user-mode-linux >/dev/null
+dpkg-deb -x user-mode-linux_*.deb /opt/kernel
+mkdir -p /usr/lib/modules
+cp -a /opt/kernel/usr/lib/uml/modules/* /usr/lib/modules/
+rm -rf /opt/kernel/usr/lib/uml /etc/apt/sources.list.d/kernel.list
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
 # Debian 13: Nix 2.26, and the Remote Execution service.
 STABLE = Debian(
     "debian13",

@@ -22,6 +22,7 @@ from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.host import Host, HostPlan, end_host
+from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
 
 ALIAS = "nix-server"
@@ -52,6 +53,7 @@ _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
 
 _FIRST_EXTRA_NUMBER = 100
+_FIRST_KERNEL_NUMBER = 150
 
 Progress = Callable[[str], None]
 
@@ -77,6 +79,7 @@ class Lab:
         self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
         self._extra_servers: list[Host] = []
         self._extra_workstations: list[Host] = []
+        self._kernel_hosts: list[KernelHost] = []
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -92,7 +95,8 @@ class Lab:
         """Every host this lab can have, started or not."""
         servers = [*self._servers.values(), *self._extra_servers]
         workstations = [*self._workstations.values(), *self._extra_workstations]
-        known = [*workstations, *servers, self.executor, self.service]
+        executors = [self.executor, *self._kernel_hosts]
+        known = [*workstations, *servers, *executors, self.service]
         return {host.name: host for host in known}
 
     @property
@@ -157,12 +161,28 @@ class Lab:
         self._start_workstation(host)
         return host
 
-    def start_server(self, name: str, version: nix.Version, *, store_size: str) -> Host:
-        """Starts one more Nix server, with a store in memory that holds no more than that."""
-        image = _SERVERS[version].image
+    def start_server(
+        self,
+        name: str,
+        version: nix.Version,
+        *,
+        store_size: str = "",
+        image: Optional[images.Image] = None,
+    ) -> Host:
+        """Starts one more Nix server; with a size, its store is in memory and holds no more."""
+        image = image or _SERVERS[version].image
         host = self._host(HostPlan(name, self._next_number(), image, store_size=store_size))
         self._extra_servers.append(host)
         self._start_server(host)
+        return host
+
+    def start_kernel_executor(self, name: str) -> KernelHost:
+        """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
+        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+        plan = HostPlan(name, number, images.KERNEL_EXECUTOR)
+        host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
+        self._kernel_hosts.append(host)
+        self._start(host)
         return host
 
     def down(self) -> None:
@@ -171,6 +191,7 @@ class Lab:
             host.remove()
         self._extra_servers.clear()
         self._extra_workstations.clear()
+        self._kernel_hosts.clear()
         # Servers that another process added to this lab.
         for folder in self.folder.glob("*"):
             end_host(folder)
