@@ -1,6 +1,11 @@
 """What a WORKSPACE file calls after `rules_nixpkgs_dependencies()`."""
 
+load("//bzl/private:bazel_version.bzl", "is_older")
+load("//bzl/private:errors.bzl", "OLD_BAZEL")
 load("//bzl/private:own_repositories.bzl", "declare_own_repositories")
+
+# MODULE.bazel says by itself which Bazel it needs.
+_OLDEST = "6.0.0"
 
 def nix_remote_dependencies(
         python = None,
@@ -25,6 +30,8 @@ def nix_remote_dependencies(
       workspace: An absolute path that names the garbage collector roots, if not the
         workspace's folder: for checkouts in ever new folders.
     """
+    if is_older(native.bazel_version, _OLDEST):
+        fail(OLD_BAZEL.format(oldest = _OLDEST, version = native.bazel_version))
     declare_own_repositories(
         python = python,
         store_paths = store_paths,

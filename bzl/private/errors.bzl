@@ -110,3 +110,9 @@ nix_remote: `store_paths` has "{path}".
   Why: it can only have paths in /nix/store.
   Fix: give what `nix-build` prints for the package.
 """
+
+OLD_BAZEL = """\
+nix_remote needs Bazel {oldest} or newer; this is {version}.
+  Fix: use a newer Bazel: a .bazelversion file is enough if you start Bazel with
+       bazelisk.
+"""

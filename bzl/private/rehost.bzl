@@ -22,10 +22,10 @@ _NIX_REPOSITORIES = Label(":nix_repositories.bzl")
 # Not in every version: whether it is there is asked before it is named.
 _FLAKE_EXTENSION = "rules_nixpkgs.bzl"
 
-# The names with which a whole-build override (`bzl/whole_build.bzl`) puts in the hook.
-_WRAP = "_nix_remote_wrap"
-_WRAP_SOURCE = "_nix_remote_wrap_source"
-LOAD_HOOK = 'load("{}", {} = "wrap", {} = "wrap_source")\n'.format(_HOOK, _WRAP, _WRAP_SOURCE)
+# The names are those with which a whole-build override puts in the hook: `whole_build.bzl`.
+_WRAP = "nix_remote_wrap"
+_WRAP_SOURCE = "nix_remote_wrap_source"
+_LOAD_HOOK = 'load("{}", {} = "wrap", {} = "wrap_source")\n'.format(_HOOK, _WRAP, _WRAP_SOURCE)
 
 # Every replaced text begins and ends where a line does.
 _WRAPPED_RULE = """
@@ -44,13 +44,12 @@ def _wrapped(implementation, text, wrap):
         text.format(implementation = implementation, variable = HOST_VARIABLE, wrap = wrap),
     )
 
-HOOK_EDITS = [
+_RULES_EDITS = [
     _wrapped("_nixpkgs_package_impl", _WRAPPED_RULE, _WRAP),
     _wrapped("_nixpkgs_flake_package_impl", _WRAPPED_RULE, _WRAP),
     _wrapped("_nixpkgs_http_repository_impl", _WRAPPED_SOURCE_RULE, _WRAP_SOURCE),
+    replacing('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL),
 ]
-
-_RULES_EDITS = HOOK_EDITS + [replacing('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL)]
 
 # A rehosted extension finds the wrapped rules where it finds its own: in its repository.
 def _same(text):
@@ -177,7 +176,7 @@ def write_sources(repository_ctx, files):
 def _rules(repository_ctx):
     if _WRAP in repository_ctx.read(_RULES):
         return _FORWARDED_RULES.format(rules = _RULES)
-    return LOAD_HOOK + rehosted(repository_ctx, _RULES, _RULES_EDITS, _MODULE)
+    return _LOAD_HOOK + rehosted(repository_ctx, _RULES, _RULES_EDITS, _MODULE)
 
 def _flake_extension(repository_ctx):
     beside = repository_ctx.path(_PACKAGE_EXTENSION).dirname

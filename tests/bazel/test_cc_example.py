@@ -84,7 +84,7 @@ def test_a_program_is_compiled_linked_and_run_there(example: Workspace, lab: Lab
 
 def test_every_store_path_that_the_build_names_was_copied(example: Workspace, lab: Lab) -> None:
     _bazel(example, "build", "//:greeted").check()
-    named = store_paths.named_by_actions(example, "--config=remote")
+    named = store_paths.named_by_actions(example, "--config=remote", host=laboratory.ALIAS)
     named |= store_paths.named_by_files(example)
     compiler = nix.build(example.host, ["gcc"])["gcc"]
     assert compiler in named

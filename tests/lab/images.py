@@ -255,7 +255,18 @@ chmod +x /usr/local/bin/nix-remote
     )
 
 
-WORKSTATION = _workstation("workstation", CURRENT)
+# The current one can also run the Python tests, as Bazel targets.
+WORKSTATION = Layer(
+    "workstation-pytest",
+    _workstation("workstation", CURRENT),
+    r"""
+python3 -m venv /opt/tests
+site=$(echo /opt/tests/lib/python3*/site-packages)
+echo /opt/nix-remote/lib/python3*/site-packages > "$site/copier.pth"
+packages="hypothesis pytest pytest-bazel pytest-timeout"
+PIP_CONFIG_FILE=/dev/null /opt/tests/bin/pip install --quiet --disable-pip-version-check $packages
+""",
+)
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
 OLD_WORKSTATION = _workstation("workstation-debian12", _OLD_WITH_PYTHON)
 
