@@ -1,6 +1,6 @@
 """What fetches leave behind in their repositories, for `nix-remote ensure`.
 
-    OUTPUT BASE/external/REPOSITORY/bazel-support/nix-remote/manifest.json
+    OUTPUT BASE/external/REPOSITORY/bazel-support/nix-remote/manifest*.json
 
 Belongs here: the files and their format, and where a workspace has them. Not:
 what is done about them.
@@ -21,7 +21,7 @@ from nix_remote.wire.types import StorePath, parse_store_path
 VERSION: Final = 1
 """Raised when a field changes its meaning or goes."""
 
-_PATTERN: Final = "external/*/bazel-support/nix-remote/manifest.json"
+_PATTERN: Final = "external/*/bazel-support/nix-remote/manifest*.json"
 
 
 @dataclass(frozen=True)

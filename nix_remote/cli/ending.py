@@ -51,7 +51,7 @@ def conclude(command: Command, options: argparse.Namespace, result: Result, outp
         line = command.conclude(result)
         if line:
             output.write(f"{prefix}{line}\n")
-        return 0
+        return result.exit_status
     text = f"{prefix}{result.error.render()}\n"
     if options.error_file is not None:
         output.file(str(options.error_file), text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
@@ -16,7 +16,7 @@ from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, Push
 from nix_remote.remote.refusals import Account, condition
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.remote.store import Outgoing, Question
+from nix_remote.remote.store import Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Asked:
     valid: Future[frozenset[StorePath]]
 
 
-class SessionStore(ABC, Generic[Server]):
+class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
     `asked` has been asked in the session already, together with the greeting;
@@ -96,10 +96,6 @@ class SessionStore(ABC, Generic[Server]):
         finally:
             for session in push.additional:
                 session.close()
-
-    @abstractmethod
-    def lock(self, paths: Sequence[StorePath]) -> None:
-        """Takes temporary roots, and does not wait for it."""
 
     @staticmethod
     @abstractmethod

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import Final, Mapping
+
+from nix_remote.setup.bundle import Bundle, File
 
 _BEFORE: Final = """\
 #!/bin/sh
@@ -25,11 +28,17 @@ exec "${BAZEL_REAL:?Bazel sets it when it runs tools/bazel}" "$@"
 """
 
 
-def with_agent() -> str:
-    """A script that starts the agent before Bazel."""
-    return _BEFORE + _AFTER
+FILE_NAME: Final = "tools/bazel"
+
+SCRIPTS: Final[Mapping[str, str]] = {
+    "agent": _BEFORE + _AFTER,
+    "ensure": _BEFORE + _ENSURE + _AFTER,
+}
+"""Starts the agent before Bazel; the second one also makes sure that the server still has what
+earlier builds have copied."""
 
 
-def with_agent_and_ensure() -> str:
-    """The same, and makes sure that the server still has what earlier builds have copied."""
-    return _BEFORE + _ENSURE + _AFTER
+def beside(flags: Bundle, kind: str) -> Bundle:
+    """The same bundle with such a script, by its name in `SCRIPTS`."""
+    script = File(FILE_NAME, SCRIPTS[kind], 0o755)
+    return replace(flags, files=(*flags.files, script))
