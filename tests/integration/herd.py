@@ -66,11 +66,13 @@ class Herd:
             self.command(*words, package=package), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
-    def copy_all(self, tops: Sequence[str], *words: str) -> list[dict[str, Any]]:
+    def copy_all(
+        self, tops: Sequence[str], *words: str, alias: str = ALIAS
+    ) -> list[dict[str, Any]]:
         """A copier for each path, all at once; all must succeed. Returns their data."""
         running = [
             self.host.popen(
-                self.command("--json", *words, top, package=f"package-{number}"),
+                self.command("--json", *words, top, alias=alias, package=f"package-{number}"),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
