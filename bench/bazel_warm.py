@@ -76,12 +76,17 @@ def _package(number: int) -> Package:
 def _fetch(
     project: Project, packages: Sequence[Package], host: Optional[str], *, alone: object = False
 ) -> float:
-    """Seconds for fetching all packages anew."""
+    """Seconds for fetching all packages anew, because a Nix file that they come from has changed.
+
+    By force Bazel would fetch the copier's Python anew as well.
+    """
     env = {"NIX_REMOTE_AGENT": "off"} if alone else {}
-    # Once so that the variables are what they will be; whatever that makes Bazel fetch is done.
-    repositories = [f"--repo=@{package.name}" for package in packages]
-    project.bazel("fetch", *repositories, host=host, env=env).check()
+    words = ["fetch", "--loading_phase_threads=8"]
+    words += [f"--repo=@{package.name}" for package in packages]
+    # With the variables as they will be: whatever that makes Bazel fetch is done.
+    project.bazel(*words, host=host, env=env).check()
+    file = f"{project.workspace.folder}/nixpkgs.nix"
+    project.workspace.host.sh(f"echo '# {time.monotonic_ns()}' >>{file}")
     begun = time.monotonic()
-    words = ["fetch", "--force", "--loading_phase_threads=8", *repositories]
     project.bazel(*words, host=host, env=env).check()
     return time.monotonic() - begun

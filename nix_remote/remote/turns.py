@@ -125,8 +125,12 @@ class TakingTurns:
         valid = self._store.ask(question)
         if self._turn.held or valid.issuperset(question.paths):
             return valid
-        stale = self._turn.take(since=before)
-        return self._store.ask(question) if stale else valid
+        if self._turn.take(since=before):
+            valid = self._store.ask(question)
+            if valid.issuperset(question.paths):
+                # Somebody else has sent it: there is nothing to keep others from.
+                self._turn.release()
+        return valid
 
     def lock(self, paths: Sequence[StorePath]) -> None:
         self._store.lock(paths)

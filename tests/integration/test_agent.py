@@ -9,6 +9,7 @@ from typing import Callable, Iterator
 import pytest
 
 from nix_remote.agent.belief import LIFE
+from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.copier import assert_kept_whole, new_closure, root_links
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
 from tests.integration.test_interruptions import in_the_middle
@@ -376,3 +377,18 @@ def test_the_agent_talks_to_its_own_account_only(lab: Lab, herd: Herd) -> None:
     finally:
         stop = ["env", "HOME=/home/other", "nix-remote", "agent", "stop"]
         lab.workstation.run(stop, user="other").check()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "fault",
+    ["agent killed", "server rebooted"]
+    + [
+        pytest.param(name, marks=pytest.mark.thorough)
+        for name in FAULTS
+        if name not in ("agent killed", "server rebooted")
+    ],
+)
+def test_a_herd_survives_what_happens_to_its_agent(lab: Lab, herd: Herd, fault: str) -> None:
+    found = strike(lab, herd, fault, count=2, seed=7)
+    assert not found.wrong, "\n".join(found.wrong)
