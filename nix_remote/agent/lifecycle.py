@@ -126,6 +126,11 @@ def told_by(folder: str) -> Optional[dict[str, Any]]:
     return None if text is None else json.loads(text)
 
 
+def is_lead(told: Optional[dict[str, Any]]) -> bool:
+    """Whether what serves is a copier, which stays as long as its own copy lasts."""
+    return told is not None and told["kind"] == "lead"
+
+
 def stop(folder: str, process: int) -> None:
     """Has whoever serves leave in order; returns when that is done, and its process gone.
 

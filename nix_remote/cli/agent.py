@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import threading
+import time
 from typing import Callable, Final, Hashable
 
 from nix_remote import processes, settings
@@ -22,6 +23,7 @@ from nix_remote.cli.serving import Desk
 from nix_remote.errors import AgentNotStarted
 
 _START_UP: Final = 15.0
+_PAUSE: Final = 0.1
 _MOST_LINES: Final = 32
 
 _DESCRIPTION = """\
@@ -56,12 +58,18 @@ def _run(options: argparse.Namespace) -> Result:
 
 
 def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
+    deadline = time.monotonic() + _START_UP
+    while lifecycle.is_lead(lifecycle.told_by(folder)) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)  # a copier serves: it leaves when its own copy is done
     if lifecycle.told_by(folder) is None:
         idle = [] if options.idle is None else [f"--idle={options.idle:g}s"]
         processes.start_detached(lifecycle.own_command("agent", "run", *idle))
         if not lifecycle.wait_for_server(folder, _START_UP):
             raise AgentNotStarted(f"nobody listens in {folder} after {_START_UP:g} s")
-    return {"agent": lifecycle.told_by(folder)}
+    told = lifecycle.told_by(folder)
+    if lifecycle.is_lead(told):
+        raise AgentNotStarted("a copy that has begun without an agent is not done yet")
+    return {"agent": told}
 
 
 def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
@@ -70,8 +78,9 @@ def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
 
 def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
     told = lifecycle.told_by(folder)
-    if told is not None:
-        lifecycle.stop(folder, told["pid"])
+    if told is None or lifecycle.is_lead(told):
+        return {"agent": None}
+    lifecycle.stop(folder, told["pid"])
     return {"agent": told}
 
 
