@@ -16,8 +16,7 @@ from nix_remote.cli.command import Command
 from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result, describe_copy
 from nix_remote.copy.engine import Check, Copy, CopyOptions
-from nix_remote.errors import SigningKeyUnusable
-from nix_remote.local.signing import SigningKey, parse_signing_key
+from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
@@ -76,7 +75,7 @@ def _run(options: argparse.Namespace) -> Result:
         transport=options.transport,
         sign_key_file=options.sign_key,
     )
-    key = _signing_key(chosen.sign_key_file)
+    key = common.signing_key(chosen.sign_key_file)
     local = LocalStore(chosen.local_store)
     tops = common.store_paths(options.paths, local)
     owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
@@ -94,19 +93,6 @@ def _run(options: argparse.Namespace) -> Result:
             ),
         ).run()
     return Result("copy", describe_copy(chosen.host, result))
-
-
-def _signing_key(file: Optional[Path]) -> Optional[SigningKey]:
-    if file is None:
-        return None
-    try:
-        return parse_signing_key(file.read_text())
-    except OSError as error:
-        raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise SigningKeyUnusable(str(file), "it is no text") from None
-    except ValueError as error:
-        raise SigningKeyUnusable(str(file), str(error)) from None
 
 
 @contextmanager

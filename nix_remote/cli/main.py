@@ -11,12 +11,12 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import copy, plan, roots, setup
+from nix_remote.cli import copy, doctor, plan, roots, setup
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
-_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND, setup.COMMAND)
+_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND, setup.COMMAND, doctor.COMMAND)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -44,7 +44,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         line = command.conclude(result)
         if line:
             print(prefix + line, file=sys.stderr)
-        return 0
+        return result.exit_status
     text = f"{prefix}{result.error.render()}\n"
     if options.error_file is not None:
         options.error_file.write_text(text)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from typing import Final, Sequence
+from pathlib import Path
+from typing import Final, Optional, Sequence
 
 from nix_remote.cli.render import Renderer
 from nix_remote.copy.engine import Check
+from nix_remote.errors import SigningKeyUnusable
+from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
 from nix_remote.settings import Settings, TransportChoice
 from nix_remote.wire.types import StorePath
 
+_SIZES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -49,12 +53,34 @@ def store_paths(texts: Sequence[str], local: LocalStore) -> list[StorePath]:
     return list(dict.fromkeys(local.store_path(text) for text in texts))
 
 
+def signing_key(file: Optional[Path]) -> Optional[SigningKey]:
+    """The key in that file. Raises `SigningKeyUnusable`."""
+    if file is None:
+        return None
+    try:
+        return parse_signing_key(file.read_text())
+    except OSError as error:
+        raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise SigningKeyUnusable(str(file), "it is no text") from None
+    except ValueError as error:
+        raise SigningKeyUnusable(str(file), str(error)) from None
+
+
 def duration(text: str) -> float:
     """Seconds, from `90`, `15m`, `12h`, `30d` or `2w`; for argparse."""
     parsed = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
     if parsed is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; 12h and 30d are")
     return float(parsed[1]) * _UNITS[parsed[2] or "s"]
+
+
+def size(text: str) -> int:
+    """Bytes, from `500M`, `20G` or `1T`; for argparse."""
+    parsed = re.fullmatch(r"(\d+)([KMGT]?)", text)
+    if parsed is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; 500M and 20G are")
+    return int(parsed[1]) * _SIZES[parsed[2]]
 
 
 def renderer(settings: Settings, options: argparse.Namespace) -> Renderer:

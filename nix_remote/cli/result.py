@@ -20,6 +20,8 @@ class Result:
     command: str
     data: Mapping[str, object] = field(default_factory=dict)
     error: Optional[NixRemoteError] = None
+    exit_status: int = 0
+    """Of a command that did what it was to do; an error has its own."""
 
     def to_json(self) -> str:
         """One line."""

@@ -7,6 +7,7 @@ account may be restricted to other commands; then nothing is learnt.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Mapping, Optional
 
@@ -37,17 +38,34 @@ def examine(programs: Programs, alias: str) -> Optional[NixRemoteError]:
     return diagnosis(done.stdout, alias)
 
 
+@dataclass(frozen=True)
+class Disk:
+    """What is left of a file system."""
+
+    folder: str
+    free_bytes: int
+    has_inodes: bool
+
+
+def disks(seen: str) -> list[Disk]:
+    """The disks in the output of a look at them; none where it is something else."""
+    found = []
+    for line in map(str.split, seen.splitlines()):
+        if len(line) == 6 and line[0] == "disk" and all(word.isdigit() for word in line[2:]):
+            free, size, inodes, free_inodes = map(int, line[2:])
+            found.append(Disk(line[1], free * size, not inodes or free_inodes > 0))
+    return found
+
+
 def diagnosis(seen: str, alias: str) -> Optional[NixRemoteError]:
     """What the output of a look at the disks means; None if nothing is wrong, or nothing known."""
+    for disk in disks(seen):
+        if disk.free_bytes < _TOO_LITTLE:
+            left = f"{disk.free_bytes} bytes"
+            return ServerDiskFull(alias, f"nothing, but {disk.folder} has {left} left")
+        if not disk.has_inodes:
+            return ServerDiskFull(alias, f"nothing, but {disk.folder} has no inodes left")
     lines = [line.split() for line in seen.splitlines()]
-    for line in lines:
-        if len(line) != 6 or line[0] != "disk" or not all(word.isdigit() for word in line[2:]):
-            continue
-        folder, free, size, inodes, free_inodes = line[1], *map(int, line[2:])
-        if free * size < _TOO_LITTLE:
-            return ServerDiskFull(alias, f"nothing, but {folder} has {free * size} bytes left")
-        if inodes and not free_inodes:
-            return ServerDiskFull(alias, f"nothing, but {folder} has no inodes left")
     # Of several mounts on one point, the last is the one that is seen.
     mounts = {PurePosixPath(line[1]): line[2] for line in lines if len(line) == 3}
     if "ro" in _options(mounts).split(","):

@@ -38,11 +38,17 @@ look=$(
 END
 )
 
+exports=$(
+  cat <<'END'
+@EXPORTS@
+END
+)
+
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac

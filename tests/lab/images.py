@@ -174,6 +174,37 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
+# A Nix server that exports its store over NFS: without a kernel of its own, by nfs-ganesha.
+NFS_SERVER = Layer(
+    "nfs-server",
+    SERVER,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    nfs-ganesha nfs-ganesha-vfs rpcbind >/dev/null
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
+# An executor with a kernel of its own, which can mount NFS: User Mode Linux, a kernel that is
+# an ordinary program (/usr/bin/linux.uml). It is in Debian 12.
+KERNEL_EXECUTOR = Layer(
+    "kernel-executor",
+    CURRENT,
+    r"""
+echo 'deb http://deb.debian.org/debian bookworm main' > /etc/apt/sources.list.d/kernel.list
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    kmod nfs-common rpcbind >/dev/null
+apt-get -q -o APT::Sandbox::User=root download user-mode-linux >/dev/null
+dpkg-deb -x user-mode-linux_*.deb /opt/kernel
+mkdir -p /usr/lib/modules
+cp -a /opt/kernel/usr/lib/uml/modules/* /usr/lib/modules/
+rm -rf /opt/kernel/usr/lib/uml /etc/apt/sources.list.d/kernel.list
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
 # Debian 13: Nix 2.26, and the Remote Execution service.
 STABLE = Debian(
     "debian13",
@@ -238,6 +269,23 @@ PIP_CONFIG_FILE=/dev/null /opt/tests/bin/pip install --quiet --disable-pip-versi
 )
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
 OLD_WORKSTATION = _workstation("workstation-debian12", _OLD_WITH_PYTHON)
+
+# What else people log in with: a smart card in software, Kerberos with a KDC of its own,
+# and the security key that OpenSSH's own tests pretend to have.
+TOKEN_WORKSTATION = Layer(
+    "workstation-tokens",
+    WORKSTATION,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    krb5-admin-server krb5-kdc krb5-user openssh-client-gssapi softhsm2 >/dev/null
+cd /tmp
+apt-get -q -o APT::Sandbox::User=root download openssh-tests >/dev/null
+dpkg-deb -x openssh-tests_*.deb tests
+install -m 644 tests/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so /usr/lib/openssh/
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
 
 BUILDGRID = Layer(
     "buildgrid",

@@ -22,6 +22,7 @@ from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.host import Host, HostPlan, end_host
+from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
 
 ALIAS = "nix-server"
@@ -52,6 +53,7 @@ _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
 
 _FIRST_EXTRA_NUMBER = 100
+_FIRST_KERNEL_NUMBER = 150
 
 Progress = Callable[[str], None]
 
@@ -76,6 +78,8 @@ class Lab:
         self._workstations = {each: self._host(plan) for each, plan in _WORKSTATIONS.items()}
         self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
         self._extra_servers: list[Host] = []
+        self._extra_workstations: list[Host] = []
+        self._kernel_hosts: list[KernelHost] = []
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -90,7 +94,9 @@ class Lab:
     def hosts(self) -> Mapping[str, Host]:
         """Every host this lab can have, started or not."""
         servers = [*self._servers.values(), *self._extra_servers]
-        known = [*self._workstations.values(), *servers, self.executor, self.service]
+        workstations = [*self._workstations.values(), *self._extra_workstations]
+        executors = [self.executor, *self._kernel_hosts]
+        known = [*workstations, *servers, *executors, self.service]
         return {host.name: host for host in known}
 
     @property
@@ -130,12 +136,7 @@ class Lab:
         """The workstation with that Nix; started now if it is not up."""
         host = self._workstations[version]
         if host.first_process is None:
-            self._start(host)
-            nix.configure(host, first_user_id=_first_user_id(host))
-            self._build(images.PACKAGE_FILES)
-            nix.install_package_set(host)
-            for server in self._running_servers():
-                _acquaint(host, server)
+            self._start_workstation(host)
         return host
 
     def server_with(self, version: nix.Version) -> Host:
@@ -153,13 +154,35 @@ class Lab:
             if name == self._servers[version].name:
                 self.server_with(version)
 
-    def start_server(self, name: str, version: nix.Version, *, store_size: str) -> Host:
-        """Starts one more Nix server, with a store in memory that holds no more than that."""
-        number = _FIRST_EXTRA_NUMBER + len(self._extra_servers)
-        plan = HostPlan(name, number, _SERVERS[version].image, store_size=store_size)
-        host = self._host(plan)
+    def start_workstation(self, name: str, image: images.Image) -> Host:
+        """Starts one more workstation, with a root tree of its own."""
+        host = self._host(HostPlan(name, self._next_number(), image, _SOURCES))
+        self._extra_workstations.append(host)
+        self._start_workstation(host)
+        return host
+
+    def start_server(
+        self,
+        name: str,
+        version: nix.Version,
+        *,
+        store_size: str = "",
+        image: Optional[images.Image] = None,
+    ) -> Host:
+        """Starts one more Nix server; with a size, its store is in memory and holds no more."""
+        image = image or _SERVERS[version].image
+        host = self._host(HostPlan(name, self._next_number(), image, store_size=store_size))
         self._extra_servers.append(host)
         self._start_server(host)
+        return host
+
+    def start_kernel_executor(self, name: str) -> KernelHost:
+        """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
+        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+        plan = HostPlan(name, number, images.KERNEL_EXECUTOR)
+        host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
+        self._kernel_hosts.append(host)
+        self._start(host)
         return host
 
     def down(self) -> None:
@@ -167,6 +190,8 @@ class Lab:
         for host in self.hosts.values():
             host.remove()
         self._extra_servers.clear()
+        self._extra_workstations.clear()
+        self._kernel_hosts.clear()
         # Servers that another process added to this lab.
         for folder in self.folder.glob("*"):
             end_host(folder)
@@ -175,6 +200,9 @@ class Lab:
 
     def _host(self, plan: HostPlan) -> Host:
         return Host(plan, self.folder / plan.name, self._switch)
+
+    def _next_number(self) -> int:
+        return _FIRST_EXTRA_NUMBER + len(self._extra_servers) + len(self._extra_workstations)
 
     def _running_servers(self) -> list[Host]:
         servers = [*self._servers.values(), *self._extra_servers]
@@ -191,6 +219,14 @@ class Lab:
         addresses = {each.name: each.address for each in self.hosts.values()}
         host.start(addresses, store_of.store if store_of is not None else None)
 
+    def _start_workstation(self, host: Host) -> None:
+        self._start(host)
+        nix.configure(host, first_user_id=_first_user_id(host))
+        self._build(images.PACKAGE_FILES)
+        nix.install_package_set(host)
+        for server in self._running_servers():
+            _acquaint(host, server)
+
     def _start_server(self, host: Host) -> None:
         self._start(host)
         for account in (ACCOUNT, GUEST):
@@ -199,7 +235,7 @@ class Lab:
         nix.configure(host, first_user_id=_first_user_id(host), extra=trusted)
         nix.start_daemon(host)
         sshd.SshServer(host).start()
-        for workstation in self._workstations.values():
+        for workstation in (*self._workstations.values(), *self._extra_workstations):
             if workstation.first_process is not None:
                 _acquaint(workstation, host)
 

@@ -13,7 +13,7 @@ PACKAGE = Path(nix_remote.__file__).parent
 LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
-    ["copy.engine", "setup"],
+    ["copy.engine", "doctor", "setup"],
     ["remote", "local"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
@@ -28,10 +28,14 @@ SANS_IO = [
     "local.signing",
     *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
     *("remote.trust", "ssh.openssh_messages"),
+    *("doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
+    *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),
+    *("setup.bazel_flags", "setup.server", "setup.nixos"),
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
     *("base64", "binascii", "cryptography", "types", "typing", "nix_remote"),
+    *("ipaddress", "urllib"),
 }
 
 MODULES = sorted(

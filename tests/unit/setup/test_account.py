@@ -17,7 +17,7 @@ from nix_remote.remote import connect
 from nix_remote.remote.commands import COLLECT_NOTHING, realise
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.remote.store import DurableRoot
-from nix_remote.setup import server
+from nix_remote.setup import account as restricted
 from tests.support.paths import path
 
 ROOT = DurableRoot(path("hello-1.0+x?=y_z"), ".local/state/nix-remote/gcroots/app-01234567/p/hello")
@@ -33,7 +33,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Path:
         program = home / "bin" / name
         program.write_text(f'#!/bin/sh\nprintf "%s\\n" {name} "$@"\nenv >&2\n')
         program.chmod(0o755)
-    text = server.dispatcher()
+    text = restricted.dispatcher()
     assert "\nPATH=/run/current" in text
     text = text.replace("\nPATH=/run/current", f"\nPATH={home}/bin:/run/current")
     (home / "dispatcher").write_text(text)
@@ -162,8 +162,8 @@ def test_without_a_command_there_is_no_shell(account: Path) -> None:
 
 def test_the_line_for_authorized_keys_allows_the_dispatcher_only() -> None:
     kind, blob, _ = KEY.split()
-    line = server.authorized_keys_line(KEY + "\n")
-    assert line == f'restrict,command="{server.DISPATCHER_PATH}" {kind} {blob}'
+    line = restricted.authorized_keys_line(KEY + "\n")
+    assert line == f'restrict,command="{restricted.DISPATCHER_PATH}" {kind} {blob}'
 
 
 @pytest.mark.parametrize(
@@ -175,16 +175,16 @@ def test_the_line_for_authorized_keys_allows_the_dispatcher_only() -> None:
 )
 def test_what_is_no_public_key_is_refused(key: str) -> None:
     with pytest.raises(SetupInputUnusable):
-        server.script("nix-remote", key)
+        restricted.steps("nix-remote", key)
 
 
 @pytest.mark.parametrize("account", ["", "root;id", "a b", "../x", "-x", "$(id)", "A", "a\nb"])
 def test_what_is_no_accounts_name_is_refused(account: str) -> None:
     with pytest.raises(SetupInputUnusable):
-        server.script(account, KEY)
+        restricted.steps(account, KEY)
 
 
 def test_the_script_is_one_that_a_shell_understands(tmp_path: Path) -> None:
-    (tmp_path / "script").write_text(server.script("nix-remote", KEY))
+    (tmp_path / "script").write_text(restricted.steps("nix-remote", KEY))
     subprocess.run(["sh", "-n", str(tmp_path / "script")], check=True, timeout=10)
-    assert "@LIST@" not in server.dispatcher()
+    assert "@LIST@" not in restricted.dispatcher()

@@ -1,0 +1,214 @@
+"""`nix-remote setup server|executor|kubernetes|bazelrc`: options in, a bundle of files out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Callable, Mapping, Optional
+
+from nix_remote import settings
+from nix_remote.cli import options as common
+from nix_remote.cli.files import read, write_all
+from nix_remote.cli.result import Result
+from nix_remote.errors import SetupInputUnusable
+from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server
+from nix_remote.setup.bundle import Bundle
+from nix_remote.setup.retention import Policy
+
+_SYSTEMS: Mapping[str, Callable[[server.ServerPlan], Bundle]] = {
+    "debian": server.bundle,
+    "nixos": nixos.bundle,
+}
+
+
+def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds them to the kinds of set-ups."""
+    _add_server(kinds.add_parser("server", help="an account on the Nix server, its NFS export"))
+    _add_executor(kinds.add_parser("executor", help="the mount on a machine that runs actions"))
+    _add_kubernetes(kinds.add_parser("kubernetes", help="an overlay for Buildbarn on Kubernetes"))
+    _add_bazelrc(kinds.add_parser("bazelrc", help="flags for Bazel"))
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    _finish(parser, _server)
+    parser.add_argument(
+        "--public-key", type=Path, required=True, metavar="FILE", help="the key that may log in"
+    )
+    parser.add_argument(
+        "--account", default="nix-remote", help="its name there (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--system", choices=list(_SYSTEMS), default="debian", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--trusted-key", default="", metavar="NAME-1:…", help="what this key signed is taken"
+    )
+    parser.add_argument(
+        "--executors",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="who may mount the store: 10.1.0.0/16; again for more networks",
+    )
+    parser.add_argument(
+        "--fsid", default="", help="the export's name, if the file system has no UUID: 1"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=32, help="of the NFS server (default: %(default)s)"
+    )
+    policy = Policy()
+    parser.add_argument(
+        "--keep-roots",
+        type=common.duration,
+        default=policy.keep,
+        metavar="AGE",
+        help="when durable roots go that no copy has used (default: 30d)",
+    )
+    parser.add_argument(
+        "--grace",
+        type=common.duration,
+        default=policy.grace,
+        metavar="AGE",
+        help="those used since then never go (default: 1d)",
+    )
+    parser.add_argument(
+        "--room",
+        type=common.size,
+        default=policy.room,
+        metavar="SIZE",
+        help="with less room on the disk, younger roots go, too (default: 20G)",
+    )
+
+
+def _server(options: argparse.Namespace) -> Bundle:
+    plan = server.ServerPlan(
+        read(options.public_key),
+        account=options.account,
+        trusted_key=options.trusted_key,
+        executors=tuple(options.executors),
+        fsid=options.fsid,
+        threads=options.threads,
+        policy=Policy(int(options.keep_roots), int(options.grace), options.room),
+    )
+    return _SYSTEMS[options.system](plan)
+
+
+def _add_executor(parser: argparse.ArgumentParser) -> None:
+    _finish(parser, _executor)
+    parser.add_argument("--server", required=True, metavar="NAME", help="as executors reach it")
+    parser.add_argument(
+        "--way",
+        choices=[way.value for way in executor.Way],
+        default=executor.Way.SYSTEMD.value,
+        help="how it is mounted (default: %(default)s)",
+    )
+
+
+def _executor(options: argparse.Namespace) -> Bundle:
+    return executor.bundle(executor.ExecutorPlan(options.server, executor.Way(options.way)))
+
+
+def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
+    _finish(parser, _kubernetes)
+    parser.add_argument(
+        "--base", required=True, metavar="FOLDER", help="Buildbarn's kubernetes/, from the overlay"
+    )
+    parser.add_argument("--server", default="", metavar="NAME", help="as nodes reach it")
+    parser.add_argument(
+        "--volume",
+        choices=[volume.value for volume in kubernetes.Volume],
+        default=kubernetes.Volume.CLAIM.value,
+        help="where pods get the store from (default: %(default)s)",
+    )
+    defaults = kubernetes.OverlayPlan("")
+    for name in ("namespace", "deployment", "container"):
+        parser.add_argument(
+            f"--{name}", default=getattr(defaults, name), help="(default: %(default)s)"
+        )
+    parser.add_argument(
+        "--runner-config",
+        default=defaults.runner_config,
+        metavar="FILE",
+        help="of the runner, in /config; '' leaves it alone (default: %(default)s)",
+    )
+
+
+def _kubernetes(options: argparse.Namespace) -> Bundle:
+    return kubernetes.bundle(
+        kubernetes.OverlayPlan(
+            options.base,
+            options.server,
+            kubernetes.Volume(options.volume),
+            options.namespace,
+            options.deployment,
+            options.container,
+            options.runner_config,
+        )
+    )
+
+
+def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
+    _finish(parser, _bazelrc)
+    parser.add_argument(
+        "--sign-key", type=Path, metavar="FILE", help="the secret key to sign copies with"
+    )
+    parser.add_argument(
+        "--remote-executor", default="", metavar="URL", help="the Remote Execution service"
+    )
+    parser.add_argument(
+        "--platform-property",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what actions ask of workers; again for more",
+    )
+    parser.add_argument("--fetches", type=int, default=32, help="at a time (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="remote actions at a time (default: Bazel's)"
+    )
+
+
+def _bazelrc(options: argparse.Namespace) -> Bundle:
+    return bazel_flags.bundle(
+        bazel_flags.FlagsPlan(
+            settings.choose(host=options.host).host,
+            str(options.sign_key.expanduser().absolute()) if options.sign_key else "",
+            options.remote_executor,
+            tuple(options.platform_property),
+            options.fetches,
+            options.jobs,
+        )
+    )
+
+
+def _finish(
+    parser: argparse.ArgumentParser, generate: Callable[[argparse.Namespace], Bundle]
+) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the files there instead of printing them"
+    )
+    parser.set_defaults(set_up=lambda options: _result(options, generate(options)))
+
+
+def _result(options: argparse.Namespace, bundle: Bundle) -> Result:
+    out: Optional[Path] = options.out
+    if out is not None and out.exists() and not out.is_dir():
+        raise SetupInputUnusable("--out", "a folder, or the name of one to be made")
+    return Result(
+        "setup",
+        {
+            "what": options.kind,
+            "files": {file.path: file.text for file in bundle.files},
+            "script": bundle.script,
+            "written": write_all(out, bundle.written()) if out is not None else [],
+            "printed": "" if out is not None else bundle.printed(),
+            "use": bundle.use,
+        },
+    )
+
+
+def conclude(data: Mapping[str, object]) -> str:
+    """What was written, and what is to be done with it."""
+    written = data["written"]
+    assert isinstance(written, list)
+    return "\n".join([*(f"wrote {file}" for file in written), str(data["use"])])

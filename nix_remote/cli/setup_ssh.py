@@ -1,0 +1,151 @@
+"""`nix-remote setup ssh`: prepares this machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from pathlib import Path
+from typing import Mapping, Optional
+
+from nix_remote import settings
+from nix_remote.cli.files import read
+from nix_remote.cli.result import Result
+from nix_remote.errors import SetupInputUnusable
+from nix_remote.setup import key_pair
+from nix_remote.setup.ssh_entry import HostEntry, difference, with_entry
+from nix_remote.ssh import config
+from nix_remote.ssh.host_key_scan import ShownKey, shown_key
+
+
+def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `ssh` to the kinds of set-ups."""
+    entry = kinds.add_parser("ssh", help="a Host entry in the SSH config of this machine")
+    entry.add_argument("alias", metavar="ALIAS", help="what the server is to be called here")
+    entry.add_argument("--hostname", metavar="NAME", help="where it is")
+    entry.add_argument("--port", type=int, metavar="NUMBER")
+    entry.add_argument("--user", metavar="ACCOUNT", help="whom to log in as")
+    entry.add_argument("--identity", metavar="FILE", help="the key to log in with")
+    entry.add_argument(
+        "--create-key", action="store_true", help="make that key, if it is not there"
+    )
+    entry.add_argument(
+        "--record-host-key",
+        metavar="SHA256:…",
+        help="add the server's host key to known_hosts if that is its fingerprint",
+    )
+    entry.add_argument(
+        "--write", action="store_true", help="do it; without it, only what would be done is shown"
+    )
+    entry.set_defaults(set_up=_set_up)
+
+
+def _set_up(options: argparse.Namespace) -> Result:
+    chosen = settings.choose(host=options.alias)
+    file = chosen.ssh_config or Path("~/.ssh/config").expanduser()
+    if options.create_key and options.identity is None:
+        raise SetupInputUnusable("--create-key", "an --identity FILE to make")
+    wanted = HostEntry(
+        options.alias, options.hostname, options.port, options.user, options.identity
+    )
+    before = read(file) if file.exists() else ""
+    after = with_entry(before, wanted)
+    identity = Path(options.identity).expanduser() if options.identity else None
+    if options.write:
+        if options.create_key and identity is not None and not identity.exists():
+            key_pair.create(identity, f"nix-remote on {platform.node()}")
+        if after != before:
+            _replace(file, after)
+    resolved = config.resolve(
+        options.alias, chosen.ssh_config, config.this_user(chosen.environment)
+    )
+    overrides = [f"{name}={value}" for name, value in wanted.directives().items()]
+    key = shown_key(resolved, overrides, chosen.ssh_config)
+    recorded = _record(options, resolved, key)
+    return Result(
+        "setup",
+        {
+            "what": "ssh",
+            "file": str(file),
+            "diff": difference(before, after, str(file)),
+            "written": options.write,
+            "authorized_key": _public_key(identity),
+            "overruled": _overruled(wanted, resolved) if options.write else [],
+            "host_key": key.fingerprint,
+            "host_key_recorded": recorded,
+        },
+    )
+
+
+def _overruled(wanted: HostEntry, resolved: config.HostConfig) -> list[str]:
+    """What something else in the SSH config says otherwise, and before our entry."""
+    pairs = (
+        ("HostName", wanted.hostname, resolved.hostname),
+        ("Port", wanted.port, resolved.port),
+        ("User", wanted.user, resolved.user),
+    )
+    return [f"{name} {found}" for name, want, found in pairs if want not in (None, found)]
+
+
+def _record(options: argparse.Namespace, resolved: config.HostConfig, key: ShownKey) -> bool:
+    """Whether the server's key is the one that is expected, and has been recorded."""
+    if options.record_host_key is None or not options.write:
+        return False
+    if options.record_host_key not in (key.fingerprint, key.fingerprint.split()[1]):
+        expected = f"the fingerprint of what the server shows, which is {key.fingerprint}"
+        raise SetupInputUnusable("--record-host-key", expected)
+    if not resolved.user_known_hosts_files:
+        raise SetupInputUnusable("UserKnownHostsFile", "a file for the host key")
+    file = resolved.user_known_hosts_files[0]
+    known = read(file) if file.exists() else ""
+    if key.line not in known.splitlines():
+        _replace(
+            file, known + ("\n" if known and not known.endswith("\n") else "") + key.line + "\n"
+        )
+    return True
+
+
+def _public_key(identity: Optional[Path]) -> Optional[str]:
+    if identity is None or not key_pair.public_file(identity).exists():
+        return None
+    return read(key_pair.public_file(identity)).strip()
+
+
+def _replace(file: Path, text: str) -> None:
+    """Puts a text in the place of a file at once; what was there is kept beside it."""
+    real = file.resolve()
+    try:
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if real.exists():
+            _write(real.with_name(f"{real.name}.before-nix-remote"), read(real))
+        new = real.with_name(f"{real.name}.new")
+        _write(new, text)
+        new.replace(real)
+    except OSError as error:
+        expected = f"to be written ({error.strerror})"
+        raise SetupInputUnusable(str(error.filename), expected) from None
+
+
+def _write(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(text)
+
+
+def conclude(data: Mapping[str, object]) -> str:
+    """What was done, and what is left to do."""
+    done = "written" if data["written"] else "nothing is written without --write"
+    lines = [f"{data['file']}: {done if data['diff'] else 'nothing to change'}"]
+    overruled = data["overruled"]
+    assert isinstance(overruled, list)
+    lines += [f"  but an earlier line wins: {each}" for each in overruled]
+    if data["authorized_key"]:
+        lines.append(f"for the server's authorized_keys: {data['authorized_key']}")
+    lines.append(f"the server shows the host key {data['host_key']}")
+    if data["host_key_recorded"]:
+        lines.append("  it is recorded in known_hosts")
+    else:
+        fingerprint = str(data["host_key"]).split()[1]
+        lines.append("  compare it on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+        lines.append(f"  if it is the same: --write --record-host-key {fingerprint}")
+    return "\n".join(lines)

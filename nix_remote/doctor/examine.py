@@ -1,0 +1,82 @@
+"""Which looks there are, and in which order. What cannot be reached ends the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from nix_remote import events
+from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
+from nix_remote.doctor.exports import EXPORTS_COMMAND
+from nix_remote.doctor.finding import Finding, from_error
+from nix_remote.errors import NixRemoteError
+from nix_remote.local.signing import SigningKey
+from nix_remote.remote import connect
+from nix_remote.remote.postmortem import LOOK_COMMAND
+from nix_remote.remote.programs import Programs
+from nix_remote.settings import Settings
+from nix_remote.ssh import config
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What is looked at."""
+
+    settings: Settings
+    key: Optional[SigningKey]
+    user: str
+    """Who runs this."""
+    folder: Path
+    """A folder in the Bazel workspace, if there is one."""
+    exported: bool = True
+    """Whether the server is the one that exports the store."""
+
+
+def examine(patient: Patient) -> list[Finding]:
+    """Every look that can be taken."""
+    return [*_server(patient), *_workspace(patient)]
+
+
+def _server(patient: Patient) -> list[Finding]:
+    settings = patient.settings
+    try:
+        local = config.this_user(settings.environment)
+        host = config.resolve(settings.host, settings.ssh_config, local)
+    except NixRemoteError as error:
+        return [from_error(way_in.LAYER, "config", error)]
+    found = [way_in.config(host), *way_in.keys(host), way_in.agent(host)]
+    try:
+        with connect.open_programs(settings, events.ignore) as programs:
+            found += way_in.gates(host, None)
+            found += store.examine(settings, patient.key, patient.user)
+            found += _over(programs, patient)
+    except NixRemoteError as error:
+        found += way_in.gates(host, error)
+    return found
+
+
+def _over(programs: Programs, patient: Patient) -> list[Finding]:
+    """What is learnt by running programs on the server."""
+    alias = patient.settings.host
+    found = store.roots(programs, alias)
+    looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
+    found += disks.judge(looked.stdout, alias)
+    if patient.exported:
+        looked = programs.run(EXPORTS_COMMAND, waiting_for="a look at its exports")
+        found += exports.judge(looked.stdout)
+    return found
+
+
+def _workspace(patient: Patient) -> list[Finding]:
+    root = workspace_files.root(patient.folder)
+    if root is None:
+        return []
+    return workspace.judge(
+        workspace.Told(
+            patient.settings.host,
+            patient.settings.environment.get("BAZEL_NIX_REMOTE", ""),
+            workspace_files.rc_files(root),
+            workspace_files.build_files(root),
+        )
+    )

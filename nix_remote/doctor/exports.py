@@ -1,0 +1,125 @@
+"""The export of the store, the NFS server, and the timer, by the server's own files.
+
+Pure, but for the command's text: what it prints is judged.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Mapping, Optional
+
+from nix_remote.doctor.finding import Finding, broken, ok, unknown, warning
+from nix_remote.setup.nfs import PORT, STORE
+
+LAYER: Final = "nfs"
+
+# One line, and no single quotes: every login shell hands it on as it is. What it reads is not
+# secret; an account that runs nothing else may run it (setup/dispatcher.sh).
+EXPORTS_COMMAND: Final = (
+    "sh",
+    "-c",
+    f'echo "store $(stat -c %a {STORE})";'
+    " for file in /etc/exports /etc/exports.d/*.exports; do"
+    ' [ -r "$file" ] && sed "s|^|export |" "$file"; done;'
+    " for file in /proc/net/tcp /proc/net/tcp6; do"
+    " while read -r _ at _ state _; do"
+    ' [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done;'
+    ' echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)";'
+    ' echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"',
+)
+
+FEW_THREADS: Final = 16
+_ABOVE: Final = (STORE, "/nix", "/")
+_CLIENT: Final = re.compile(r"(?P<who>[^\s(]*)(?:\((?P<options>[^)]*)\))?")
+_SET_UP: Final = (
+    "nix-remote setup server --public-key FILE --executors NETWORK | ssh root@SERVER sh"
+)
+
+
+@dataclass(frozen=True)
+class Export:
+    """For one client, or one network of them."""
+
+    folder: str
+    client: str
+    options: frozenset[str]
+
+
+def judge(seen: str) -> list[Finding]:
+    """What is wrong, by what the command has printed."""
+    facts = [line.partition(" ") for line in seen.splitlines()]
+    values: Mapping[str, str] = {name: value.strip() for name, _, value in facts}
+    if "timer" not in values:
+        return [unknown(LAYER, "export", "this account may not look at the exports")]
+    serving = any(fact[0] == "listen" and int(fact[2], 16) == PORT for fact in facts)
+    exports = [each for name, _, line in facts if name == "export" for each in parse(line)]
+    threads = int(values["threads"]) if values.get("threads", "").isdigit() else None
+    return [
+        _readable(values.get("store", "")),
+        *_exported([each for each in exports if each.folder in _ABOVE], serving),
+        _served(serving, threads),
+        _timer(values["timer"]),
+    ]
+
+
+def parse(line: str) -> list[Export]:
+    """The exports of a line of `/etc/exports`."""
+    words = line.partition("#")[0].split()
+    found = []
+    for word in words[1:]:
+        client = _CLIENT.fullmatch(word)
+        if client is not None:
+            options = frozenset((client["options"] or "").split(","))
+            found.append(Export(words[0].strip('"'), client["who"] or "*", options))
+    return found
+
+
+def _readable(mode: str) -> Finding:
+    if not mode.isdigit():
+        return broken(LAYER, "store", f"there is no {STORE} on the server", "install Nix there")
+    if int(mode, 8) & 0o005 != 0o005:
+        text = f"{STORE} has mode {mode}: executors cannot read it"
+        return broken(LAYER, "store", text, f"on the server: chmod 1775 {STORE}")
+    return ok(LAYER, "store", f"{STORE} can be read by everybody")
+
+
+def _exported(exports: list[Export], serving: bool) -> list[Finding]:
+    if not exports:
+        if serving:
+            return [unknown(LAYER, "export", "an NFS server runs that has no line in /etc/exports")]
+        return [broken(LAYER, "export", f"{STORE} is not exported", _SET_UP)]
+    return [_export(each) for each in exports]
+
+
+def _export(export: Export) -> Finding:
+    what = f"{export.folder} to {export.client}"
+    again = f"replace that line: {_SET_UP}"
+    if "rw" in export.options:
+        return broken(LAYER, "export", f"{what} can be written: an executor could change it", again)
+    if export.folder != STORE:
+        return warning(LAYER, "export", f"{what} is more than the store", again)
+    if export.client == "*":
+        return warning(LAYER, "export", f"{what}: the whole world", again)
+    if "subtree_check" in export.options:
+        return warning(LAYER, "export", f"{what} has subtree_check: new paths fail at times", again)
+    return ok(LAYER, "export", f"{what}, read-only")
+
+
+def _served(serving: bool, threads: Optional[int]) -> Finding:
+    if not serving:
+        text = f"nobody listens on port {PORT} of the server"
+        return broken(LAYER, "server", text, "on the server: systemctl enable --now nfs-server")
+    if threads is not None and threads < FEW_THREADS:
+        fix = "on the server, in /etc/nfs.conf: [nfsd] threads=32"
+        return warning(LAYER, "server", f"it has only {threads} threads", fix)
+    return ok(LAYER, "server", f"it listens on port {PORT}")
+
+
+def _timer(state: str) -> Finding:
+    if not state:
+        return unknown(LAYER, "timer", "no systemd there that could be asked")
+    if state != "enabled":
+        text = f"nix-remote-collect.timer is {state}: old roots fill the disk"
+        return warning(LAYER, "timer", text, "systemctl enable --now nix-remote-collect.timer")
+    return ok(LAYER, "timer", "nix-remote-collect.timer is enabled")

@@ -1,0 +1,127 @@
+"""Nix on the server: whether it takes what we send and keeps it. Found out by doing it once.
+
+What is sent is an empty file. It stays until the server's next garbage collection; its durable
+root is removed at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Callable, Final, Iterator, Optional
+
+from nix_remote import events
+from nix_remote.doctor.finding import Finding, from_error, ok, warning
+from nix_remote.errors import NixRemoteError, PromiseError, TransferError, TrustError
+from nix_remote.local.signing import SigningKey
+from nix_remote.remote import connect
+from nix_remote.remote.gc_roots import FOLDER, Owner, Roots, location
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.refusals import ReferenceVanished
+from nix_remote.remote.roots import list_roots, remove_roots
+from nix_remote.remote.signing_store import SigningStore
+from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
+from nix_remote.remote.trust import PROBE, PROBE_CONTENT
+from nix_remote.settings import Settings
+from nix_remote.wire import base32
+from nix_remote.wire.types import PathInfo, parse_store_path
+
+LAYER: Final = "nix"
+
+OLD_DAYS: Final = 90
+"""Roots that nobody has used for so long tell that nothing removes them."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The path that is sent, and its root."""
+
+    info: PathInfo
+    root: DurableRoot
+
+
+def examine(settings: Settings, key: Optional[SigningKey], user: str) -> list[Finding]:
+    """Opens a session, sends a path, makes a durable root. Stops where it does not go on."""
+    found: list[Finding] = []
+    trial = _new_trial(user)
+    steps: tuple[tuple[str, str, Callable[[RemoteStore, _Trial], None]], ...] = (
+        ("trust", _passed_trust(key), _send),
+        ("durable root", f"in ~/{FOLDER}", _keep),
+    )
+    try:
+        with _session(settings, key, found) as store:
+            for subject, passed, step in steps:
+                try:
+                    step(store, trial)
+                except (TrustError, TransferError, PromiseError) as error:
+                    return [*found, from_error(LAYER, subject, error)]
+                found.append(ok(LAYER, subject, passed))
+    except NixRemoteError as error:
+        # Before there is a session it is Nix that is missing or mute; later, that it ended.
+        found.append(from_error(LAYER, "session" if found else "nix", error))
+    return found
+
+
+@contextmanager
+def _session(
+    settings: Settings, key: Optional[SigningKey], found: list[Finding]
+) -> Iterator[RemoteStore]:
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.Connected):
+            found.append(ok(LAYER, "nix", event.description))
+
+    with connect.open_store(settings, listen) as store:
+        yield store if key is None else SigningStore(store, key)
+
+
+def _passed_trust(key: Optional[SigningKey]) -> str:
+    return "it takes what we send" + (f", signed by {key.name}" if key else "")
+
+
+def _new_trial(user: str) -> _Trial:
+    # A new path each time: one that is there already is taken from anybody.
+    digest = base32.encode(hashlib.sha256(os.urandom(32)).digest()[:20])
+    info = replace(PROBE, path=parse_store_path(f"/nix/store/{digest}-nix-remote-doctor"))
+    owner = Owner(platform.node(), user, PurePath("doctor"))
+    return _Trial(info, DurableRoot(info.path, location(owner, None, info.path)))
+
+
+def _send(store: RemoteStore, trial: _Trial) -> None:
+    store.check_acceptable([trial.info])
+    store.push([Outgoing(trial.info, iter([PROBE_CONTENT]))])
+
+
+def _keep(store: RemoteStore, trial: _Trial) -> None:
+    # A collector that takes it at this moment says nothing against the server.
+    try:
+        store.secure([trial.info.path], [trial.root])
+    except ReferenceVanished:
+        return
+
+
+def roots(programs: Programs, alias: str) -> list[Finding]:
+    """The durable roots there are, and whether old ones are ever removed. Removes the trial's."""
+    try:
+        listed = list_roots(programs, alias)
+        ours = [root for root in listed.roots if root.path.endswith("-nix-remote-doctor")]
+        remove_roots(programs, alias, ours)
+    except NixRemoteError as error:
+        return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
+    return [judge_roots(listed)]
+
+
+def judge_roots(listed: Roots) -> Finding:
+    """Whether somebody removes those that nobody uses."""
+    ages = [listed.now - root.last_used for root in listed.roots]
+    old = sum(1 for age in ages if age > OLD_DAYS * 86400)
+    if old:
+        text = f"{old} of {len(ages)} have not been used for {OLD_DAYS} days: nothing removes them"
+        fix = (
+            f"nix-remote roots prune --older-than {OLD_DAYS}d; for good: the timer of setup server"
+        )
+        return warning(LAYER, "roots", text, fix)
+    return ok(LAYER, "roots", f"{len(ages)}, none older than {OLD_DAYS} days")

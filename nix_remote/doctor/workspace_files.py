@@ -1,0 +1,54 @@
+"""Reads what `workspace.py` judges: the rc files and the build files of a Bazel workspace."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, Optional
+
+_MARKS: Final = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
+_IMPORT: Final = re.compile(r"^\s*(?:try-)?import\s+(\S+)", re.M)
+_DEEPEST_IMPORT: Final = 10
+
+
+def root(folder: Path) -> Optional[Path]:
+    """The workspace that a folder is in; None if it is in none."""
+    for each in (folder, *folder.parents):
+        if any((each / mark).is_file() for mark in _MARKS):
+            return each
+    return None
+
+
+def rc_files(workspace: Path) -> dict[str, str]:
+    """The workspace's and the user's rc files, with what they import."""
+    found: dict[str, str] = {}
+    _collect(workspace / ".bazelrc", workspace, found, _DEEPEST_IMPORT)
+    _collect(Path("~/.bazelrc").expanduser(), workspace, found, _DEEPEST_IMPORT)
+    return found
+
+
+def _collect(file: Path, workspace: Path, found: dict[str, str], depth: int) -> None:
+    if str(file) in found or not depth:
+        return
+    text = _read(file)
+    if text is None:
+        return
+    found[str(file)] = text
+    for imported in _IMPORT.findall(text):
+        target = Path(imported.replace("%workspace%", str(workspace)))
+        _collect(target, workspace, found, depth - 1)
+
+
+def build_files(workspace: Path) -> dict[str, str]:
+    """MODULE.bazel, WORKSPACE and the .bzl files at the top and one folder below."""
+    names = [workspace / mark for mark in _MARKS]
+    names += [*workspace.glob("*.bzl"), *workspace.glob("*/*.bzl")]
+    texts = {str(file.relative_to(workspace)): _read(file) for file in sorted(set(names))}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _read(file: Path) -> Optional[str]:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return None

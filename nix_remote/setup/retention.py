@@ -1,0 +1,89 @@
+"""Keeping a server from filling up: the program that removes old roots and collects, and its timer.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.setup import inputs
+from nix_remote.setup.account import home
+from nix_remote.setup.bundle import File
+
+COLLECT_PATH: Final = "/usr/local/bin/nix-remote-collect"
+UNIT: Final = "nix-remote-collect"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which durable roots go, and when."""
+
+    keep: int = 30 * 86400
+    """Seconds since a root was last used, after which it goes."""
+    grace: int = 86400
+    """Seconds within which none goes, however full the disk is: longer than any build takes."""
+    room: int = 20 * 2**30
+    """Bytes that the store's disk should have free."""
+
+
+def program(account: str, policy: Policy) -> str:
+    """The program that removes and collects: `collect.sh`, filled in."""
+    template = resources.files("nix_remote.setup").joinpath("collect.sh").read_text()
+    marks = {
+        "@HOME@": home(inputs.account(account)),
+        "@KEEP@": str(inputs.at_least(0, policy.keep, "--keep-roots")),
+        "@GRACE@": str(inputs.at_least(0, policy.grace, "--grace")),
+        "@ROOM@": str(inputs.at_least(0, policy.room, "--room") // 1024),
+        "@LIST@": LIST_COMMAND[2],
+        "@REMOVE@": REMOVE_COMMAND[2],
+    }
+    for mark, value in marks.items():
+        template = template.replace(mark, value)
+    return template
+
+
+def files(account: str, policy: Policy) -> tuple[File, ...]:
+    """The program, and a service and a timer for systemd."""
+    units = f"/etc/systemd/system/{UNIT}"
+    return (
+        File(COLLECT_PATH, program(account, policy), 0o755),
+        File(f"{units}.service", _SERVICE.format(program=COLLECT_PATH, account=account)),
+        File(f"{units}.timer", _TIMER),
+    )
+
+
+_SERVICE: Final = """\
+# What the timer of the same name starts: {program} says what it does.
+[Unit]
+Description=Remove durable roots of nix-remote that nobody uses, and collect garbage
+After=nix-daemon.service
+
+[Service]
+Type=oneshot
+ExecStart={program}
+# The owner of the roots. Nix collects for everybody, so no more power is needed.
+User={account}
+# Copies and builds come first.
+Nice=10
+IOSchedulingClass=idle
+NoNewPrivileges=true
+"""
+
+_TIMER: Final = """\
+# Once a day. See what it would do: sudo -u ACCOUNT nix-remote-collect --dry-run
+[Unit]
+Description=Keep the Nix server from filling up
+
+[Timer]
+OnCalendar=daily
+# Not at the same minute on every server; and later, if the machine was off.
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""

@@ -1,0 +1,1 @@
+"""The overlay of `nix-remote setup kubernetes`, rendered by the real kustomize."""

@@ -1,0 +1,3 @@
+local common = import 'common.libsonnet';
+
+{ buildDirectoryPath: '/worker/build', note: common.greeting }

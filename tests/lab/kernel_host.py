@@ -1,0 +1,91 @@
+"""A host with a Linux kernel of its own, which can do what needs one: mount NFS.
+
+The kernel is User Mode Linux, an ordinary program. It runs in a *room*, a host like the others,
+whose files it sees and whose cable it takes over. Commands reach it over SSH from another host.
+It boots in a few seconds, has one processor, and is about three times slower than the others.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Mapping, Optional, Sequence
+
+from tests.lab import sshd
+from tests.lab.commands import Argument, LabError
+from tests.lab.host import Host, HostPlan, wait_until
+from tests.lab.network import Switch
+
+_INIT = Path(__file__).with_name("kernel_init.sh")
+_TUN = Path("/dev/net/tun")
+_KERNEL = "/opt/kernel/usr/bin/linux.uml"
+_MEMORY = "768M"
+_HOST_KEY = "/etc/ssh/lab_host_key"
+
+
+class KernelHost(Host):
+    """As `Host`; commands run below its own kernel. `client` is a host that can log in to it."""
+
+    def __init__(self, plan: HostPlan, folder: Path, switch: Switch, client: Host) -> None:
+        binds = {**plan.binds, _TUN: str(_TUN)}
+        super().__init__(HostPlan(plan.name, plan.number, plan.image, binds), folder, switch)
+        self._room = Host(self.plan, folder, switch)
+        self._client = client
+
+    def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
+        """Boots it. Its `/nix/store` is an empty folder, to mount something on."""
+        if shared_store is not None:
+            raise LabError("a kernel host mounts its store itself")
+        if not _TUN.exists():
+            raise LabError(f"there is no {_TUN} here: a kernel host needs it for its network")
+        room = self._room
+        room.start(addresses)
+        room.write("/kernel_init.sh", _INIT.read_text(), mode="755")
+        room.sh(f"[ -e {_HOST_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_HOST_KEY}")
+        sshd.authorize(room, "root", sshd.public_key(self._client))
+        # The room's cable goes to the kernel; the room itself is not on the network any more.
+        room.sh(
+            f"""
+            ip address del {self.address}/24 dev eth0
+            ip link add br0 type bridge forward_delay 0
+            ip tuntap add tap0 mode tap
+            for port in eth0 tap0; do ip link set $port master br0 up; done
+            ip link set br0 up
+            """
+        )
+        room.start_service(
+            "kernel",
+            [
+                *("env", "TMPDIR=/dev/shm", "HOME=/run", _KERNEL, f"mem={_MEMORY}", "quiet"),
+                *("rootfstype=hostfs", "rootflags=/", "rw", "umid=kernel", "uml_dir=/run/"),
+                *("con=null", "con0=null,fd:1", "ssl=null"),
+                f"vec0:transport=tap,ifname=tap0,depth=128,gro=1,mac=02:00:00:00:00:{self.plan.number:02x}",
+                *("init=/kernel_init.sh", "--", self.name, f"{self.address}/24"),
+            ],
+        )
+        wait_until(self._answers, f"the kernel of {self.name}", interval=0.2)
+
+    def enter(self, argv: Sequence[Argument], env: Mapping[str, str]) -> list[str]:
+        """The outer command that runs `argv` below the kernel, with this environment."""
+        settings = {"HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **env}
+        words = ["env", *(f"{name}={value}" for name, value in settings.items())]
+        command = shlex.join([*words, *(str(word) for word in argv)])
+        options = [
+            *("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "StrictHostKeyChecking=no"),
+            *("-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
+            # One login for all commands; each login takes a while.
+            *("-o", "ControlMaster=auto", "-o", "ControlPersist=60"),
+            *("-o", f"ControlPath=/run/{self.name}.ssh"),
+        ]
+        return self._client.enter(["ssh", *options, f"root@{self.address}", command], {})
+
+    def stop(self) -> None:
+        """Ends the kernel and its room. Safe to repeat."""
+        if self.first_process is not None and self._client.first_process is not None:
+            self._client.run(["ssh", "-O", "exit", "-o", f"ControlPath=/run/{self.name}.ssh", "x"])
+        self._room.stop()
+
+    def _answers(self) -> bool:
+        if self._room.first_process is None:
+            raise LabError(f"{self.name} is gone")
+        return self.run(["true"], timeout=10).status == 0

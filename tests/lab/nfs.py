@@ -1,0 +1,75 @@
+"""A Nix server's store over NFS: nfs-ganesha exports it, a kernel host mounts it."""
+
+from __future__ import annotations
+
+from tests.lab.host import Host, wait_until
+
+PORT = 2049
+
+# Ganesha remembers attributes for a minute, which a kernel's server does not: with 0 it answers
+# as that does. It wants to be able to write `/nix/store` as a file system of its own.
+_CONFIGURATION = """\
+NFS_CORE_PARAM {{
+  Protocols = {protocols}; NFS_Port = {port}; MNT_Port = 20048; Enable_NLM = false;
+  Enable_RQUOTA = false; Mount_Path_Pseudo = true; allow_set_io_flusher_fail = true;
+}}
+NFSV4 {{ Graceless = true; RecoveryBackend = fs; }}
+EXPORT_DEFAULTS {{ SecType = sys; Transports = TCP; }}
+EXPORT {{
+  Export_Id = 1; Path = {path}; Pseudo = {path}; Protocols = {protocols};
+  Access_Type = {access}; Squash = Root_Squash; {remember}
+  FSAL {{ Name = VFS; }}
+}}
+LOG {{ Default_Log_Level = EVENT; }}
+"""
+
+
+def export(
+    server: Host,
+    *,
+    path: str = "/nix/store",
+    access: str = "RO",
+    protocols: str = "3, 4",
+    remember_seconds: int = 0,
+) -> None:
+    """Exports a folder of `server`; returns when clients can connect.
+
+    `remember_seconds`: how long the server itself remembers attributes.
+    """
+    text = _CONFIGURATION.format(
+        path=path,
+        access=access,
+        protocols=protocols,
+        port=PORT,
+        remember=f"Attr_Expiration_Time = {remember_seconds};",
+    )
+    server.write("/etc/ganesha/lab.conf", text)
+    server.sh(
+        """
+        mkdir -p /var/lib/nfs/ganesha /run/ganesha /var/log/ganesha
+        [ -e /etc/mtab ] || ln -s /proc/mounts /etc/mtab
+        [ -S /run/rpcbind.sock ] || rpcbind -w
+        """
+    )
+    server.start_service(
+        "ganesha",
+        [
+            "ganesha.nfsd",
+            "-F",
+            "-f",
+            "/etc/ganesha/lab.conf",
+            "-L",
+            "/dev/stderr",
+            "-N",
+            "NIV_EVENT",
+        ],
+    )
+    probe = f"exec 3<>/dev/tcp/127.0.0.1/{PORT}"
+    wait_until(
+        lambda: server.run(["bash", "-c", probe]).status == 0, f"the NFS server of {server.name}"
+    )
+
+
+def end_export(server: Host) -> None:
+    """Ends the NFS server."""
+    server.stop_service("ganesha")

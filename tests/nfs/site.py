@@ -1,0 +1,46 @@
+"""A site: a Nix server that exports its store, and an executor with a kernel that mounts it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator
+
+from tests.lab import images, nfs, nix
+from tests.lab.host import Host
+from tests.lab.kernel_host import KernelHost
+from tests.lab.lab import Lab
+
+STORE = "/nix/store"
+
+
+@dataclass(frozen=True)
+class Site:
+    """The hosts of a site. The store is exported; who mounts it is up to the user."""
+
+    lab: Lab
+    workstation: Host
+    server: Host
+    executor: KernelHost
+
+    def mount(self, options: str) -> None:
+        """Mounts the server's store on the executor, in place of an earlier mount."""
+        self.unmount()
+        self.executor.sh(f"mount -t nfs -o {options} {self.server.address}:{STORE} {STORE}")
+
+    def unmount(self) -> None:
+        """Leaves the executor without a store."""
+        self.executor.sh(f"if grep -q ' {STORE} ' /proc/self/mounts; then umount {STORE}; fi")
+
+
+@contextmanager
+def running(lab: Lab) -> Iterator[Site]:
+    """A site in a lab without other hosts; it ends with the `with` block."""
+    lab.open()
+    try:
+        workstation = lab.workstation_with(nix.Version.CURRENT)
+        server = lab.start_server("store-server", nix.Version.CURRENT, image=images.NFS_SERVER)
+        nfs.export(server)
+        yield Site(lab, workstation, server, lab.start_kernel_executor("machine"))
+    finally:
+        lab.down()
