@@ -37,7 +37,7 @@ def test_starlark_tests_pass(repository: Workspace) -> None:
 
 
 def test_python_tests_pass_through_pytest_bazel(repository: Workspace) -> None:
-    done = _test(repository, "//tests/unit:wire", "//tests/unit:copy").check()
+    done = _test(repository, "//tests/unit:wire_test", "//tests/unit:copy_test").check()
     assert "2 tests pass" in done.text
 
 
@@ -46,7 +46,7 @@ def test_a_failing_test_fails_its_target(repository: Workspace) -> None:
     text = repository.host.read(f"{repository.folder}/{path}")
     repository.write({path: f"{text}\n\ndef test_that_fails() -> None:\n    assert False\n"})
     try:
-        failed = _test(repository, "//tests/unit:wire")
+        failed = _test(repository, "//tests/unit:wire_test")
     finally:
         repository.write({path: text})
     assert failed.status != 0
