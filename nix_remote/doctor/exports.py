@@ -19,8 +19,7 @@ LAYER: Final = "nfs"
 EXPORTS_COMMAND: Final = (
     "sh",
     "-c",
-    f'echo "store $(stat -c %a {STORE})";'
-    " for file in /etc/exports /etc/exports.d/*.exports; do"
+    "for file in /etc/exports /etc/exports.d/*.exports; do"
     ' [ -r "$file" ] && sed "s|^|export |" "$file"; done;'
     " for file in /proc/net/tcp /proc/net/tcp6; do"
     " while read -r _ at _ state _; do"
@@ -56,7 +55,6 @@ def judge(seen: str) -> list[Finding]:
     exports = [each for name, _, line in facts if name == "export" for each in parse(line)]
     threads = int(values["threads"]) if values.get("threads", "").isdigit() else None
     return [
-        _readable(values.get("store", "")),
         *_exported([each for each in exports if each.folder in _ABOVE], serving),
         _served(serving, threads),
         _timer(values["timer"]),
@@ -73,15 +71,6 @@ def parse(line: str) -> list[Export]:
             options = frozenset((client["options"] or "").split(","))
             found.append(Export(words[0].strip('"'), client["who"] or "*", options))
     return found
-
-
-def _readable(mode: str) -> Finding:
-    if not mode.isdigit():
-        return broken(LAYER, "store", f"there is no {STORE} on the server", "install Nix there")
-    if int(mode, 8) & 0o005 != 0o005:
-        text = f"{STORE} has mode {mode}: executors cannot read it"
-        return broken(LAYER, "store", text, f"on the server: chmod 1775 {STORE}")
-    return ok(LAYER, "store", f"{STORE} can be read by everybody")
 
 
 def _exported(exports: list[Export], serving: bool) -> list[Finding]:

@@ -108,10 +108,12 @@ def roots(programs: Programs, alias: str) -> list[Finding]:
     try:
         listed = list_roots(programs, alias)
         ours = [root for root in listed.roots if root.path.endswith("-nix-remote-doctor")]
-        remove_roots(programs, alias, ours)
+        if ours:
+            remove_roots(programs, alias, ours)
     except NixRemoteError as error:
         return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
-    return [judge_roots(listed)]
+    others = tuple(root for root in listed.roots if root not in ours)
+    return [judge_roots(Roots(listed.now, others))]
 
 
 def judge_roots(listed: Roots) -> Finding:

@@ -54,7 +54,11 @@ def bundle(plan: ServerPlan) -> Bundle:
             f"    ufw allow proto tcp from {network} to any port {nfs.PORT}\n"
             for network in networks(plan)
         )
-        steps.append(_EXPORT_STEPS.format(firewall=firewall, port=nfs.PORT, unit=retention.UNIT))
+        steps.append(
+            _EXPORT_STEPS.format(
+                firewall=firewall, port=nfs.PORT, unit=retention.UNIT, sentinel=nfs.SENTINEL
+            )
+        )
     script = "\n".join((_HEAD, put(files), *steps))
     return Bundle(
         tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", script
@@ -128,19 +132,22 @@ threads={threads}
 """
 
 _EXPORT_STEPS: Final = """\
+# A store that Nix has never opened lacks the folder {sentinel}, by which executors know it.
+[ -d {sentinel} ] || nix-store --init
+
 # The kernel's NFS server, the export, and the timer that removes what nobody needs.
 command -v exportfs >/dev/null || {{
   apt-get -q update
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server
 }}
+if command -v systemctl >/dev/null; then systemctl enable nfs-server.service {unit}.timer; fi
 if [ -d /run/systemd/system ]; then
   # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
 {firewall}  fi
   systemctl daemon-reload
-  systemctl enable --now nfs-server.service {unit}.timer
-  # For the number of threads, if it was running already.
-  systemctl restart nfs-server.service
+  # Restarted, not started: it may be running with another number of threads.
+  systemctl restart nfs-server.service {unit}.timer
   # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
   exportfs -ra
 else

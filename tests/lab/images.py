@@ -175,13 +175,14 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 )
 
 # A Nix server that exports its store over NFS: without a kernel of its own, by nfs-ganesha.
+# The kernel's server is there for its tools and units.
 NFS_SERVER = Layer(
     "nfs-server",
     SERVER,
     r"""
 apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
 DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
-    nfs-ganesha nfs-ganesha-vfs rpcbind >/dev/null
+    nfs-ganesha nfs-ganesha-vfs nfs-kernel-server rpcbind >/dev/null
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )

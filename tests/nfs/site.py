@@ -33,14 +33,19 @@ class Site:
         self.executor.sh(f"if grep -q ' {STORE} ' /proc/self/mounts; then umount {STORE}; fi")
 
 
+def start(lab: Lab) -> Site:
+    """A site's hosts in a lab that is up; they end with it."""
+    server = lab.start_server("store-server", nix.Version.CURRENT, image=images.NFS_SERVER)
+    nfs.export(server)
+    return Site(lab, lab.workstation, server, lab.start_kernel_executor("machine"))
+
+
 @contextmanager
 def running(lab: Lab) -> Iterator[Site]:
     """A site in a lab without other hosts; it ends with the `with` block."""
     lab.open()
     try:
-        workstation = lab.workstation_with(nix.Version.CURRENT)
-        server = lab.start_server("store-server", nix.Version.CURRENT, image=images.NFS_SERVER)
-        nfs.export(server)
-        yield Site(lab, workstation, server, lab.start_kernel_executor("machine"))
+        lab.workstation_with(nix.Version.CURRENT)
+        yield start(lab)
     finally:
         lab.down()

@@ -50,6 +50,6 @@ def seconds_until_visible(site: Site, *, at_most: float = 100, age: float = AGE)
         seen = looking.stdout.readline().decode().strip()
     finally:
         looking.kill()
-        looking.wait()
+        looking.communicate()
         site.server.sh(f"rm -rf {path} {STORE}/.new")
     return float("inf") if seen == "never" else max(0.0, float(seen) - appeared)

@@ -46,7 +46,7 @@ END
 
 exports=$(
   cat <<'END'
-sh -c 'echo "store $(stat -c %a /nix/store)"; for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
+sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
 END
 )
 
@@ -219,20 +219,23 @@ touch /etc/nix/nix.conf
 grep -qxF "$line" /etc/nix/nix.conf || echo "$line" >>/etc/nix/nix.conf
 if [ -d /run/systemd/system ]; then systemctl try-restart nix-daemon.service; fi
 
+# A store that Nix has never opened lacks the folder /nix/store/.links, by which executors know it.
+[ -d /nix/store/.links ] || nix-store --init
+
 # The kernel's NFS server, the export, and the timer that removes what nobody needs.
 command -v exportfs >/dev/null || {
   apt-get -q update
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server
 }
+if command -v systemctl >/dev/null; then systemctl enable nfs-server.service nix-remote-collect.timer; fi
 if [ -d /run/systemd/system ]; then
   # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
     ufw allow proto tcp from 10.1.0.0/16 to any port 2049
   fi
   systemctl daemon-reload
-  systemctl enable --now nfs-server.service nix-remote-collect.timer
-  # For the number of threads, if it was running already.
-  systemctl restart nfs-server.service
+  # Restarted, not started: it may be running with another number of threads.
+  systemctl restart nfs-server.service nix-remote-collect.timer
   # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
   exportfs -ra
 else

@@ -1,0 +1,100 @@
+"""A newcomer's walk: every command of docs/getting-started.md, in its order.
+
+The lab's machines have the guide's names. Put in are the fingerprint that the guide lets one read,
+and the address of the lab's Remote Execution service.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator
+
+import pytest
+
+from tests.lab import bazel, images, nix, remote_execution, sshd
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+from tests.nfs.guide import blocks
+from tests.nfs.site import Site
+
+pytestmark = pytest.mark.timeout(400)
+
+HOME = "/root/newcomer"
+SERVICE = "build.example.org:8980"
+_FROM_THE_GUIDE = r"--remote_(executor|default_exec_properties|timeout)="
+
+
+@pytest.fixture
+def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
+    """The site as a newcomer finds it: machines with names, root's key, and nothing else."""
+    workstation, server, executor = site.workstation, site.server, site.executor
+    site.unmount()
+    executor.sh(": > /etc/fstab")
+    sshd.SshServer(server, 22).start()
+    # Where an ordinary machine has its host key.
+    server.sh("cp /etc/ssh/lab_host_key.pub /etc/ssh/ssh_host_ed25519_key.pub")
+    for host in (server, executor):
+        sshd.authorize(host, "root", sshd.public_key(workstation))
+    before = workstation.read("/etc/hosts")
+    names = f"{server.address} nix.example.org\n{executor.address} executor.example.org\n"
+    workstation.write("/etc/hosts", before + names)
+    executor.write("/etc/hosts", executor.read("/etc/hosts") + names)
+    key = executor.read("/etc/ssh/lab_host_key.pub").split()
+    known = f"executor.example.org {key[0]} {key[1]}\n"
+    workstation.sh("rm -rf /root/ssh-before; cp -a /root/.ssh /root/ssh-before")
+    workstation.write("/root/.ssh/config", "", mode="600")
+    workstation.write("/root/.ssh/known_hosts", known, mode="600")
+    bazel.prepare(workstation, site.lab.service, rules_nixpkgs)  # type: ignore[arg-type]
+    # What the lab says of its service: here the generated file has to say it.
+    rc = workstation.read("/root/.bazelrc")
+    kept = [line for line in rc.splitlines() if not re.search(_FROM_THE_GUIDE, line)]
+    workstation.write("/root/.bazelrc", "\n".join(kept) + "\n")
+    workstation.put(images.REPOSITORY / "examples", f"{HOME}/examples")
+    # The lab cannot download nixpkgs.
+    for example in ("hello_bzlmod", "hello_workspace"):
+        file = f"{HOME}/examples/{example}/nixpkgs.nix"
+        workstation.write(file, f"import {nix.PACKAGE_SET}\n")
+    # The module is that of the lab's repository, wherever the example lies.
+    site.lab.executor.stop_service("worker")
+    yield site
+    remote_execution.start_worker(site.lab.executor, site.lab.service)
+    workstation.sh(f"cd {HOME}/examples/hello_bzlmod && bazel shutdown")
+    workstation.sh("rm -rf /root/.ssh; mv /root/ssh-before /root/.ssh")
+    workstation.write("/etc/hosts", before)
+    workstation.write("/root/.bazelrc", rc)
+    site.unmount()
+
+
+def run(host: Host, script: str) -> str:
+    """Runs a block as a person would type it; everything has to succeed."""
+    done = host.run(["bash", "-euc", f"mkdir -p {HOME}; cd {HOME}; {script}"], timeout=300)
+    return done.check().text
+
+
+def test_every_command_of_the_guide_works(newcomers: Site, lab: Lab) -> None:
+    site = newcomers
+    machines = {"workstation": site.workstation, "nix.example.org": site.server}
+    fingerprint = site.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
+    service = f"{lab.service.address}:{remote_execution.PORT}"
+    steps = blocks("getting-started.md", {"SHA256:…": fingerprint, SERVICE: service})
+    assert len(steps) == 8
+    said = []
+    for step in steps:
+        if "bazel build" in step.script:
+            # The machine takes actions now, as its own Remote Execution service makes it.
+            remote_execution.start_worker(site.executor, lab.service)
+        said.append(run(machines[step.where], step.script))
+        if "setup server" in step.script:
+            # What the script leaves to systemd, which the lab's machines do not have.
+            site.server.stop_service("nix-daemon")
+            nix.start_daemon(site.server)
+
+    assert fingerprint in said[0]
+    doctor, on_executor, built = said[-3:]
+    for looked in (doctor, on_executor):
+        assert "✓" in looked
+        assert "✗" not in looked
+        assert "!" not in looked
+    assert "Hello, world!" in built
+    assert "1 remote" in built
+    assert "Runner exited with code" in site.executor.log("worker")
