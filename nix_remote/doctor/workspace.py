@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, Mapping
+from typing import Final, Mapping, Sequence
 
 from nix_remote.doctor.finding import Finding, broken, ok, warning
 
@@ -29,6 +29,12 @@ _PAST_US: Final = (
 )
 
 
+# An override of rules_nixpkgs_core that has the hook in it: then all of theirs is.
+_WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
+
+_SHOWN: Final = 10
+
+
 @dataclass(frozen=True)
 class Told:
     """What was read of a workspace."""
@@ -41,6 +47,8 @@ class Told:
     """Name to text, imported ones included."""
     build_files: Mapping[str, str]
     """Name to text: MODULE.bazel, WORKSPACE, and .bzl files."""
+    not_copied: Sequence[str] = ()
+    """The repositories of packages that were fetched, and not copied."""
 
 
 def judge(told: Told) -> list[Finding]:
@@ -68,7 +76,24 @@ def _variable(told: Told, rc: str) -> Finding:
 
 
 def _uncovered(told: Told) -> list[Finding]:
-    found = [
+    found = [*_past_us(told), *_not_copied(told)]
+    return found or [ok(LAYER, "packages", "all are loaded from nix_remote")]
+
+
+def _not_copied(told: Told) -> list[Finding]:
+    if not told.not_copied:
+        return []
+    names = ", ".join(told.not_copied[:_SHOWN])
+    more = len(told.not_copied) - _SHOWN
+    text = f"fetched and not copied: {names}" + (f" and {more} more" if more > 0 else "")
+    fix = "bazel fetch --force --configure; if they stay: docs/bazel.md, The whole build"
+    return [warning(LAYER, "packages", text, fix)]
+
+
+def _past_us(told: Told) -> list[Finding]:
+    if any(_WHOLE_BUILD in text for text in told.build_files.values()):
+        return []
+    return [
         warning(
             LAYER,
             "packages",
@@ -80,7 +105,6 @@ def _uncovered(told: Told) -> list[Finding]:
         for pattern in _PAST_US
         for match in pattern.finditer(_without_comments(text))
     ]
-    return found or [ok(LAYER, "packages", "all are loaded from nix_remote")]
 
 
 def _without_comments(text: str) -> str:
