@@ -19,7 +19,7 @@ from tests.lab.bazel import Workspace
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.thorough]
 
 _FLAKE = f"""\
 {{
