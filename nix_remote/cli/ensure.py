@@ -70,7 +70,7 @@ def _ensure(
     tops = tuple(dict.fromkeys(root.path for root in roots))
     data: dict[str, object] = {"host": host, "roots": len(roots), "checked": 0, "lost": []}
     if roots:
-        wanted = Order(chosen, order.signing_key(chosen), tops, CopyOptions(), None)
+        wanted = Order(chosen, common.signing_key(chosen.sign_key_file), tops, CopyOptions(), None)
         line = order.new_line(wanted)
         with closing(common.renderer(chosen, options)) as renderer:
             result = line.lead(line.submit(roots, wanted.closure, wanted.options, renderer))

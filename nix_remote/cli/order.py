@@ -23,8 +23,7 @@ from nix_remote.agent.line import Line
 from nix_remote.cli import options as common
 from nix_remote.cli.result import Result, describe_copy
 from nix_remote.copy.engine import Check, CopyOptions, CopyResult
-from nix_remote.errors import SigningKeyUnusable
-from nix_remote.local.signing import SigningKey, parse_signing_key
+from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
 from nix_remote.remote import connect
@@ -43,8 +42,8 @@ class Order:
     """A copy that is wanted."""
 
     settings: settings.Settings
-    signing_key: str
-    """The content of the key file; empty: nothing is signed."""
+    signing_key: Optional[SigningKey]
+    """None: nothing is signed."""
     tops: tuple[StorePath, ...]
     options: CopyOptions
     manifest: Optional[Path]
@@ -72,8 +71,8 @@ class Order:
         """What orders have to have in common to go over one connection."""
         chosen = self.settings
         how = (chosen.host, chosen.ssh_config, chosen.transport, chosen.protocol)
-        store = (chosen.local_store, chosen.stall_timeout, self.signing_key)
-        return how + store + (self.destination,)
+        signed = self.signing_key.public if self.signing_key is not None else ""
+        return (*how, chosen.local_store, chosen.stall_timeout, signed, self.destination)
 
     def closure(self) -> Sequence[PathInfo]:
         """Everything the top paths need. Raises `LocalStoreError`."""
@@ -98,7 +97,7 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
     local = LocalStore(chosen.local_store)
     return Order(
         settings=chosen,
-        signing_key=signing_key(chosen),
+        signing_key=common.signing_key(chosen.sign_key_file),
         tops=tuple(
             common.store_paths([os.path.join(folder, path) for path in options.paths], local)
         ),
@@ -113,10 +112,9 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
 def new_line(order: Order) -> Line:
     """A line to the order's server, for this order and all that have its key."""
     chosen = order.settings
-    key = parse_signing_key(order.signing_key) if order.signing_key else None
 
     def open_with(listener: events.Listener) -> OpenStore:
-        return lambda first: _open(chosen, listener, key, first)
+        return lambda first: _open(chosen, listener, order.signing_key, first)
 
     def make_turn(listener: events.Listener) -> Turn:
         try:
@@ -148,26 +146,6 @@ def _user(environment: Mapping[str, str]) -> str:
     """As `getpass.getuser` has it, by that environment."""
     named = (environment.get(name) for name in _USER_VARIABLES)
     return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
-
-
-def signing_key(chosen: settings.Settings) -> str:
-    """The content of the key file; empty if nothing is to be signed.
-
-    Raises `SigningKeyUnusable`.
-    """
-    file = chosen.sign_key_file
-    if file is None:
-        return ""
-    try:
-        text = file.read_text()
-        parse_signing_key(text)
-    except OSError as error:
-        raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
-    except UnicodeDecodeError:
-        raise SigningKeyUnusable(str(file), "it is no text") from None
-    except ValueError as error:
-        raise SigningKeyUnusable(str(file), str(error)) from None
-    return text
 
 
 @contextmanager
