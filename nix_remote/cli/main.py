@@ -11,12 +11,19 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import copy, doctor, plan, roots, setup
+from nix_remote.cli import copy, doctor, plan, roots, setup, verify
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
-_COMMANDS = (copy.COMMAND, plan.COMMAND, roots.COMMAND, setup.COMMAND, doctor.COMMAND)
+_COMMANDS = (
+    copy.COMMAND,
+    plan.COMMAND,
+    verify.COMMAND,
+    roots.COMMAND,
+    setup.COMMAND,
+    doctor.COMMAND,
+)
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

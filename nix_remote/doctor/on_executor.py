@@ -58,8 +58,8 @@ def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
         kind, source, more = words[words.index("-") + 1 :][:3]
         pairs = [each.partition("=") for each in (words[5] + "," + more).split(",")]
         options = {name: value for name, _, value in pairs}
-        # Read-only here is enough, whatever the file system could.
-        if "ro" in words[5].split(","):
+        # Of the mount and its file system, one that is read-only is enough.
+        if "ro" in options:
             options.pop("rw", None)
         found = Mount(kind, source, options)
     return found
