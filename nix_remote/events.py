@@ -68,6 +68,13 @@ class SubstitutionAbandoned:
 
 
 @dataclass(frozen=True)
+class SessionNotAdded:
+    """The server gave us no further session to send through; it goes on with those there are."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Retrying:
     """The copy is begun again on a new connection, after a while."""
 
@@ -90,6 +97,7 @@ Event = Union[
     RootMade,
     Waiting,
     SubstitutionAbandoned,
+    SessionNotAdded,
     Retrying,
     ServerSaid,
 ]

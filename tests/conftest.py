@@ -15,7 +15,10 @@ from tests.lab import sshd
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
 
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("usual", deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile("usual")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

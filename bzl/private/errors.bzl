@@ -17,13 +17,27 @@ nix_remote found no store path of @{package}, so it copied nothing to {host}.
 """
 
 UNSUPPORTED_RULES_NIXPKGS = """\
-nix_remote does not support this version of rules_nixpkgs.
+nix_remote does not support this rules_nixpkgs: it is {version}.
   What: {file} has this text {count} times, and must have it once:
-        {anchor}
-  Why:  nix_remote hosts your own rules_nixpkgs_core again with its hook put in at
-        such places. It knows rules_nixpkgs_core 0.10 to 0.13.
+{anchor}
+  Why:  nix_remote hosts your own rules_nixpkgs again with its hook put in at such
+        places. It knows rules_nixpkgs 0.10 to 0.13, and its main branch of July 2026.
   Fix:  use one of these versions, or a nix_remote that supports yours. To build
-        without nix_remote, load from @rules_nixpkgs_core instead.
+        without nix_remote, load from rules_nixpkgs itself instead.
+"""
+
+NO_FLAKE_PACKAGES = """\
+nix_remote cannot offer the extension `rules_nixpkgs` with its tag `flake_package`.
+  Why: your rules_nixpkgs_core does not have it; 0.13.0 and older versions do not.
+  Fix: use a newer rules_nixpkgs_core, or call `nixpkgs_flake_package` of
+       @nix_remote//bzl:nixpkgs.bzl in a module extension of your own.
+"""
+
+NO_NODEJS_EXTENSION = """\
+nix_remote cannot offer the extension `nix_nodejs`.
+  Why: your rules_nixpkgs_nodejs does not have it; versions before 0.12.0 do not.
+  Fix: use a newer rules_nixpkgs_nodejs, or call `nixpkgs_nodejs_configure` of
+       @nix_remote//bzl/toolchains:nodejs.bzl in a module extension of your own.
 """
 
 NO_PYTHON = """\
@@ -79,4 +93,26 @@ nix_remote's copier does not start.
   Why: {python} runs and has its dependencies, but the program said:
 {output}
   Fix: this is a defect of nix_remote or of how it was installed; please report it.
+"""
+
+CONFIGURED_TWICE = """\
+nix_remote: MODULE.bazel has more than one nix_remote.configure(...).
+  Fix: make them one.
+"""
+
+UNKNOWN_TRANSPORT = """\
+nix_remote: there is no transport "{transport}".
+  Fix: `transport` is "auto", "paramiko" or "openssh".
+"""
+
+NOT_A_STORE_PATH = """\
+nix_remote: `store_paths` has "{path}".
+  Why: it can only have paths in /nix/store.
+  Fix: give what `nix-build` prints for the package.
+"""
+
+OLD_BAZEL = """\
+nix_remote needs Bazel {oldest} or newer; this is {version}.
+  Fix: use a newer Bazel: a .bazelversion file is enough if you start Bazel with
+       bazelisk.
 """

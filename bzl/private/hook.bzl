@@ -1,11 +1,11 @@
 """What runs around the implementation of rules_nixpkgs' repository rules.
 
 With a host in `BAZEL_NIX_REMOTE`, a fetch succeeds only once the copier has said
-that every realised path and its closure are on that host. Without one, nothing
-here has any effect.
+that every realised path and its closure are on that host: on each of them, if the
+variable names several. Without one, no process is started and nothing is copied.
 """
 
-load(":environment.bzl", "HOST_VARIABLE", "read_variable", "without_variable")
+load(":environment.bzl", "HOST_VARIABLE", "hosts", "without_variable")
 load(":errors.bzl", "COPY_FAILED", "NOTHING_REALISED")
 
 # Resolved for nix_remote; fetched only when a rule asks for its path.
@@ -16,6 +16,11 @@ _LINK_PREFIX = "nix-out-link"
 
 # A day. Bazel's default of ten minutes would end a large first copy.
 _COPY_TIMEOUT = 86400
+
+# A file of a Nix repository that changes when its source does, and the list in which
+# `nixpkgs_package` looks for files that it has to watch.
+_SOURCE_FILE = "nix-remote-source"
+_WATCHED_FILES = "nix-file-deps"
 
 def wrap(implementation):
     """Adds the copy to a repository rule's implementation.
@@ -28,38 +33,76 @@ def wrap(implementation):
     """
 
     def realise_and_copy(repository_ctx):
-        host = read_variable(repository_ctx, HOST_VARIABLE)
-        if not host:
+        copy_to = hosts(repository_ctx)
+        if not copy_to:
             return implementation(repository_ctx)
 
         # Before the build: asking for a label's path may restart the rule.
         copier = repository_ctx.path(_COPIER)
+        settings = json.decode(repository_ctx.read(copier.dirname.get_child("settings.json")))
 
         # rules_nixpkgs has a remote mode of its own behind the same variable: it
         # builds on the server and goes on when the copy back fails.
         result = implementation(without_variable(repository_ctx, HOST_VARIABLE))
-        _copy(repository_ctx, copier, host)
+        store_paths = _store_paths(repository_ctx, copy_to)
+        if store_paths:
+            for host in copy_to:
+                _copy(repository_ctx, copier, host, settings, store_paths)
         return result
 
     return realise_and_copy
 
-def _copy(repository_ctx, copier, host):
-    package = _readable_name(repository_ctx)
-    store_paths = _realised_paths(repository_ctx)
-    if not store_paths:
-        # Without Nix and with `fail_not_supported = False` there is no BUILD file either.
-        if repository_ctx.path("BUILD").exists or repository_ctx.path("BUILD.bazel").exists:
-            fail(NOTHING_REALISED.format(package = package, host = host))
-        return
+def wrap_source(implementation):
+    """Lets packages notice when the Nix repository that they come from changes.
 
+    Bazel fetches a package again when a file changes that it has looked at. Of a whole
+    nixpkgs that is `default.nix`, which is the same in almost every revision.
+
+    Args:
+      implementation: a function of rules_nixpkgs that downloads a Nix repository
+
+    Returns:
+      a function for `repository_rule(implementation = ...)`
+    """
+
+    def download_and_describe(repository_ctx):
+        result = implementation(repository_ctx)
+        attr = repository_ctx.attr
+        source = [attr.url, attr.urls, attr.sha256, attr.integrity, attr.strip_prefix]
+        repository_ctx.file(_SOURCE_FILE, json.encode(source), executable = False)
+        listed = repository_ctx.path(_WATCHED_FILES)
+        others = repository_ctx.read(listed) if listed.exists else ""
+        watched = (others.strip() + "\n" + _SOURCE_FILE).strip()
+        repository_ctx.file(_WATCHED_FILES, watched, executable = False)
+        return result
+
+    return download_and_describe
+
+def _store_paths(repository_ctx, copy_to):
+    """What the package is in the store; empty where rules_nixpkgs did without Nix."""
+    store_paths = _realised_paths(repository_ctx)
+
+    # Without Nix and with `fail_not_supported = False` there is no BUILD file either.
+    files = [repository_ctx.path(name) for name in ["BUILD", "BUILD.bazel"]]
+    if not store_paths and [file for file in files if file.exists]:
+        fail(NOTHING_REALISED.format(
+            host = " and ".join(copy_to),
+            package = _readable_name(repository_ctx),
+        ))
+    return store_paths
+
+def _copy(repository_ctx, copier, host, settings, store_paths):
+    package = _readable_name(repository_ctx)
     error_file = repository_ctx.path(_LINKS).get_child("nix-remote-error")
     arguments = ["copy", "--host=" + host, "--package=" + package]
-    if hasattr(repository_ctx, "workspace_root"):
-        arguments.append("--workspace=%s" % repository_ctx.workspace_root)
+    workspace = settings["workspace"] or str(getattr(repository_ctx, "workspace_root", ""))
+    if workspace:
+        arguments.append("--workspace=" + workspace)
     arguments.append("--error-file=%s" % error_file)
+    arguments += settings["arguments"]
     repository_ctx.report_progress("copying {} to {}".format(_count(store_paths), host))
     copied = repository_ctx.execute(
-        [copier] + arguments + store_paths,
+        [copier] + arguments + store_paths + settings["store_paths"],
         quiet = False,
         timeout = _COPY_TIMEOUT,
     )

@@ -1,18 +1,50 @@
 """The repositories that nix_remote makes for itself, for MODULE.bazel and for WORKSPACE.
 
-Both are fetched only when something needs them: the re-hosted rules when they
-are loaded, Python when a package is fetched with a host set.
+All are fetched only when something needs them: the re-hosted rules when they are
+loaded, Python when a package is fetched with a host set.
 """
 
+load(":errors.bzl", "NOT_A_STORE_PATH", "UNKNOWN_TRANSPORT")
 load(":python.bzl", "python_repository")
 load(":rehost.bzl", "rehosted_core_repository")
+load(":rehost_toolchains.bzl", "declare_toolchain_repositories")
 
-def declare_own_repositories():
-    """Declares them under the names that the `load` statements and labels in `bzl` use."""
-    python_repository(name = "nix_remote_python")
+_TRANSPORTS = ["", "auto", "openssh", "paramiko"]
+
+def declare_own_repositories(
+        python = None,
+        transport = "",
+        substitute = False,
+        workspace = "",
+        store_paths = [],
+        toolchain_sources = {},
+        language_rules = {}):
+    """Declares them under the names that the `load` statements and labels in `bzl` use.
+
+    Args:
+      python: label of the interpreter that makes the copier's virtual environment
+      transport: what makes the SSH connection; empty for the copier's default
+      substitute: whether the server asks its own caches before anything is sent
+      workspace: what garbage collector roots are named after; empty for the folder
+      store_paths: what is copied with every package
+      toolchain_sources: see `declare_toolchain_repositories`
+      language_rules: see `declare_toolchain_repositories`
+    """
+    if transport not in _TRANSPORTS:
+        fail(UNKNOWN_TRANSPORT.format(transport = transport))
+    for path in store_paths:
+        if not path.startswith("/nix/store/"):
+            fail(NOT_A_STORE_PATH.format(path = path))
+    arguments = ["--transport=" + transport] if transport else []
+    arguments += ["--substitute"] if substitute else []
+    python_repository(
+        name = "nix_remote_python",
+        base = python,
+        settings = json.encode({
+            "arguments": arguments,
+            "store_paths": store_paths,
+            "workspace": workspace,
+        }),
+    )
     rehosted_core_repository(name = "nix_remote_rules_nixpkgs_core")
-
-own_repositories = module_extension(
-    implementation = lambda module_ctx: declare_own_repositories(),
-    doc = "For nix_remote's own MODULE.bazel only.",
-)
+    declare_toolchain_repositories(toolchain_sources, language_rules)

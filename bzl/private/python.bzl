@@ -3,9 +3,11 @@
 By default a virtual environment with the packages that the copier needs, from a
 hash-locked list; `NIX_REMOTE_PYTHON` names an interpreter to use instead. Without
 a host in `BAZEL_NIX_REMOTE` the repository stays empty.
+
+With them goes `settings.json`, what the workspace has configured for every copy.
 """
 
-load(":environment.bzl", "HOST_VARIABLE", "PYTHON_VARIABLE", "read_variable")
+load(":environment.bzl", "HOST_VARIABLE", "PYTHON_VARIABLE", "hosts", "read_variable")
 load(
     ":errors.bzl",
     "COPIER_BROKEN",
@@ -54,15 +56,21 @@ def _python_repository_impl(repository_ctx):
     repository_ctx.file("BUILD.bazel", _BUILD, executable = False)
 
     # No package asks for this repository then, but `bazel fetch --all` does.
-    if not read_variable(repository_ctx, HOST_VARIABLE):
+    if not hosts(repository_ctx):
         return
 
     # First all labels: asking for a label's path may restart the rule.
     sources = repository_ctx.path(_SOURCES).dirname.dirname
     requirements = repository_ctx.path(repository_ctx.attr.requirements)
+    base = repository_ctx.attr.base
+    if base:
+        base = repository_ctx.path(base)
 
     chosen = read_variable(repository_ctx, PYTHON_VARIABLE)
-    python = _given(repository_ctx, chosen) if chosen else _installed(repository_ctx, requirements)
+    if chosen:
+        python = _given(repository_ctx, chosen)
+    else:
+        python = _installed(repository_ctx, base, requirements)
     bytecode = repository_ctx.path("bytecode")
     _run(
         repository_ctx,
@@ -80,6 +88,7 @@ def _python_repository_impl(repository_ctx):
         program = _quoted(program),
         python = _quoted(python),
     ))
+    repository_ctx.file("settings.json", repository_ctx.attr.settings, executable = False)
     _run(
         repository_ctx,
         "starting the copier",
@@ -95,9 +104,9 @@ def _given(repository_ctx, python):
     _check_and_watch(repository_ctx, python)
     return python
 
-def _installed(repository_ctx, requirements):
+def _installed(repository_ctx, base, requirements):
     """The interpreter of a new virtual environment."""
-    base = repository_ctx.which("python3")
+    base = base or repository_ctx.which("python3")
     if not base:
         fail(NO_PYTHON)
     _check_and_watch(repository_ctx, base)
@@ -150,10 +159,12 @@ def _quoted(path):
 python_repository = repository_rule(
     implementation = _python_repository_impl,
     attrs = {
+        "base": attr.label(doc = "What makes the virtual environment, if not python3 on PATH."),
         "requirements": attr.label(
             default = Label("//bzl/private/python:requirements.txt"),
             doc = "What to install, with exact versions and hashes.",
         ),
+        "settings": attr.string(mandatory = True, doc = "The content of settings.json."),
     },
     configure = True,
     doc = "A Python with the copier's dependencies, and `copier`, which runs the copier with it.",

@@ -7,66 +7,203 @@ a few lines replaced. Every replaced text must be there exactly once: a version
 that this file does not know is refused, never half wrapped.
 """
 
+load(":edits.bzl", "edited", "module_version", "replacing")
 load(":environment.bzl", "HOST_VARIABLE")
-load(":errors.bzl", "UNSUPPORTED_RULES_NIXPKGS")
+load(":errors.bzl", "NO_FLAKE_PACKAGES", "UNSUPPORTED_RULES_NIXPKGS")
 
+_MODULE = Label("@rules_nixpkgs_core//:MODULE.bazel")
 _RULES = Label("@rules_nixpkgs_core//:nixpkgs.bzl")
-_PACKAGE_EXTENSION = Label("@rules_nixpkgs_core//extensions:package.bzl")
 _UTIL = Label("@rules_nixpkgs_core//:util.bzl")
+_PACKAGE_EXTENSION = Label("@rules_nixpkgs_core//extensions:package.bzl")
+_REPOSITORY_EXTENSION = Label("@rules_nixpkgs_core//extensions:repository.bzl")
 _HOOK = Label(":hook.bzl")
+_NIX_REPOSITORIES = Label(":nix_repositories.bzl")
 
-_LOAD_HOOK = 'load("%s", _nix_remote_wrap = "wrap")\n' % _HOOK
+# Not in every version: whether it is there is asked before it is named.
+_FLAKE_EXTENSION = "rules_nixpkgs.bzl"
+
+# The names are those with which a whole-build override puts in the hook: `whole_build.bzl`.
+_WRAP = "nix_remote_wrap"
+_WRAP_SOURCE = "nix_remote_wrap_source"
+_LOAD_HOOK = 'load("{}", {} = "wrap", {} = "wrap_source")\n'.format(_HOOK, _WRAP, _WRAP_SOURCE)
 
 # Every replaced text begins and ends where a line does.
 _WRAPPED_RULE = """
-    implementation = _nix_remote_wrap({implementation}),
+    implementation = {wrap}({implementation}),
     environ = ["{variable}"],
     configure = True,
 """
 
-def _wrapped(implementation):
-    return (
+_WRAPPED_SOURCE_RULE = """
+    implementation = {wrap}({implementation}),
+"""
+
+def _wrapped(implementation, text, wrap):
+    return replacing(
         "\n    implementation = {},\n".format(implementation),
-        _WRAPPED_RULE.format(implementation = implementation, variable = HOST_VARIABLE),
+        text.format(implementation = implementation, variable = HOST_VARIABLE, wrap = wrap),
     )
 
-_RULES_REPLACEMENTS = [
-    _wrapped("_nixpkgs_package_impl"),
-    _wrapped("_nixpkgs_flake_package_impl"),
-    ('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL),
+_RULES_EDITS = [
+    _wrapped("_nixpkgs_package_impl", _WRAPPED_RULE, _WRAP),
+    _wrapped("_nixpkgs_flake_package_impl", _WRAPPED_RULE, _WRAP),
+    _wrapped("_nixpkgs_http_repository_impl", _WRAPPED_SOURCE_RULE, _WRAP_SOURCE),
+    replacing('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL),
 ]
 
-# Stays as it is: `//` now means the repository with the wrapped rules.
-_LOAD_RULES = '\nload("//:nixpkgs.bzl", "nixpkgs_package")\n'
-_PACKAGE_EXTENSION_REPLACEMENTS = [(_LOAD_RULES, _LOAD_RULES)]
+# A rehosted extension finds the wrapped rules where it finds its own: in its repository.
+def _same(text):
+    return replacing(text, text)
 
-def _replace(file, text, replacements):
-    for anchor, replacement in replacements:
-        if text.count(anchor) != 1:
-            fail(UNSUPPORTED_RULES_NIXPKGS.format(
-                anchor = anchor.strip("\n"),
-                count = text.count(anchor),
-                file = file,
-            ))
-        text = text.replace(anchor, replacement)
-    return text
+def default_nixpkgs_edit(constant):
+    """Makes an extension take the `nixpkgs` of nix_remote's `nix_repo`, if there is one.
+
+    Args:
+      constant: what the extension calls the default
+
+    Returns:
+      an edit
+    """
+    return replacing(
+        '\n%s = "@nixpkgs"\n' % constant,
+        '\nload("@nix_remote_default_nixpkgs//:default.bzl", %s = "NIXPKGS")\n' % constant,
+    )
+
+_PACKAGE_EXTENSION_EDITS = [
+    _same('\nload("//:nixpkgs.bzl", "nixpkgs_package")\n'),
+    default_nixpkgs_edit("_DEFAULT_NIXKGS"),
+]
+
+_LOAD_SOURCES = (
+    '\nload("//:nixpkgs.bzl", "nixpkgs_http_repository", "nixpkgs_local_repository")\n'
+)
+_REPOSITORY_EXTENSION_EDITS = [
+    replacing(
+        _LOAD_SOURCES,
+        _LOAD_SOURCES + 'load("%s", _nix_remote_wrap = "wrap_nix_repo")\n' % _NIX_REPOSITORIES,
+    ),
+    replacing(
+        "\nnix_repo = module_extension(\n    _nix_repo_impl,\n",
+        "\nnix_repo = module_extension(\n    _nix_remote_wrap(_nix_repo_impl),\n",
+    ),
+]
+
+_FLAKE_EXTENSION_EDITS = [_same('\nload("//:nixpkgs.bzl", "nixpkgs_flake_package")\n')]
+
+# For versions without the extension, so that the others can still be loaded.
+_NO_FLAKE_EXTENSION = """\
+def _fail(_):
+    fail({text})
+
+rules_nixpkgs = module_extension(
+    implementation = _fail,
+    tag_classes = {{
+        "flake_package": tag_class(attrs = {{
+            "build_file": attr.label(),
+            "build_file_content": attr.string(),
+            "fail_not_supported": attr.bool(),
+            "name": attr.string(),
+            "nix_flake_file": attr.label(),
+            "nix_flake_file_deps": attr.label_list(),
+            "nix_flake_lock_file": attr.label(),
+            "nixopts": attr.string_list(),
+            "package": attr.string(),
+            "quiet": attr.bool(),
+        }}),
+    }},
+)
+"""
+
+# A whole-build override has put the hook in already.
+_FORWARDED_RULES = """\
+load(
+    "{rules}",
+    _nixpkgs_flake_package = "nixpkgs_flake_package",
+    _nixpkgs_git_repository = "nixpkgs_git_repository",
+    _nixpkgs_http_repository = "nixpkgs_http_repository",
+    _nixpkgs_local_repository = "nixpkgs_local_repository",
+    _nixpkgs_package = "nixpkgs_package",
+)
+
+nixpkgs_flake_package = _nixpkgs_flake_package
+nixpkgs_git_repository = _nixpkgs_git_repository
+nixpkgs_http_repository = _nixpkgs_http_repository
+nixpkgs_local_repository = _nixpkgs_local_repository
+nixpkgs_package = _nixpkgs_package
+"""
+
+def rehosted(repository_ctx, file, edits, module):
+    """A file of rules_nixpkgs with its edits made; fails if this version is not known.
+
+    Args:
+      repository_ctx: the repository rule's context
+      file: the file's label
+      edits: a list of `replacing(...)`
+      module: the label of the MODULE.bazel file with its version
+
+    Returns:
+      the new text
+    """
+    result = edited(repository_ctx.read(file), edits)
+    if result.refused:
+        module_file = repository_ctx.path(module)
+        known = module_version(repository_ctx.read(module_file)) if module_file.exists else ""
+        fail(UNSUPPORTED_RULES_NIXPKGS.format(
+            anchor = _indented(result.refused.anchor),
+            count = result.refused.count,
+            file = file,
+            version = known or "of unknown version",
+        ))
+    return result.text
+
+def _indented(text):
+    return "\n".join(["        " + line for line in text.strip("\n").splitlines()])
+
+def write_sources(repository_ctx, files):
+    """Writes .bzl files, and the BUILD files that make their folders packages.
+
+    Args:
+      repository_ctx: the repository rule's context
+      files: path -> content
+    """
+    packages = {path.rpartition("/")[0]: None for path in files}
+    for package in packages:
+        build = package + "/BUILD.bazel" if package else "BUILD.bazel"
+        repository_ctx.file(build, "", executable = False)
+    for path, content in files.items():
+        repository_ctx.file(path, content, executable = False, legacy_utf8 = False)
+
+def _rules(repository_ctx):
+    if _WRAP in repository_ctx.read(_RULES):
+        return _FORWARDED_RULES.format(rules = _RULES)
+    return _LOAD_HOOK + rehosted(repository_ctx, _RULES, _RULES_EDITS, _MODULE)
+
+def _flake_extension(repository_ctx):
+    beside = repository_ctx.path(_PACKAGE_EXTENSION).dirname
+    if not beside.get_child(_FLAKE_EXTENSION).exists:
+        return _NO_FLAKE_EXTENSION.format(text = repr(NO_FLAKE_PACKAGES))
+    label = Label(str(_PACKAGE_EXTENSION).replace("package.bzl", _FLAKE_EXTENSION))
+    return rehosted(repository_ctx, label, _FLAKE_EXTENSION_EDITS, _MODULE)
 
 def _rehosted_core_repository_impl(repository_ctx):
-    rules = _replace(_RULES, repository_ctx.read(_RULES), _RULES_REPLACEMENTS)
-    extension = _replace(
-        _PACKAGE_EXTENSION,
-        repository_ctx.read(_PACKAGE_EXTENSION),
-        _PACKAGE_EXTENSION_REPLACEMENTS,
-    )
-    for path, content in {
-        "BUILD.bazel": "",
-        "extensions/BUILD.bazel": "",
-        "extensions/package.bzl": extension,
-        "nixpkgs.bzl": _LOAD_HOOK + rules,
-    }.items():
-        repository_ctx.file(path, content, executable = False, legacy_utf8 = False)
+    write_sources(repository_ctx, {
+        "extensions/package.bzl": rehosted(
+            repository_ctx,
+            _PACKAGE_EXTENSION,
+            _PACKAGE_EXTENSION_EDITS,
+            _MODULE,
+        ),
+        "extensions/repository.bzl": rehosted(
+            repository_ctx,
+            _REPOSITORY_EXTENSION,
+            _REPOSITORY_EXTENSION_EDITS,
+            _MODULE,
+        ),
+        "extensions/rules_nixpkgs.bzl": _flake_extension(repository_ctx),
+        "nixpkgs.bzl": _rules(repository_ctx),
+    })
 
 rehosted_core_repository = repository_rule(
     implementation = _rehosted_core_repository_impl,
-    doc = "rules_nixpkgs_core's package rules and its `nix_pkg` extension, with the hook.",
+    doc = "rules_nixpkgs_core's package rules and its extensions, with the hook.",
 )

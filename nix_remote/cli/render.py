@@ -88,6 +88,8 @@ class Renderer:
             self._line(f"waiting for {event.waiting_for} ({event.seconds:.0f} s)")
         elif isinstance(event, events.SubstitutionAbandoned):
             self._line(f"no substitution on {self._host}: {event.why}")
+        elif isinstance(event, events.SessionNotAdded) and self._verbose:
+            self._line(f"no further session on {self._host}: {event.why}")
         elif isinstance(event, events.Retrying):
             cause = f"{event.cause.what} ({event.cause.why})"
             self._line(f"{cause}; trying again in {event.seconds:.0f} s")

@@ -128,7 +128,7 @@ class Copy:
         while True:
             plan = self._plan(remote)
             try:
-                remote.push(self._outgoing(plan, sent))
+                remote.push([self._outgoing(info, sent) for info in plan.missing])
             except ReferenceVanished:
                 rounds.count(frozenset(info.path for info in plan.missing))
                 if remote.ended:
@@ -162,10 +162,12 @@ class Copy:
             remote.lock(frontier(self.closure, valid))
         return plan
 
-    def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> Iterator[Outgoing]:
-        for info in plan.missing:
+    def _outgoing(self, info: PathInfo, sent: dict[StorePath, int]) -> Outgoing:
+        def nar() -> Iterator[bytes]:
             sent[info.path] = info.nar_size
-            yield Outgoing(info, self.local.nar(info))
+            yield from self.local.nar(info)
+
+        return Outgoing(info, nar())
 
 
 def plan_copy(

@@ -28,13 +28,14 @@ from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
 from nix_remote.remote.session import Session
+from nix_remote.remote.session_store import Asked, SessionStore
 from nix_remote.remote.store import Question, RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
 from nix_remote.ssh import choose, config
 
 Server = TypeVar("Server")
-Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
 
 WORKER_COMMAND: Final = ("nix-daemon", "--stdio")
 SERVE_COMMAND: Final = ("nix-store", "--serve", "--write")
@@ -105,8 +106,8 @@ class _Opener:
         self,
         command: Sequence[str],
         conversation: Callable[[], Conversation[Server]],
-        ask: Callable[[Session[Server]], Asked],
-    ) -> tuple[Session[Server], Asked]:
+        ask: Callable[[Session[Server]], Answer],
+    ) -> tuple[Session[Server], Answer]:
         """An open session, wherever the program is, and what was asked in it right away.
 
         Raises `NixRemoteError`.
@@ -123,8 +124,8 @@ class _Opener:
         self,
         command: Sequence[str],
         conversation: Callable[[], Conversation[Server]],
-        ask: Callable[[Session[Server]], Asked],
-    ) -> tuple[Session[Server], Asked]:
+        ask: Callable[[Session[Server]], Answer],
+    ) -> tuple[Session[Server], Answer]:
         session = Session(
             self.programs.open(command),
             conversation(),
@@ -137,54 +138,49 @@ class _Opener:
         session.greeting()
         return session, asked
 
-    @contextmanager
-    def temporary_session(
+    def another_session(
         self, command: Sequence[str], conversation: Callable[[], Conversation[Server]]
-    ) -> Iterator[Session[Server]]:
-        """One more session, for the length of a `with` block."""
+    ) -> Session[Server]:
+        """One more session, in which nothing has been asked. Raises `NixRemoteError`."""
         session, _ = self.session(command, conversation, lambda _: None)
-        try:
-            yield session
-        finally:
-            session.close()
+        return session
 
     def over_worker(self) -> tuple[RemoteStore, str]:
         """The store over the worker protocol, and what is spoken, in words."""
-        session, asked = self.session(
-            WORKER_COMMAND, WorkerConversation, partial(worker_store.ask, question=self.first)
+        store, server = self._store(
+            WorkerStore, WORKER_COMMAND, WorkerConversation, worker_store.ask
         )
-        server = session.greeting()
         trust = {
             True: "trusts us",
             False: "does not trust us",
             None: "does not say if it trusts us",
         }
-        store = WorkerStore(
-            session,
-            asked=asked,
-            account=self.account,
-            listener=self.listener,
-            programs=self.programs,
-            another_session=partial(self.temporary_session, WORKER_COMMAND, WorkerConversation),
-        )
         nix = server.nix_version or "of unknown version"
         spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
         return store, spoken
 
     def over_serve(self) -> tuple[RemoteStore, str]:
         """The store over the serve protocol, and what is spoken, in words."""
-        session, asked = self.session(
-            SERVE_COMMAND, ServeConversation, partial(serve_store.ask, question=self.first)
-        )
-        store = ServeStore(
+        store, server = self._store(ServeStore, SERVE_COMMAND, ServeConversation, serve_store.ask)
+        return store, f"serve protocol {server.effective}"
+
+    def _store(
+        self,
+        make: type[SessionStore[Server]],
+        command: Sequence[str],
+        conversation: Callable[[], Conversation[Server]],
+        ask: Callable[[Session[Server], Question], Asked],
+    ) -> tuple[RemoteStore, Server]:
+        session, asked = self.session(command, conversation, lambda opened: ask(opened, self.first))
+        store = make(
             session,
             asked=asked,
             account=self.account,
             listener=self.listener,
             programs=self.programs,
-            another_session=partial(self.temporary_session, SERVE_COMMAND, ServeConversation),
+            open_session=partial(self.another_session, command, conversation),
         )
-        return store, f"serve protocol {session.greeting().effective}"
+        return store, session.greeting()
 
 
 def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:

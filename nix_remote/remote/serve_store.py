@@ -7,18 +7,19 @@ account must be allowed to run `nix-store`. A refusal ends the session.
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Iterator, Mapping, Sequence
 
 from nix_remote import events
 from nix_remote.errors import ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands, trust
-from nix_remote.remote.pushing import NotTaken, push
+from nix_remote.remote.pushing import NotTaken
 from nix_remote.remote.refusals import ReferenceVanished, lacks_signature, meaning
 from nix_remote.remote.session import Session
 from nix_remote.remote.session_store import Asked, SessionStore
-from nix_remote.remote.store import DurableRoot, Outgoing, Question
+from nix_remote.remote.store import DurableRoot, Question
 from nix_remote.wire.types import PathInfo, StorePath
 
 ServeSession = Session[ServeServer]
@@ -62,13 +63,13 @@ class ServeStore(SessionStore[ServeServer]):
         return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
-        with self._another_session() as session:
+        with closing(self._open_session()) as session:
             query = session.submit(serve.QueryPathInfos(tuple(paths)))
             infos = session.wait(query, "what is registered there")
         return {info.path: info for info in infos}
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
-        with self._another_session() as session:
+        with closing(self._open_session()) as session:
             request = serve.QueryValidPaths(tuple(paths), lock=False, substitute=True)
             try:
                 session.wait(
@@ -77,24 +78,20 @@ class ServeStore(SessionStore[ServeServer]):
             except (TimeoutError, ServerError) as ended:
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
-        try:
-            push(
-                paths,
-                session=self._session,
-                add=serve.AddToStoreNar,
-                write_nar=self._write_plain,
-                listener=self._listener,
-            )
-        except NotTaken as ended:
-            if isinstance(ended.cause, ServerEndedSession) and ended.cause.said:
-                # A refusal is all that a server says before it ends the session.
-                raise meaning(ended.cause.said, self._account, ended.info) from None
-            raise ended.cause from None
+    @staticmethod
+    def _add(info: PathInfo) -> serve.AddToStoreNar:
+        return serve.AddToStoreNar(info)
 
-    def _write_plain(self, nar: Iterator[bytes]) -> None:
+    @staticmethod
+    def _write_nar(session: ServeSession, nar: Iterator[bytes]) -> None:
         for chunk in nar:
-            self._session.write(chunk)
+            session.write(chunk)
+
+    def _refusal(self, refused: NotTaken) -> Exception:
+        if isinstance(refused.cause, ServerEndedSession) and refused.cause.said:
+            # A refusal is all that a server says before it ends the session.
+            return meaning(refused.cause.said, self._account, refused.info)
+        return refused.cause
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Callable, ContextManager, Generic, Optional, Sequence, TypeVar
+from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
 
 from nix_remote import events
+from nix_remote.copy.closure import frontier
 from nix_remote.errors import PathRefused
-from nix_remote.protocol.conversation import Server
+from nix_remote.protocol.conversation import Request, Server
 from nix_remote.remote import trust
 from nix_remote.remote.programs import Programs
+from nix_remote.remote.pushing import NotTaken, Push
 from nix_remote.remote.refusals import Account, condition
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.remote.store import Question
+from nix_remote.remote.store import Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 T = TypeVar("T")
@@ -29,11 +31,11 @@ class Asked:
     valid: Future[frozenset[StorePath]]
 
 
-class SessionStore(ABC, Generic[Server]):
+class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
     `asked` has been asked in the session already, together with the greeting;
-    `another_session` opens one more.
+    `open_session` opens one more.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class SessionStore(ABC, Generic[Server]):
         account: Account,
         listener: events.Listener,
         programs: Programs,
-        another_session: Callable[[], ContextManager[Session[Server]]],
+        open_session: Callable[[], Session[Server]],
     ) -> None:
         self._session = session
         self._asked = asked
@@ -53,11 +55,12 @@ class SessionStore(ABC, Generic[Server]):
         self._account = account
         self._listener = listener
         self._programs = programs
-        self._another_session = another_session
+        self._open_session = open_session
+        self._broken = False
 
     @property
     def ended(self) -> bool:
-        return self._session.ended
+        return self._broken or self._session.ended
 
     def ask(self, question: Question) -> frozenset[StorePath]:
         asked, self._asked = self._asked, None
@@ -70,6 +73,43 @@ class SessionStore(ABC, Generic[Server]):
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         trust.check_acceptable(infos, self._account, self._trusts_us)
+
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        push = Push(
+            paths,
+            session=self._session,
+            open_session=self._open_session,
+            add=self._add,
+            write_nar=self._write_nar,
+            listener=self._listener,
+        )
+        try:
+            push.run()
+            if push.additional:
+                # Their temporary roots end with them; those of this session stay.
+                infos = [outgoing.info for outgoing in paths]
+                self.lock(frontier(infos, {info.path for info in infos}))
+                self._wait_for_locks()
+        except NotTaken as refused:
+            self._broken = not isinstance(refused.cause, RequestRefused)
+            raise self._refusal(refused) from None
+        finally:
+            for session in push.additional:
+                session.close()
+
+    @staticmethod
+    @abstractmethod
+    def _add(info: PathInfo) -> Request[None]:
+        """The request that begins a path."""
+
+    @staticmethod
+    @abstractmethod
+    def _write_nar(session: Session[Server], nar: Iterator[bytes]) -> None:
+        """Writes what follows that request."""
+
+    @abstractmethod
+    def _refusal(self, refused: NotTaken) -> Exception:
+        """What it means that a path was not taken."""
 
     @abstractmethod
     def _submit(self, question: Question) -> Asked:

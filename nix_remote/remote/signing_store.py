@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, Mapping, Sequence
+from typing import Mapping, Sequence
 
 from nix_remote.local.signing import SigningKey
 from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
@@ -36,8 +36,8 @@ class SigningStore:
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         self._store.substitute(paths, at_most=at_most)
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
-        self._store.push(replace(one, info=self._key.sign(one.info)) for one in paths)
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        self._store.push([replace(one, info=self._key.sign(one.info)) for one in paths])
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterable, Iterator, Mapping, Protocol, Sequence
+from typing import Iterator, Mapping, Protocol, Sequence
 
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -64,7 +64,7 @@ class RemoteStore(Protocol):
         valid afterwards, `ask` says.
         """
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
+    def push(self, paths: Sequence[Outgoing]) -> None:
         """Sends paths, given in dependency order, and waits until all are registered.
 
         Raises `ReferenceVanished`, or a `NixRemoteError` for what cannot heal.

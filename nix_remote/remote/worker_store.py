@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import closing
 from typing import (
-    Iterable,
     Iterator,
     Mapping,
     Optional,
@@ -17,7 +17,7 @@ from nix_remote.errors import RootRefused, ServerError
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands, trust
-from nix_remote.remote.pushing import NotTaken, push
+from nix_remote.remote.pushing import NotTaken
 from nix_remote.remote.refusals import (
     ReferenceVanished,
     condition,
@@ -26,7 +26,7 @@ from nix_remote.remote.refusals import (
 )
 from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.remote.session_store import Asked, SessionStore
-from nix_remote.remote.store import DurableRoot, Outgoing, Question
+from nix_remote.remote.store import DurableRoot, Question
 from nix_remote.wire import framed
 from nix_remote.wire.types import PathInfo, StorePath
 
@@ -61,7 +61,7 @@ class WorkerStore(SessionStore[WorkerServer]):
             return told is not False
         # Before Nix 2.15 a server does not say it.
         answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
-        self._write_framed(iter([trust.PROBE_CONTENT]))
+        self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
         try:
             self._session.wait(answer, "the server to say if it trusts us")
         except RequestRefused as refusal:
@@ -77,36 +77,31 @@ class WorkerStore(SessionStore[WorkerServer]):
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         # A session of its own: closing it is the only way to stop the server.
-        with self._another_session() as session:
+        with closing(self._open_session()) as session:
             query = session.submit(worker.QueryValidPaths(tuple(paths), substitute=True))
             try:
                 session.wait(query, "the server to ask its caches", at_most=at_most)
             except (TimeoutError, RequestRefused, ServerError) as ended:
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
-        try:
-            push(
-                paths,
-                session=self._session,
-                add=worker.AddToStoreNar,
-                write_nar=self._write_framed,
-                listener=self._listener,
-            )
-        except NotTaken as refused:
-            if isinstance(refused.cause, RequestRefused):
-                message = refused.cause.message
-                raise meaning(message, self._account, refused.info) from None
-            raise refused.cause from None
+    @staticmethod
+    def _add(info: PathInfo) -> worker.AddToStoreNar:
+        return worker.AddToStoreNar(info)
 
-    def _write_framed(self, nar: Iterator[bytes]) -> None:
+    @staticmethod
+    def _write_nar(session: WorkerSession, nar: Iterator[bytes]) -> None:
         try:
             for chunk in nar:
-                self._session.write(framed.frame_header(len(chunk)))
-                self._session.write(chunk)
+                session.write(framed.frame_header(len(chunk)))
+                session.write(chunk)
         finally:
             # Ending the stream early, too, is understood: the server drops what it has.
-            self._session.write(framed.END)
+            session.write(framed.END)
+
+    def _refusal(self, refused: NotTaken) -> Exception:
+        if isinstance(refused.cause, RequestRefused):
+            return meaning(refused.cause.message, self._account, refused.info)
+        return refused.cause
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]

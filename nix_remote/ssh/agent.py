@@ -24,6 +24,8 @@ _SIGNED: Final = 14
 _MAX_ANSWER: Final = 4 * 1024 * 1024
 _RSA_FLAGS: Final = {"rsa-sha2-256": 2, "rsa-sha2-512": 4}
 
+AGENT_IS_GONE: Final = "nobody is there: it was left by a session that has ended"
+
 
 class AgentUnavailable(Exception):
     """The agent cannot be asked; says why, in words."""
@@ -133,5 +135,5 @@ def _reason(error: OSError) -> str:
     if isinstance(error, socket.timeout):
         return "it does not answer"
     if error.errno in (errno.ENOENT, errno.ECONNREFUSED):
-        return "nobody is there: it was left by a session that has ended"
+        return AGENT_IS_GONE
     return error.strerror or str(error)

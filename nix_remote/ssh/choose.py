@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
-from nix_remote.errors import SshConfigUnsupported
+from nix_remote.errors import AuthenticationError, OpenSshMissing, SshConfigUnsupported
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import openssh_transport, paramiko_transport
 from nix_remote.ssh.config import HostConfig
@@ -28,3 +28,13 @@ def connect(
         if choice is TransportChoice.PARAMIKO:
             raise
         return openssh_transport.connect(config, config_file), f"needed for {unsupported.why}"
+    except AuthenticationError:
+        if choice is TransportChoice.PARAMIKO or not config.tries_kerberos:
+            raise
+        try:
+            transport = openssh_transport.connect(config, config_file)
+        except OpenSshMissing:
+            pass
+        else:
+            return transport, "no key let us in, and GSSAPIAuthentication is on"
+        raise

@@ -85,6 +85,8 @@ class HostConfig:
 
     identity_files: tuple[Path, ...]
     certificate_files: tuple[Path, ...]
+    tries_kerberos: bool
+    """`GSSAPIAuthentication`, which systems switch on for everybody."""
     identities_only: bool
     agent_socket: Optional[Path]
     """Where the agent listens; None: there is none, or it is switched off."""
@@ -262,6 +264,7 @@ def _host_config(
         control_path=control_path,
         identity_files=identity_files,
         certificate_files=tuple(path(name) for name in found.several.get("certificatefile", ())),
+        tries_kerberos=found.is_on("gssapiauthentication"),
         identities_only=found.is_on("identitiesonly"),
         agent_socket=agent_socket,
         agent_named_by=agent_named_by,

@@ -162,7 +162,10 @@ class _Keys:
         ways = ("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,)
         if any(f"{way}{suffix}" in usable for way in ways):
             return True
-        why = "a FIDO key" if kind.startswith("sk-") else "PubkeyAcceptedAlgorithms forbids it"
+        if kind.startswith("sk-"):
+            why = "a FIDO key, for which --transport openssh is needed"
+        else:
+            why = "PubkeyAcceptedAlgorithms forbids it"
         self.tried.append(f"{name} (not used: {why})")
         return False
 

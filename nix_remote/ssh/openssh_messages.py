@@ -25,6 +25,8 @@ from nix_remote.errors import (
     ProxyFailed,
     SshConfigUnreadable,
 )
+from nix_remote.ssh import openssh_tried
+from nix_remote.ssh.agent import AGENT_IS_GONE
 from nix_remote.ssh.config import HostConfig
 
 _SERVER_IS_KNOWN: Final = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received", re.M)
@@ -36,6 +38,7 @@ _STEPS: Final = (
 
 _NOT_RESOLVED: Final = re.compile(r"^ssh: Could not resolve hostname (\S*):", re.M)
 _NOT_CONNECTED: Final = re.compile(r"^ssh: connect to host \S+ port \d+: (.*)$", re.M)
+_NOT_BOUND: Final = re.compile(r"^bind (\S+): (.*)$", re.M)
 _TIMED_OUT: Final = re.compile(
     r"^(Connection timed out|Connection to \S+ port \d+ timed out)", re.M
 )
@@ -53,6 +56,7 @@ _NO_GREETING: Final = re.compile(
 _BEFORE_GREETING: Final = re.compile(
     r"^debug1: kex_exchange_identification: banner line \d+: (.*)$", re.M
 )
+_CUT_OFF: Final = re.compile(r"^Connection closed by UNKNOWN port", re.M)
 _BUSY: Final = ("Exceeded MaxStartups", "Not allowed at this time")
 _HOP_FAILED: Final = re.compile(r"^channel \d+: open failed: (?:connect failed: )?(.*)$", re.M)
 _KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
@@ -66,19 +70,15 @@ _LOGIN_REFUSED: Final = re.compile(
     r"|Disconnected from .*Too many authentication failures))",
     re.M,
 )
-_OFFERED: Final = re.compile(
-    r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
+_KEYS_COLLECTED: Final = re.compile(
+    r"^debug1: (Will attempt key|Trying private key|No more authentication methods)", re.M
 )
-_ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
 _NO_AGENT: Final = re.compile(
     r"^debug1: get_agent_identities: ssh_get_authentication_socket: (.*)$", re.M
 )
-# It cannot be read, and so is not even offered.
-_NOT_LOADED: Final = re.compile(
-    r"^debug1: Trying private key: (\S+)\n(?!debug1: Authentications)", re.M
+_AGENT_IS_GONE: Final = dict.fromkeys(
+    ("No such file or directory", "Connection refused"), AGENT_IS_GONE
 )
-_TOO_OPEN: Final = re.compile(r"^Permissions \d+ for '(.+)' are too open", re.M)
-_LOCKED: Final = "needs a passphrase; is it in the agent?"
 _CIPHER: Final = re.compile(r"^debug1: kex: client->server cipher: (\S+)", re.M)
 _SOFTWARE: Final = re.compile(
     r"^debug1: Remote protocol version \S+ remote software version (.*?)$", re.M
@@ -111,6 +111,9 @@ def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRe
         why = not_connected[1].strip()
         if "timed out" in why:
             return timed_out(said, config)
+        not_bound = _NOT_BOUND.search(said)
+        if not_bound:
+            why = f"BindAddress {not_bound[1]}: {not_bound[2].strip()}"
         return ConnectionRefused(config.alias, config.address, why)
     if _KEY_REFUSED.search(said):
         return _key_refused(said, config)
@@ -151,11 +154,7 @@ def is_dropped(said: str) -> bool:
 def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
     shown = _SHOWN_KEY.findall(said)
     if not shown and config.jump is not None:
-        # It is a hop's own `ssh` that says so, and it does not say which.
-        if config.jump.jump is not None:
-            why = "one of the hops on the way shows a host key that is not the known one"
-            return HostKeyUnacceptable(config.alias, why)
-        config = config.jump
+        config = _hop_that_ended(said, config.jump)
     key = shown[-1] if shown else "a key"
     name = config.known_hosts_name
     if _KEY_REVOKED.search(said):
@@ -170,33 +169,32 @@ def _key_refused(said: str, config: HostConfig) -> NixRemoteError:
     return HostKeyChanged(config.alias, name, key, f"another {kind} key", file, int(line))
 
 
+def _hop_that_ended(said: str, last: HostConfig) -> HostConfig:
+    """Whose own `ssh` gave up first: each that waited for it says that it was cut off."""
+    hop = last
+    for _ in _CUT_OFF.findall(said)[1:]:
+        hop = hop.jump or hop
+    return hop
+
+
 def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> NixRemoteError:
     tried = _tried(said, refused)
     problem = _NO_AGENT.search(said)
     if problem:
-        agent = f"{config.agent_named_by} names {config.agent_socket}"
-        return AgentUnreachable(config.alias, config.user, agent, problem[1], tried)
-    names = [name for name, _ in _OFFERED.findall(said)]
-    locked = [name for name in dict.fromkeys(names) if f"{name} ({_LOCKED})" in tried]
-    return LoginRefused(config.alias, config.user, tried, " ".join(locked))
+        return agent_unreachable(config, _AGENT_IS_GONE.get(problem[1], problem[1]), tried)
+    return LoginRefused(config.alias, config.user, tried, openssh_tried.to_unlock(said))
+
+
+def agent_unreachable(
+    config: HostConfig, why: str, tried: str = "nothing else"
+) -> AgentUnreachable:
+    """The error for an agent that cannot be asked, for this reason in words."""
+    agent = f"{config.agent_named_by} names {config.agent_socket}"
+    return AgentUnreachable(config.alias, config.user, agent, why, tried)
 
 
 def _tried(said: str, refused: re.Match[str]) -> str:
-    tried = []
-    accepted = set(_ACCEPTED.findall(said))
-    unloadable = set(_NOT_LOADED.findall(said))
-    too_open = set(_TOO_OPEN.findall(said))
-    for name, more in dict.fromkeys(_OFFERED.findall(said)):
-        if name in too_open:
-            tried.append(f"{name} (others can read it: chmod 600 {name})")
-        elif name in unloadable:
-            tried.append(f"{name} ({_LOCKED})")
-        elif name in accepted:
-            # It would have been let in. In batch mode a passphrase is not asked for.
-            unusable = "the agent refused it" if " agent" in more else _LOCKED
-            tried.append(f"{name} ({unusable})")
-        else:
-            tried.append(f"{name} from the agent" if " agent" in more else name)
+    tried = openssh_tried.in_words(said)
     if not tried:
         return "nothing: there is no key"
     if refused["hung_up"]:
@@ -210,6 +208,11 @@ def timed_out(said: str, config: HostConfig) -> ConnectionTimedOut:
     """The error for a server that did not go on; it names the step that was due."""
     waiting_for = next((step for seen, step in _STEPS if seen.search(said)), "the connection")
     return ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
+
+
+def is_asking_the_agent(said: str) -> bool:
+    """Whether it may be the agent that it waits for: it knows the server, but not its own keys."""
+    return bool(_SERVER_IS_KNOWN.search(said)) and not _KEYS_COLLECTED.search(said)
 
 
 def last_words(said: str) -> str:

@@ -18,10 +18,17 @@ import time
 from pathlib import Path
 from typing import Final, Optional, Sequence
 
-from nix_remote.errors import ConnectionBroken, InvalidHostAlias, OpenSshMissing, ServerBusy
+from nix_remote.errors import (
+    ConnectionBroken,
+    InvalidHostAlias,
+    NixRemoteError,
+    OpenSshMissing,
+    ServerBusy,
+)
 from nix_remote.processes import BoundProcess, PolledProcess, ProcessFailed
 from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh import openssh_messages
+from nix_remote.ssh.agent import Agent, AgentUnavailable
 from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.patience import PATIENCE, pause_after
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
@@ -30,6 +37,7 @@ _DEAD_AFTER: Final = 60
 _MASTER_TAIL: Final = 64 * 1024
 _LOOK: Final = 0.02
 _CHECK_SECONDS: Final = 5.0
+_AGENT_SECONDS: Final = 2.0
 _SSH_FAILED: Final = 255
 """The status that `ssh` ends with if it is not the command's."""
 
@@ -50,6 +58,9 @@ _ALWAYS: Final = (
     *("-o", "RemoteCommand=none"),
     *("-o", "ControlPersist=no"),
 )
+# The `ssh` of a hop or of a ProxyCommand is not in batch mode; without a terminal it would
+# ask in a window.
+_NO_WINDOW: Final = ("env", "SSH_ASKPASS_REQUIRE=never")
 # A process that finds no master must not log in by itself, as it would.
 _ONLY_THROUGH_MASTER: Final = ("-o", "ControlMaster=no", "-o", "ProxyCommand=false")
 
@@ -123,8 +134,10 @@ class _OwnMaster:
         if not config.server_alive_interval:
             bounds += ["-o", f"ServerAliveInterval={_DEAD_AFTER // 4}"]
             bounds += ["-o", "ServerAliveCountMax=3"]
+        direct = config.jump is None and config.proxy_command is None
         self._process = BoundProcess(
             [
+                *(() if direct else _NO_WINDOW),
                 *self.program,
                 *bounds,
                 *("-o", "LogLevel=DEBUG1", "-o", "ControlMaster=yes"),
@@ -152,7 +165,21 @@ class _OwnMaster:
                 heard, moved = self._process.said_count, now
             # A server that says a little now and then must come to an end as well.
             if now - moved > bound or now - begun > _STEPS * bound:
-                raise openssh_messages.timed_out(self._said, self._config)
+                raise self._timed_out()
+
+    def _timed_out(self) -> NixRemoteError:
+        agent = self._config.agent_socket
+        if agent is not None and openssh_messages.is_asking_the_agent(self._said):
+            # `ssh` waits for an agent without a bound, and does not say so.
+            try:
+                asked = Agent(agent, _AGENT_SECONDS)
+                try:
+                    asked.keys()
+                finally:
+                    asked.close()
+            except AgentUnavailable as error:
+                return openssh_messages.agent_unreachable(self._config, str(error))
+        return openssh_messages.timed_out(self._said, self._config)
 
     @property
     def _said(self) -> str:

@@ -84,6 +84,8 @@ nix_repo = use_extension("@rules_nixpkgs_core//extensions:repository.bzl", "nix_
 nix_repo.file(name = "nixpkgs", file = "//:nixpkgs.nix")
 use_repo(nix_repo, "nixpkgs")
 nix_pkg = use_extension("{extension}", "nix_pkg")
+nix_remote = use_extension("@nix_remote//bzl:configuration.bzl", "nix_remote")
+nix_remote.configure({configuration})
 {packages}
 """
 
@@ -101,7 +103,7 @@ http_archive(name = "nix_remote", url = "nix_remote.tar.gz")
 load("@io_tweag_rules_nixpkgs//nixpkgs:repositories.bzl", "rules_nixpkgs_dependencies")
 rules_nixpkgs_dependencies(toolchains = [])
 load("@nix_remote//bzl:repositories.bzl", "nix_remote_dependencies")
-nix_remote_dependencies()
+nix_remote_dependencies({configuration})
 load("{macros}", "nixpkgs_flake_package", "nixpkgs_local_repository", "nixpkgs_package")
 nixpkgs_local_repository(name = "nixpkgs", nix_file = "//:nixpkgs.nix")
 {packages}
@@ -121,8 +123,18 @@ class Project:
     mode: Mode
     python: ObservedPython
 
-    def declare(self, *packages: Package, rules: Rules = Rules.NIX_REMOTE, more: str = "") -> None:
-        """Makes these the workspace's packages, and the only ones; `more` is appended as it is."""
+    def declare(
+        self,
+        *packages: Package,
+        rules: Rules = Rules.NIX_REMOTE,
+        configuration: str = "",
+        more: str = "",
+    ) -> None:
+        """Makes these the workspace's packages, and the only ones.
+
+        `configuration` has arguments of the tag `configure` or of `nix_remote_dependencies`;
+        `more` is appended as it is.
+        """
         nixpkgs = "\n".join(f"  {package.name} = {package.expression};" for package in packages)
         declarations = "\n".join([*(self._declaration(package) for package in packages), more])
         files = {
@@ -132,11 +144,13 @@ class Project:
         if self.mode is Mode.BZLMOD:
             files[".bazelrc"] = ""
             files["MODULE.bazel"] = _MODULE.format(
-                extension=_EXTENSIONS[rules], packages=declarations
+                configuration=configuration, extension=_EXTENSIONS[rules], packages=declarations
             )
         else:
             files[".bazelrc"] = "common --noenable_bzlmod\n"
-            files["WORKSPACE"] = _WORKSPACE.format(macros=_MACROS[rules], packages=declarations)
+            files["WORKSPACE"] = _WORKSPACE.format(
+                configuration=configuration, macros=_MACROS[rules], packages=declarations
+            )
         self.workspace.write(files)
 
     def _declaration(self, package: Package) -> str:

@@ -10,6 +10,7 @@ from typing import Iterator
 
 import pytest
 
+from tests.bazel import store_paths
 from tests.lab import bazel, images, nix
 from tests.lab import lab as laboratory
 from tests.lab.bazel import Workspace
@@ -59,6 +60,14 @@ def test_what_was_copied_outlives_a_garbage_collection(example: Workspace, lab: 
     nix.collect_garbage(lab.server)
     example.bazel("clean").check()
     assert "1 remote" in _build(example, host=laboratory.ALIAS).check().stderr
+
+
+def test_every_store_path_that_the_build_names_was_copied(example: Workspace, lab: Lab) -> None:
+    _build(example, host=laboratory.ALIAS).check()
+    named = store_paths.named_by_actions(example, "--config=remote", host=laboratory.ALIAS)
+    named |= store_paths.named_by_files(example)
+    assert nix.build(lab.workstation, ["bash"])["bash"] in named
+    assert named - store_paths.copied(example, lab.server) == set()
 
 
 def test_a_second_build_does_not_log_in_to_the_server(example: Workspace, lab: Lab) -> None:

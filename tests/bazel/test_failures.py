@@ -33,7 +33,7 @@ def test_what_is_wrong_with_the_connection_is_shown(
 
 
 @pytest.mark.parametrize(
-    "host", ["a b", "'nix'", '"nix"', "$(touch /root/owned)", "a\nb", "-oProxyCommand=id"]
+    "host", ["a\tb", "'nix'", '"nix"', "$(touch /root/owned)", "a\nb", "-oProxyCommand=id"]
 )
 def test_a_name_that_a_shell_could_misread_is_refused(project: Project, host: str) -> None:
     package = new_package()

@@ -27,11 +27,21 @@ def _replace(host: Host, path: str, old: str, new: str) -> None:
     host.write(path, text.replace(old, new))
 
 
+def _version(host: Host, folder: str) -> str:
+    (line,) = [
+        line
+        for line in host.read(f"{folder}/MODULE.bazel").splitlines()
+        if line.startswith("    version = ")
+    ]
+    return line.split('"')[1]
+
+
 @pytest.mark.parametrize(
     ("file", "anchor"),
     [
         ("nixpkgs.bzl", "    implementation = _nixpkgs_package_impl,"),
         ("nixpkgs.bzl", "    implementation = _nixpkgs_flake_package_impl,"),
+        ("nixpkgs.bzl", "    implementation = _nixpkgs_http_repository_impl,"),
         ("nixpkgs.bzl", '    ":util.bzl",'),
         ("extensions/package.bzl", 'load("//:nixpkgs.bzl", "nixpkgs_package")'),
     ],
@@ -46,7 +56,8 @@ def test_an_unknown_version_is_refused(
     project.declare(package)
     failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
     assert failed.status != 0
-    assert "nix_remote does not support this version of rules_nixpkgs" in failed.stderr
+    version = f"it is {_version(workstation, changed_core)}."
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
     assert f"{file.replace('/', ':')} has this text 0 times" in failed.stderr
     assert f"{anchor}\n" in failed.stderr
     assert "0.10 to 0.13" in failed.stderr

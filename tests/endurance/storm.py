@@ -14,6 +14,7 @@ between its look at the durable roots and its look at the temporary ones.
 
 from __future__ import annotations
 
+import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -74,8 +75,8 @@ class Storm:
     workstation: Host
     server: Host
     protocol: str
-    sources: str = "/src/nix_remote"
-    """Where the copier's sources are on the workstation."""
+    sources: Sequence[str] = ("/src/nix_remote",)
+    """Where the copier's sources are on the workstation; several are taken by turns."""
 
     def rage(self, *, copies: int, at_once: int, seed: int) -> Findings:
         """So many copies, of closures that overlap and are half there, several at once."""
@@ -90,7 +91,7 @@ class Storm:
                 self._condemn(there, f"storm-{seed}-{findings.copies}")
                 wanted = chance.sample(tops, min(_PER_ROUND, copies - findings.copies))
                 with _collector_without_rest(self.server), ThreadPoolExecutor(at_once) as pool:
-                    for outcome in pool.map(self._copy, wanted):
+                    for outcome in pool.map(self._copy, wanted, itertools.cycle(self.sources)):
                         findings.count(outcome)
                 promised = {path for top in wanted for path in needs[top]}
                 findings.lost += self._invalid(sorted(promised))
@@ -108,10 +109,10 @@ class Storm:
         expression = _GRAPH.replace("COUNT", str(count)).replace("SIZE", "400000")
         return nix.build_expression(self.workstation, expression)
 
-    def _copy(self, top: str) -> Outcome:
+    def _copy(self, top: str, sources: str) -> Outcome:
         env: Mapping[str, str] = {
             "NIX_REMOTE_PROTOCOL": self.protocol,
-            "PYTHONPATH": self.sources,
+            "PYTHONPATH": sources,
             "PYTHONPYCACHEPREFIX": "/tmp/bytecode",
         }
         command = ["/opt/nix-remote/bin/python", "-m", "nix_remote", "copy"]
@@ -154,6 +155,13 @@ def _many_processes(server: Host) -> Iterator[None]:
         yield
     finally:
         server.sh("pkill -KILL -P $(cat /run/processes.pid)")
+
+
+def with_two_sessions(workstation: Host) -> str:
+    """Sources of a copier that takes a second session however little there is to send."""
+    return mutant(
+        workstation, "two-sessions", "remote/pushing.py", "Final = 8 * 1024 * 1024", "Final = 1"
+    )
 
 
 def mutant(workstation: Host, name: str, file: str, old: str, new: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.endurance.storm import Storm, mutant
+from tests.endurance.storm import Storm, mutant, with_two_sessions
 from tests.lab.lab import Lab
 from tests.lab.nix import Version
 
@@ -16,7 +16,8 @@ pytestmark = pytest.mark.timeout(7200)
 def test_no_path_is_lost(
     lab: Lab, pytestconfig: pytest.Config, version: Version, protocol: str
 ) -> None:
-    storm = Storm(lab.workstation, lab.server_with(version), protocol)
+    sources = ("/src/nix_remote", with_two_sessions(lab.workstation))
+    storm = Storm(lab.workstation, lab.server_with(version), protocol, sources)
     copies, seed = pytestconfig.getoption("--copies"), pytestconfig.getoption("--seed")
     found = storm.rage(copies=copies, at_once=3, seed=seed)
     print(f"\n{version.value} {protocol}: {found.copies} copies, {found.sent} paths sent")
@@ -45,7 +46,7 @@ def test_the_storm_finds_a_copier_that_leaves_out_a_step(
     lab: Lab, pytestconfig: pytest.Config, name: str
 ) -> None:
     sources = mutant(lab.workstation, name, *MUTANTS[name])
-    storm = Storm(lab.workstation, lab.server, "worker", sources)
+    storm = Storm(lab.workstation, lab.server, "worker", (sources,))
     for seed in range(10):
         found = storm.rage(copies=pytestconfig.getoption("--copies"), at_once=3, seed=seed)
         print(f"\n{name}, seed {seed}: {len(found.lost)} paths lost in {found.copies} copies")

@@ -57,7 +57,7 @@ def perform(remote: RemoteStore, local: LocalStore, closure: list[PathInfo]) -> 
     remote.substitute([top.path], at_most=10)
     check(frozenset())
     yield "substitute"
-    remote.push(Outgoing(info, local.nar(info)) for info in closure)
+    remote.push([Outgoing(info, local.nar(info)) for info in closure])
     check(everything)
     assert remote.registered([top.path])[top.path].nar_hash == top.nar_hash
     yield "push"

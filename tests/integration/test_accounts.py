@@ -268,6 +268,7 @@ def test_every_login_shell_will_do(
     assert "removed 1 root " in lab.workstation.run(prune, timeout=60).check().stderr
 
 
+@over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), SHELLS)
 def test_nix_off_the_path_is_found_whatever_the_login_shell(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
@@ -287,6 +288,7 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
         bare.stop()
 
 
+@over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
 def test_a_shell_that_greets_everybody_is_told_apart_by_what_it_says(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
@@ -297,6 +299,7 @@ def test_a_shell_that_greets_everybody_is_told_apart_by_what_it_says(
     assert "Welcome to the machine" in text
 
 
+@over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
 def test_what_a_shell_says_on_standard_error_does_no_harm(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
@@ -306,6 +309,7 @@ def test_what_a_shell_says_on_standard_error_does_no_harm(
     copier.copy(new_closure(lab.workstation)[-1], alias=entry("odd", f"User {account}"))
 
 
+@over_openssh_if_thorough
 def test_an_account_without_a_shell_but_with_a_forced_command_is_told_why(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.endurance.faults import Trials
-from tests.endurance.storm import Storm
+from tests.endurance.storm import Storm, with_two_sessions
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
@@ -24,7 +24,9 @@ _ONE_IS_ENOUGH = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("protocol", ["worker", "serve"], indirect=True)
 def test_nothing_is_lost_while_garbage_is_collected_all_the_time(lab: Lab, protocol: str) -> None:
-    found = Storm(lab.workstation, lab.server, protocol).rage(copies=12, at_once=3, seed=7)
+    sources = ("/src/nix_remote", with_two_sessions(lab.workstation))
+    storm = Storm(lab.workstation, lab.server, protocol, sources)
+    found = storm.rage(copies=12, at_once=3, seed=7)
     assert found.lost == []
     assert found.failures == []
     assert found.sent > found.copies

@@ -18,11 +18,30 @@ from tests.lab.host import Host
 RULES_NIXPKGS = "/opt/rules_nixpkgs"
 """Where `prepare` puts rules_nixpkgs."""
 
+TOOLCHAINS = ("cc", "go", "java", "nodejs", "posix", "python", "rust")
+"""The toolchains of rules_nixpkgs. Each is a module, and for WORKSPACE files a repository."""
+
 _MODULES = "/opt/bazel_modules"
 _DEBIAN = "/usr/share/bazel"
 
 # Bazel's own MODULE.bazel wants these; Debian does not have them.
 _EMPTY_MODULES = ("apple_support", "buildozer", "protobuf", "zlib")
+
+# The rules of languages, as far as rules_nixpkgs loads them: module -> name in WORKSPACE.
+_LANGUAGE_RULES = {
+    "rules_go": "io_bazel_rules_go",
+    "rules_nodejs": "rules_nodejs",
+    "rules_rust": "rules_rust",
+    "rules_sh": "rules_sh",
+}
+
+# Toolchain -> the module with the rules of its language that it depends on.
+_LANGUAGE_MODULES = {
+    "go": "rules_go",
+    "nodejs": "rules_nodejs",
+    "posix": "rules_sh",
+    "rust": "rules_rust",
+}
 
 # What rules_nixpkgs downloads for WORKSPACE files, and where Debian has it.
 _REPOSITORIES = {
@@ -40,8 +59,8 @@ def prepare(workstation: Host, service: Host, rules_nixpkgs: Path) -> None:
     Builds with `--config=remote` run on the executors of `service`.
     """
     workstation.put(Path(__file__).parent / "bazel_modules", _MODULES)
-    workstation.put(rules_nixpkgs / "core", f"{RULES_NIXPKGS}/core")
-    workstation.put(rules_nixpkgs / "nixpkgs", f"{RULES_NIXPKGS}/nixpkgs")
+    for part in ("core", "nixpkgs", *(f"toolchains/{name}" for name in TOOLCHAINS)):
+        workstation.put(rules_nixpkgs / part, f"{RULES_NIXPKGS}/{part}")
     workstation.write(f"{RULES_NIXPKGS}/WORKSPACE", "")
     workstation.write("/root/.bazelrc", _rc(workstation, service))
 
@@ -54,6 +73,8 @@ def _rc(workstation: Host, service: Host) -> str:
         "io_tweag_rules_nixpkgs": RULES_NIXPKGS,
         "nix_remote": nix_remote,
         "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core",
+        **{f"rules_nixpkgs_{name}": f"{RULES_NIXPKGS}/toolchains/{name}" for name in TOOLCHAINS},
+        **{name: f"{_MODULES}/{module}" for module, name in _LANGUAGE_RULES.items()},
     }
     # The executors have no shell but the store's. It reaches them as every
     # package does: a workspace whose actions need it must depend on it.
@@ -71,6 +92,18 @@ def _rc(workstation: Host, service: Host) -> str:
         f"build:remote --shell_executable={shell}/bin/bash",
     ]
     return "\n".join(options) + "\n"
+
+
+def toolchain_modules(*toolchains: str) -> str:
+    """Lines for the rc file of a workspace that has these toolchains' modules.
+
+    Not for every workspace: Bazel refuses to override a module that a build does not have.
+    """
+    folders = {f"rules_nixpkgs_{name}": f"{RULES_NIXPKGS}/toolchains/{name}" for name in toolchains}
+    for name in toolchains:
+        if name in _LANGUAGE_MODULES:
+            folders[_LANGUAGE_MODULES[name]] = f"{_MODULES}/{_LANGUAGE_MODULES[name]}"
+    return "".join(f"common --override_module={name}={path}\n" for name, path in folders.items())
 
 
 @dataclass(frozen=True)

@@ -256,9 +256,37 @@ chmod +x /usr/local/bin/nix-remote
     )
 
 
-WORKSTATION = _workstation("workstation", CURRENT)
+# The current one can also run the Python tests, as Bazel targets.
+WORKSTATION = Layer(
+    "workstation-pytest",
+    _workstation("workstation", CURRENT),
+    r"""
+python3 -m venv /opt/tests
+site=$(echo /opt/tests/lib/python3*/site-packages)
+echo /opt/nix-remote/lib/python3*/site-packages > "$site/copier.pth"
+packages="hypothesis pytest pytest-bazel pytest-timeout"
+PIP_CONFIG_FILE=/dev/null /opt/tests/bin/pip install --quiet --disable-pip-version-check $packages
+""",
+)
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
 OLD_WORKSTATION = _workstation("workstation-debian12", _OLD_WITH_PYTHON)
+
+# What else people log in with: a smart card in software, Kerberos with a KDC of its own,
+# and the security key that OpenSSH's own tests pretend to have.
+TOKEN_WORKSTATION = Layer(
+    "workstation-tokens",
+    WORKSTATION,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
+    krb5-admin-server krb5-kdc krb5-user openssh-client-gssapi softhsm2 >/dev/null
+cd /tmp
+apt-get -q -o APT::Sandbox::User=root download openssh-tests >/dev/null
+dpkg-deb -x openssh-tests_*.deb tests
+install -m 644 tests/usr/lib/openssh/regress/misc/sk-dummy/sk-dummy.so /usr/lib/openssh/
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
 
 BUILDGRID = Layer(
     "buildgrid",

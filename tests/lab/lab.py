@@ -78,6 +78,7 @@ class Lab:
         self._workstations = {each: self._host(plan) for each, plan in _WORKSTATIONS.items()}
         self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
         self._extra_servers: list[Host] = []
+        self._extra_workstations: list[Host] = []
         self._kernel_hosts: list[KernelHost] = []
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
@@ -93,8 +94,9 @@ class Lab:
     def hosts(self) -> Mapping[str, Host]:
         """Every host this lab can have, started or not."""
         servers = [*self._servers.values(), *self._extra_servers]
+        workstations = [*self._workstations.values(), *self._extra_workstations]
         executors = [self.executor, *self._kernel_hosts]
-        known = [*self._workstations.values(), *servers, *executors, self.service]
+        known = [*workstations, *servers, *executors, self.service]
         return {host.name: host for host in known}
 
     @property
@@ -134,12 +136,7 @@ class Lab:
         """The workstation with that Nix; started now if it is not up."""
         host = self._workstations[version]
         if host.first_process is None:
-            self._start(host)
-            nix.configure(host, first_user_id=_first_user_id(host))
-            self._build(images.PACKAGE_FILES)
-            nix.install_package_set(host)
-            for server in self._running_servers():
-                _acquaint(host, server)
+            self._start_workstation(host)
         return host
 
     def server_with(self, version: nix.Version) -> Host:
@@ -157,6 +154,13 @@ class Lab:
             if name == self._servers[version].name:
                 self.server_with(version)
 
+    def start_workstation(self, name: str, image: images.Image) -> Host:
+        """Starts one more workstation, with a root tree of its own."""
+        host = self._host(HostPlan(name, self._next_number(), image, _SOURCES))
+        self._extra_workstations.append(host)
+        self._start_workstation(host)
+        return host
+
     def start_server(
         self,
         name: str,
@@ -166,9 +170,8 @@ class Lab:
         image: Optional[images.Image] = None,
     ) -> Host:
         """Starts one more Nix server; with a size, its store is in memory and holds no more."""
-        number = _FIRST_EXTRA_NUMBER + len(self._extra_servers)
-        plan = HostPlan(name, number, image or _SERVERS[version].image, store_size=store_size)
-        host = self._host(plan)
+        image = image or _SERVERS[version].image
+        host = self._host(HostPlan(name, self._next_number(), image, store_size=store_size))
         self._extra_servers.append(host)
         self._start_server(host)
         return host
@@ -187,6 +190,7 @@ class Lab:
         for host in self.hosts.values():
             host.remove()
         self._extra_servers.clear()
+        self._extra_workstations.clear()
         self._kernel_hosts.clear()
         # Servers that another process added to this lab.
         for folder in self.folder.glob("*"):
@@ -196,6 +200,9 @@ class Lab:
 
     def _host(self, plan: HostPlan) -> Host:
         return Host(plan, self.folder / plan.name, self._switch)
+
+    def _next_number(self) -> int:
+        return _FIRST_EXTRA_NUMBER + len(self._extra_servers) + len(self._extra_workstations)
 
     def _running_servers(self) -> list[Host]:
         servers = [*self._servers.values(), *self._extra_servers]
@@ -212,6 +219,14 @@ class Lab:
         addresses = {each.name: each.address for each in self.hosts.values()}
         host.start(addresses, store_of.store if store_of is not None else None)
 
+    def _start_workstation(self, host: Host) -> None:
+        self._start(host)
+        nix.configure(host, first_user_id=_first_user_id(host))
+        self._build(images.PACKAGE_FILES)
+        nix.install_package_set(host)
+        for server in self._running_servers():
+            _acquaint(host, server)
+
     def _start_server(self, host: Host) -> None:
         self._start(host)
         for account in (ACCOUNT, GUEST):
@@ -220,7 +235,7 @@ class Lab:
         nix.configure(host, first_user_id=_first_user_id(host), extra=trusted)
         nix.start_daemon(host)
         sshd.SshServer(host).start()
-        for workstation in self._workstations.values():
+        for workstation in (*self._workstations.values(), *self._extra_workstations):
             if workstation.first_process is not None:
                 _acquaint(workstation, host)
 

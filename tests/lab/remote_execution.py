@@ -41,8 +41,33 @@ def start_worker(executor: Host, service: Host) -> None:
     `/nix/store` (read-only), `/proc`, `/dev` and nothing else.
     """
     executor.sh("mkdir -p /var/cache/actions")
-    executor.start_service(
+    _start_worker(
+        executor,
+        service,
         "worker",
+        "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
+        "--runner-arg=--workspace-path=/var/cache/actions",
+        "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
+    )
+
+
+def start_worker_with_debian(executor: Host, service: Host) -> None:
+    """Lets an executor take the actions of the pool `debian` as well.
+
+    They also see the executor's own programs: Bazel cannot run tests without a shell.
+    """
+    _start_worker(
+        executor,
+        service,
+        "worker-with-debian",
+        "--buildbox-run=/usr/bin/buildbox-run-hosttools",
+        *("--platform", "pool=debian"),
+    )
+
+
+def _start_worker(executor: Host, service: Host, name: str, *options: str) -> None:
+    executor.start_service(
+        name,
         [
             "buildbox-worker",
             f"--remote=http://{service.address}:{PORT}",
@@ -50,16 +75,14 @@ def start_worker(executor: Host, service: Host) -> None:
             "--retry-limit=1000",
             "--retry-delay=500",
             "--concurrent-jobs=2",
-            "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
             "--runner-arg=--disable-localcas",
-            "--runner-arg=--workspace-path=/var/cache/actions",
-            "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
+            *options,
             *("--platform", "OSFamily=linux"),
             *("--platform", "ISA=x86-64"),
-            executor.name,
+            f"{executor.name}-{name}",
         ],
     )
     wait_until(
-        lambda: "Starting buildbox-worker with BotID" in executor.log("worker"),
-        f"the worker on {executor.name}",
+        lambda: "Starting buildbox-worker with BotID" in executor.log(name),
+        f"the {name} on {executor.name}",
     )

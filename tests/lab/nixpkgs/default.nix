@@ -73,6 +73,38 @@ let
     after = "for name in cat cp env ls mkdir sh uname; do ln -s busybox bin/$name; done";
   };
 
+  gnused = repackage {
+    pname = "gnused";
+    version = "4.9";
+    debs = [ "sed" "libacl1" "libselinux1" "libpcre2-8-0" ];
+  };
+
+  gnugrep = repackage {
+    pname = "gnugrep";
+    version = "3.8";
+    debs = [ "grep" "libpcre2-8-0" ];
+    after = "rm -f bin/egrep bin/fgrep bin/rgrep";
+  };
+
+  findutils = repackage {
+    pname = "findutils";
+    version = "4.9.0";
+    debs = [ "findutils" "libselinux1" "libpcre2-8-0" ];
+  };
+
+  python3 = repackage
+    {
+      pname = "python3";
+      version = "3.11.2";
+      debs = [
+        "python3.11-minimal" "libpython3.11-minimal" "libpython3.11-stdlib" "libexpat1" "zlib1g"
+      ];
+      after = "ln -s python3.11 bin/python3; ln -s python3.11 bin/python";
+    } // {
+    sourceVersion = { major = "3"; minor = "11"; };
+    sitePackages = "lib/python3/dist-packages";
+  };
+
   # A derivation whose builder is the store's own bash, with coreutils on PATH.
   runCommand = name: env: script: builtins.derivation ({
     inherit name system;
@@ -81,6 +113,18 @@ let
     args = [ "-euc" "${script}\nexit 0\n" ];
   } // env);
 
+  # The same, with what scripts written for nixpkgs take for granted.
+  runCommandInStdenv = name: env: script: runCommand name ({
+    PATH = builtins.concatStringsSep ":"
+      (map (tool: "${tool}/bin") [ coreutils findutils gnused gnugrep bash ]);
+  } // env) script;
+
+  compiler = import ./compiler.nix {
+    inherit repackage runCommand deb bash coreutils glibc;
+  };
+
+  library = import ./library.nix { inherit runCommand; };
+
   writeShellScriptBin = name: text: runCommand name { inherit text; passAsFile = [ "text" ]; } ''
     mkdir -p $out/bin
     { echo '#!${bash}/bin/bash'; cat $textPath; } > $out/bin/${name}
@@ -88,9 +132,20 @@ let
   '';
 
   packages = {
-    inherit bash busybox coreutils glibc hello runCommand system writeShellScriptBin;
+    inherit bash busybox coreutils findutils glibc gnugrep gnused hello python3 runCommand
+      runCommandInStdenv system writeShellScriptBin;
+    inherit (compiler) binutils gcc libgcc;
+    inherit (library) buildEnv lib symlinkJoin writeTextFile;
     bashInteractive = bash;
-    stdenv = { isLinux = true; isDarwin = false; inherit system; };
+    stdenv = {
+      cc = compiler.gcc;
+      initialPath = [ bash coreutils findutils gnugrep gnused ];
+      isLinux = true;
+      isDarwin = false;
+      inherit system;
+      buildPlatform = { inherit system; };
+      targetPlatform = { inherit system; };
+    };
 
     # A shell script that needs two other packages to run.
     greeting = writeShellScriptBin "greeting" ''
@@ -108,4 +163,4 @@ let
 
   final = builtins.foldl' (previous: overlay: previous // overlay final previous) packages overlays;
 in
-final // { pkgs = final; }
+final // { buildPackages = final; pkgs = final; }

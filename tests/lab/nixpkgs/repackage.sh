@@ -18,6 +18,7 @@ move lib/x86_64-linux-gnu lib
 move usr/lib lib
 rm -rf root/lib64 root/usr/lib64
 move lib lib
+move usr/include include
 for folder in usr/bin bin usr/sbin sbin; do move "$folder" bin; done
 
 (cd "$out" && eval "$after")

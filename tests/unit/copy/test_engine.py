@@ -90,7 +90,7 @@ class Remote:
         self.calls.append(f"substitute {len(paths)} in {at_most:g} s")
         self.valid.add(paths[0])
 
-    def push(self, paths: Iterable[Outgoing]) -> None:
+    def push(self, paths: Sequence[Outgoing]) -> None:
         self.calls.append("push")
         for outgoing in paths:
             if self.vanish_while_pushing:

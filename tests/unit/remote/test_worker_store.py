@@ -1,4 +1,3 @@
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Iterator, Optional, Sequence
 
@@ -57,18 +56,12 @@ def store(
     programs: Optional[Programs] = None,
     user: str = "me",
 ) -> WorkerStore:
-    @contextmanager
-    def another() -> Iterator[WorkerSession]:
-        opened = session(server, listener)
-        yield opened
-        opened.close()
-
     return WorkerStore(
         session(server, listener),
         account=Account("server", user),
         listener=listener,
         programs=programs or Commands({}),
-        another_session=another,
+        open_session=lambda: session(server, listener),
     )
 
 
@@ -76,8 +69,8 @@ def locked(*paths: StorePath) -> Question:
     return Question(paths, lock=paths)
 
 
-def outgoing(*infos: PathInfo) -> Iterator[Outgoing]:
-    return (Outgoing(one, iter([bytes(one.nar_size)])) for one in infos)
+def outgoing(*infos: PathInfo) -> list[Outgoing]:
+    return [Outgoing(one, iter([bytes(one.nar_size)])) for one in infos]
 
 
 def test_every_path_is_locked_before_anything_is_said_about_it() -> None:
@@ -107,7 +100,7 @@ def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
         account=Account("server", "me"),
         listener=events.ignore,
         programs=Commands({}),
-        another_session=contextmanager(lambda: iter([opened])),
+        open_session=lambda: opened,
     )
     assert early.ask(locked(GLIBC, BASH)) == {BASH}
     assert server.operations == [11, 11, 31]
@@ -125,7 +118,7 @@ def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> Non
         account=Account("server", "me"),
         listener=events.ignore,
         programs=Commands({}),
-        another_session=contextmanager(lambda: iter([opened])),
+        open_session=lambda: opened,
     )
     assert early.ask(locked(BASH)) == {BASH}
     assert early.ask(locked(HELLO)) == {HELLO}
@@ -170,15 +163,9 @@ def test_a_server_that_ends_in_the_middle_is_not_taken_for_one_that_refuses() ->
 def test_after_a_refusal_no_more_paths_are_begun() -> None:
     server = FakeServer()
     server.before = lambda op, arg: failure("disk full") if arg == GLIBC else None
-    many = (info(f"p{n}", "glibc") for n in range(100_000))
-
-    def everything() -> Iterator[Outgoing]:
-        yield from outgoing(info("glibc"))
-        for one in many:
-            yield Outgoing(one, iter([bytes(300_000)]))
-
+    many = [Outgoing(info(f"p{n}", "glibc"), iter([bytes(300_000)])) for n in range(10_000)]
     with pytest.raises(PathRefused, match="glibc"):
-        store(server).push(everything())
+        store(server).push([*outgoing(info("glibc")), *many])
     assert server.operations.count(39) < 100
 
 
@@ -191,7 +178,7 @@ def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None
         raise PathContentMissing(GLIBC, "I/O error")
 
     with pytest.raises(PathContentMissing):
-        opened.push(iter([Outgoing(info("glibc"), broken())]))
+        opened.push([Outgoing(info("glibc"), broken())])
     assert opened.ask(locked(BASH)) == frozenset()
 
 

@@ -149,7 +149,36 @@ def test_an_agent_that_is_gone_is_named() -> None:
     )
     error = openssh_messages.failure(KNOWN + gone + "me@h: Permission denied (publickey).", CONFIG)
     assert type(error) is errors.AgentUnreachable
-    assert "No such file or directory" in error.why
+    assert "nobody is there: it was left by a session that has ended" in error.why
+
+
+def test_an_own_address_that_cannot_be_had_is_named() -> None:
+    said = (
+        "bind 10.0.0.9: Cannot assign requested address\n"
+        "ssh: connect to host 10.77.0.20 port 2222: failure\n"
+    )
+    error = openssh_messages.failure(said, CONFIG)
+    assert type(error) is errors.ConnectionRefused
+    assert "BindAddress 10.0.0.9: Cannot assign requested address" in error.why
+
+
+@pytest.mark.parametrize("cut_off", [1, 2])
+def test_of_several_hops_the_one_whose_key_is_refused_is_named(cut_off: int) -> None:
+    first = replace(CONFIG, alias="first")
+    second = replace(CONFIG, alias="second", jump=first)
+    said = "Host key verification failed.\n" + cut_off * (
+        "kex_exchange_identification: Connection closed by remote host\n"
+        "Connection closed by UNKNOWN port 65535\n"
+    )
+    error = openssh_messages.failure(said, replace(CONFIG, jump=second))
+    assert type(error) is errors.HostKeyUnknown
+    assert f"of {'second' if cut_off == 1 else 'first'} is" in error.what
+
+
+def test_it_may_be_the_agent_that_it_waits_for_until_it_has_its_keys() -> None:
+    assert not openssh_messages.is_asking_the_agent(SHOWN)
+    assert openssh_messages.is_asking_the_agent(KNOWN)
+    assert not openssh_messages.is_asking_the_agent(REFUSED)
 
 
 def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:

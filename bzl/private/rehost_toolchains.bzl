@@ -1,0 +1,134 @@
+"""The user's own rules_nixpkgs toolchains, taking their packages from nix_remote.
+
+The same as `rehost.bzl` does with the package rules, for a module with toolchains: its
+.bzl files are hosted again, and load `nixpkgs_package` from nix_remote. Nothing of it is
+fetched before a macro of that toolchain is loaded.
+"""
+
+load(":edits.bzl", "replacing")
+load(":errors.bzl", "NO_NODEJS_EXTENSION")
+load(":rehost.bzl", "default_nixpkgs_edit", "rehosted", "write_sources")
+
+_CORE = "rules_nixpkgs_core"
+_CORE_RULES = Label("@rules_nixpkgs_core//:nixpkgs.bzl")
+
+_LOAD_RULES = replacing(
+    '"@rules_nixpkgs_core//:nixpkgs.bzl"',
+    '"%s"' % Label("//bzl:nixpkgs.bzl"),
+)
+
+_NO_EXTENSION = """\
+def _fail(_):
+    fail({text})
+
+nix_nodejs = module_extension(implementation = _fail)
+"""
+
+def _go_edits(language_rules):
+    # With MODULE.bazel, a repository of nix_remote does not see rules_go: nix_remote
+    # cannot depend on the rules of every language.
+    return [
+        _LOAD_RULES,
+        replacing(
+            'load("@io_bazel_rules_go//go/private:platforms.bzl"',
+            'load("%s//go/private:platforms.bzl"' % language_rules,
+        ),
+        replacing(
+            "[str(Label(c)) for c in p.constraints if",
+            '[str(Label(c.replace("@io_bazel_rules_go//", "%s//"))) for c in p.constraints if' %
+            language_rules,
+        ),
+    ]
+
+def _nodejs_edits(language_rules):
+    return [
+        replacing(
+            '"@rules_nodejs//nodejs/private:toolchains_repo.bzl"',
+            '"%s//nodejs/private:toolchains_repo.bzl"' % language_rules,
+            optional = True,
+        ),
+        _LOAD_RULES,
+    ]
+
+def _plain_edits(_):
+    return [_LOAD_RULES]
+
+def _file(edits, instead = None):
+    return struct(edits = edits, instead = instead)
+
+# Toolchain -> path of each file -> what to do with it. `instead`, where there is one,
+# takes the place of a file that older versions do not have.
+_FILES = {
+    "cc": {
+        "cc.bzl": _file(_plain_edits),
+        "foreign_cc.bzl": _file(_plain_edits),
+    },
+    "go": {"go.bzl": _file(_go_edits)},
+    "java": {"java.bzl": _file(_plain_edits)},
+    "nodejs": {
+        "extensions/toolchain.bzl": _file(
+            lambda _: [default_nixpkgs_edit("_DEFAULT_NIXPKGS")],
+            instead = _NO_EXTENSION.format(text = repr(NO_NODEJS_EXTENSION)),
+        ),
+        "nodejs.bzl": _file(_nodejs_edits),
+        "private/common.bzl": _file(_nodejs_edits, instead = ""),
+    },
+    "posix": {"posix.bzl": _file(_plain_edits)},
+    "python": {"python.bzl": _file(_plain_edits)},
+    "rust": {"rust.bzl": _file(_plain_edits)},
+}
+
+# Toolchain -> the module with the language's rules -> its name in WORKSPACE files.
+_LANGUAGE_RULES = {
+    "go": ("rules_go", "io_bazel_rules_go"),
+    "nodejs": ("rules_nodejs", "rules_nodejs"),
+}
+
+TOOLCHAINS = _FILES.keys()
+
+def _rehosted_toolchain_repository_impl(repository_ctx):
+    source = repository_ctx.attr.source
+    module = Label(source + "//:MODULE.bazel")
+    folder = repository_ctx.path(Label(source + "//:BUILD.bazel")).dirname
+    files = {}
+    for path, file in _FILES[repository_ctx.attr.toolchain].items():
+        package, _, name = path.rpartition("/")
+        if file.instead != None and not folder.get_child(*path.split("/")).exists:
+            files[path] = file.instead
+        else:
+            edits = file.edits(repository_ctx.attr.language_rules)
+            label = Label("{}//{}:{}".format(source, package, name))
+            files[path] = rehosted(repository_ctx, label, edits, module)
+    write_sources(repository_ctx, files)
+
+_rehosted_toolchain_repository = repository_rule(
+    implementation = _rehosted_toolchain_repository_impl,
+    attrs = {
+        "language_rules": attr.string(doc = "Canonical name of the repository `rules_...`."),
+        "source": attr.string(mandatory = True, doc = "Canonical name of `rules_nixpkgs_...`."),
+        "toolchain": attr.string(mandatory = True, values = TOOLCHAINS),
+    },
+    doc = "A toolchain module of rules_nixpkgs that takes its packages from nix_remote.",
+)
+
+def declare_toolchain_repositories(sources = {}, language_rules = {}):
+    """Declares a repository for each toolchain of rules_nixpkgs, in use or not.
+
+    Where each comes from is derived from the name of rules_nixpkgs_core, which nix_remote
+    depends on: modules of one build are named alike.
+
+    Args:
+      sources: toolchain -> canonical name of its module's repository, where that fails
+      language_rules: toolchain -> canonical name of the language's rules, where that fails
+    """
+    core = str(_CORE_RULES).partition("//")[0]
+    with_modules = core.strip("@") != _CORE
+    for toolchain in TOOLCHAINS:
+        module, repository = _LANGUAGE_RULES.get(toolchain, ("", ""))
+        sibling = core.replace(_CORE, module if with_modules else repository)
+        _rehosted_toolchain_repository(
+            name = "nix_remote_rules_nixpkgs_" + toolchain,
+            language_rules = language_rules.get(toolchain, sibling),
+            source = sources.get(toolchain, core.replace(_CORE, "rules_nixpkgs_" + toolchain)),
+            toolchain = toolchain,
+        )

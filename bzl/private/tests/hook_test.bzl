@@ -1,0 +1,43 @@
+"""What goes around the functions of rules_nixpkgs, as far as it starts no process."""
+
+load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
+load("//bzl/private:hook.bzl", "wrap", "wrap_source")
+load(":fake_context.bzl", "fake_context")
+
+def _unset_impl(ctx):
+    env = unittest.begin(ctx)
+    context = fake_context()
+    result = wrap(lambda given: "same" if given == context else "other")(context)
+    asserts.equals(env, "same", result)
+    return unittest.end(env)
+
+def _source(url):
+    return {"integrity": "", "sha256": "", "strip_prefix": "", "url": url, "urls": []}
+
+def _download(url, files):
+    """The files of a Nix repository that was downloaded, with these among them."""
+    context = fake_context(files = files, attr = _source(url))
+    result = wrap_source(lambda given: "result of rules_nixpkgs")(context)
+    return struct(files = files, result = result)
+
+def _source_impl(ctx):
+    env = unittest.begin(ctx)
+    one = _download("one", {})
+    asserts.equals(env, "result of rules_nixpkgs", one.result)
+    asserts.equals(env, "nix-remote-source", one.files["nix-file-deps"])
+    other = _download("other", {})
+    asserts.true(env, one.files["nix-remote-source"] != other.files["nix-remote-source"])
+    listed = _download("one", {"nix-file-deps": "default.nix\n"})
+    asserts.equals(env, "default.nix\nnix-remote-source", listed.files["nix-file-deps"])
+    return unittest.end(env)
+
+_unset_test = unittest.make(_unset_impl)
+_source_test = unittest.make(_source_impl)
+
+def hook_test_suite(name):
+    """All of them.
+
+    Args:
+      name: the suite's name
+    """
+    unittest.suite(name, _unset_test, _source_test)

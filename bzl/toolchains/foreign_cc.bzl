@@ -1,0 +1,12 @@
+"""Drop-in for `@rules_nixpkgs_cc//:foreign_cc.bzl`: CMake, Make and Ninja from nixpkgs.
+
+Only for WORKSPACE files: the original registers its toolchains by itself, which a module
+extension cannot do.
+"""
+
+load(
+    "@nix_remote_rules_nixpkgs_cc//:foreign_cc.bzl",
+    _nixpkgs_foreign_cc_configure = "nixpkgs_foreign_cc_configure",
+)
+
+nixpkgs_foreign_cc_configure = _nixpkgs_foreign_cc_configure

@@ -1,0 +1,127 @@
+"""Several servers, and what a workspace says about how its packages are copied."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bazel.project import Mode, Project, new_package
+from tests.lab import bazel, nix
+from tests.lab import lab as laboratory
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.timeout(180)
+
+only_bzlmod = pytest.mark.parametrize(
+    "project", [Mode.BZLMOD], indirect=True, ids=lambda mode: str(mode.value)
+)
+
+
+@pytest.fixture(scope="session")
+def second_server(lab: Lab) -> Host:
+    return lab.server_with(nix.Version.V2_26)
+
+
+def test_every_server_that_is_named_gets_the_package(
+    project: Project, lab: Lab, second_server: Host
+) -> None:
+    package = new_package()
+    project.declare(package)
+    hosts = [laboratory.ALIAS, laboratory.alias(second_server)]
+    project.fetch(package, host="  ".join(hosts)).check()
+    assert [copy.option("host") for copy in project.python.copies()[-2:]] == hosts
+    (path,) = project.store_paths(package)
+    assert nix.is_valid(lab.server, path)
+    assert nix.is_valid(second_server, path)
+
+
+def test_all_servers_have_to_succeed(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, host=f"{laboratory.ALIAS} no-such-host")
+    assert failed.status != 0
+    assert f"nix_remote could not copy @{package.name} to no-such-host" in failed.stderr
+    project.fetch(package).check()
+
+
+def test_blanks_name_no_server(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    before = project.python.copies()
+    project.fetch(package, host="  ").check()
+    assert project.python.copies() == before
+
+
+def test_what_is_configured_reaches_the_copier(project: Project, lab: Lab) -> None:
+    package, extra = new_package(), new_package()
+    (extra_path,) = project.store_paths(extra)
+    project.declare(
+        package,
+        configuration=f"store_paths = ['{extra_path}'], substitute = True,"
+        " transport = 'openssh', workspace = '/ci/project'",
+    )
+    project.fetch(package).check()
+    copy = project.python.copies()[-1]
+    assert "--substitute" in copy.words
+    assert copy.option("transport") == "openssh"
+    assert copy.option("workspace") == "/ci/project"
+    assert copy.store_paths == project.store_paths(package) | {extra_path}
+    assert nix.is_valid(lab.server, extra_path)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "text"),
+    [
+        ("transport = 'telnet'", 'there is no transport "telnet"'),
+        ("store_paths = ['bash']", '`store_paths` has "bash"'),
+    ],
+)
+def test_what_cannot_be_is_refused(project: Project, configuration: str, text: str) -> None:
+    package = new_package()
+    project.declare(package, configuration=configuration)
+    failed = project.fetch(package, host=None)
+    assert failed.status != 0
+    assert text in failed.stderr
+    assert "  Fix: " in failed.stderr
+
+
+@only_bzlmod
+def test_two_configurations_are_refused(project: Project) -> None:
+    package = new_package()
+    project.declare(package, more="nix_remote.configure()")
+    failed = project.fetch(package, host=None)
+    assert failed.status != 0
+    assert "more than one nix_remote.configure(...)" in failed.stderr
+
+
+_RENAMED = """
+bazel_dep(name = "renamed", version = "0")
+local_path_override(module_name = "renamed", path = "renamed")
+nix_remote.toolchain(name = "java", bzl = "@renamed//:java.bzl")
+"""
+
+
+@only_bzlmod
+@pytest.mark.thorough
+def test_a_toolchain_module_of_another_name_can_be_pointed_out(project: Project) -> None:
+    folder = project.workspace.folder
+    host = project.workspace.host
+    host.sh(f"cp -r {bazel.RULES_NIXPKGS}/toolchains/java {folder}/renamed")
+    module = host.read(f"{folder}/renamed/MODULE.bazel")
+    host.write(f"{folder}/renamed/MODULE.bazel", module.replace("rules_nixpkgs_java", "renamed"))
+    project.declare(more=_RENAMED)
+    project.workspace.write(
+        {"BUILD.bazel": 'load("@nix_remote//bzl/toolchains:java.bzl", "nixpkgs_java_configure")\n'}
+    )
+    project.bazel("query", "//:all", host=None).check()
+
+
+@pytest.mark.thorough
+def test_the_python_of_the_environment_can_be_a_label(project: Project) -> None:
+    package = new_package()
+    script = '#!/bin/sh\ntouch /root/python-was-run\nexec /usr/bin/python3 "$@"\n'
+    host = project.workspace.host
+    host.write(f"{project.workspace.folder}/python3", script, mode="755")
+    project.declare(package, configuration="python = '//:python3'")
+    project.fetch(package, env={"NIX_REMOTE_PYTHON": ""}).check()
+    assert host.run(["test", "-e", "/root/python-was-run"]).status == 0

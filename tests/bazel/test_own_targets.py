@@ -1,0 +1,59 @@
+"""The repository as a Bazel workspace: its own tests as targets. No host, no Nix."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from tests.lab.bazel import Workspace
+from tests.lab.commands import Outcome
+from tests.lab.host import Host
+
+pytestmark = pytest.mark.timeout(600)
+
+_PATH = "/opt/tests/bin:/usr/bin:/bin"
+
+
+@pytest.fixture(scope="module")
+def repository(workstation: Host) -> Iterator[Workspace]:
+    # A copy: what a host sees of the original may change while others work on it.
+    folder = "/root/repository"
+    workstation.sh(f"rm -rf {folder}; cp -r /src/nix_remote {folder}")
+    workspace = Workspace(workstation, folder)
+    yield workspace
+    workspace.shut_down()
+
+
+def _test(repository: Workspace, *targets: str) -> Outcome:
+    # An empty folder takes back what the lab's rc file says for workspaces that depend on it.
+    options = ["--override_module=nix_remote=", "--noenable_workspace", "--test_output=errors"]
+    return repository.bazel("test", *options, *targets, env={"PATH": _PATH}, timeout=540)
+
+
+def test_starlark_tests_pass(repository: Workspace) -> None:
+    done = _test(repository, "//bzl/private/tests/...").check()
+    assert "9 tests pass" in done.text
+
+
+def test_python_tests_pass_through_pytest_bazel(repository: Workspace) -> None:
+    done = _test(repository, "//tests/unit:wire", "//tests/unit:copy").check()
+    assert "2 tests pass" in done.text
+
+
+def test_a_failing_test_fails_its_target(repository: Workspace) -> None:
+    path = "tests/unit/wire/test_base32.py"
+    text = repository.host.read(f"{repository.folder}/{path}")
+    repository.write({path: f"{text}\n\ndef test_that_fails() -> None:\n    assert False\n"})
+    try:
+        failed = _test(repository, "//tests/unit:wire")
+    finally:
+        repository.write({path: text})
+    assert failed.status != 0
+    assert "test_that_fails" in failed.text
+
+
+@pytest.mark.thorough
+def test_everything_passes(repository: Workspace) -> None:
+    done = _test(repository, "//...").check()
+    assert "tests pass" in done.text

@@ -1,0 +1,150 @@
+"""With the hook in rules_nixpkgs_core itself, every package of a build is copied."""
+
+from __future__ import annotations
+
+import ast
+from typing import Iterator
+
+import pytest
+
+from tests.bazel import store_paths
+from tests.bazel.project import Mode
+from tests.lab import bazel, images, nix
+from tests.lab import lab as laboratory
+from tests.lab.bazel import Workspace
+from tests.lab.host import Host
+from tests.lab.lab import Lab
+
+pytestmark = pytest.mark.timeout(180)
+
+_EXAMPLE = images.REPOSITORY / "examples" / "whole_build"
+_ARCHIVE = "/opt/rules_nixpkgs.tar.gz"
+
+# A module that knows nothing of nix_remote.
+_OTHER_MODULE = {
+    ".bazelignore": "other\n",
+    "other/BUILD.bazel": """\
+genrule(
+    name = "greeting",
+    outs = ["greeting.txt"],
+    cmd = "$(execpath @greeting//:bin/greeting) > $@",
+    tools = ["@greeting//:bin/greeting"],
+    visibility = ["//visibility:public"],
+)
+""",
+    "other/MODULE.bazel": """\
+module(name = "other")
+bazel_dep(name = "rules_nixpkgs_core", version = "0.13.0")
+nix_pkg = use_extension("@rules_nixpkgs_core//extensions:package.bzl", "nix_pkg")
+nix_pkg.default(attr = "greeting")
+use_repo(nix_pkg, "greeting")
+""",
+}
+_USE_OTHER_MODULE = """
+bazel_dep(name = "other", version = "0")
+local_path_override(module_name = "other", path = "other")
+"""
+
+_WORKSPACE = f"""\
+workspace(name = "whole_build")
+load("@bazel_tools//tools/build_defs/repo:http.bzl", "http_archive")
+http_archive(name = "nix_remote", url = "nix_remote.tar.gz")
+load("@nix_remote//bzl:repositories.bzl", "nix_remote_dependencies")
+load("@nix_remote//bzl:whole_build.bzl", "PATCH_CMDS")
+http_archive(
+    name = "rules_nixpkgs_core",
+    patch_cmds = PATCH_CMDS,
+    strip_prefix = "rules_nixpkgs-0.13.0/core",
+    url = "file://{_ARCHIVE}",
+)
+nix_remote_dependencies()
+load("@rules_nixpkgs_core//:nixpkgs.bzl", "nixpkgs_local_repository", "nixpkgs_package")
+nixpkgs_local_repository(name = "nixpkgs", nix_file = "//:nixpkgs.nix")
+[nixpkgs_package(name = name, repository = "@nixpkgs") for name in ["bash", "hello"]]
+"""
+
+
+# An empty folder takes back what the lab's own rc file says.
+_NO_OVERRIDE = {
+    Mode.BZLMOD: "--override_module=rules_nixpkgs_core=",
+    Mode.WORKSPACE: "--override_repository=rules_nixpkgs_core=",
+}
+
+
+def _files(mode: Mode) -> dict[str, str]:
+    """What the test changes in the example."""
+    nixpkgs = {"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"}
+    if mode is Mode.WORKSPACE:
+        return nixpkgs | {"WORKSPACE": _WORKSPACE, "user.bazelrc": "common --noenable_bzlmod\n"}
+    lines = (_EXAMPLE / "MODULE.bazel").read_text().splitlines()
+    here = [
+        f'    urls = ["file://{_ARCHIVE}"],' if line.startswith("    urls = ") else line
+        for line in lines
+        if not line.startswith("    integrity = ")
+    ]
+    return {
+        "MODULE.bazel": "\n".join(here) + _USE_OTHER_MODULE,
+        **nixpkgs,
+        **_OTHER_MODULE,
+    }
+
+
+def _patch_commands() -> list[str]:
+    text = (images.REPOSITORY / "bzl" / "whole_build.bzl").read_text()
+    _, _, commands = text.partition("PATCH_CMDS = ")
+    return list(ast.literal_eval(commands))
+
+
+@pytest.fixture(scope="module", params=list(Mode), ids=lambda mode: str(mode.value))
+def mode(request: pytest.FixtureRequest) -> Mode:
+    chosen: Mode = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def example(mode: Mode, workstation: Host) -> Iterator[Workspace]:
+    renamed = "s,^core,rules_nixpkgs-0.13.0/core,"
+    workstation.sh(f"tar -C {bazel.RULES_NIXPKGS} --transform {renamed} -czf {_ARCHIVE} core")
+    workspace = bazel.new_workspace(workstation, _EXAMPLE)
+    workspace.write(_files(mode))
+    yield workspace
+    workspace.shut_down()
+
+
+def test_a_build_without_a_word_of_nix_remote_runs_remotely(
+    example: Workspace, mode: Mode, lab: Lab
+) -> None:
+    nix.empty_store(lab.server)
+    targets = ["//:greeting"] + ["@other//:greeting"] * (mode is Mode.BZLMOD)
+    options = ["--config=remote", _NO_OVERRIDE[mode]]
+    words = ["build", *options, "--noremote_accept_cached", *targets]
+    built = example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    assert f"{len(targets)} remote" in built.stderr
+    named = store_paths.named_by_actions(example, *options, host=laboratory.ALIAS)
+    named |= store_paths.named_by_files(example)
+    assert named - store_paths.copied(example, lab.server) == set()
+
+
+def test_the_drop_ins_find_the_hook_in_place(example: Workspace, mode: Mode) -> None:
+    loads = 'load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_package")\n'
+    example.write({"drop_in/BUILD.bazel": loads})
+    words = ["query", _NO_OVERRIDE[mode], "//drop_in:all"]
+    example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+
+
+def test_an_unknown_version_is_refused(workstation: Host) -> None:
+    folder = "/root/unknown_core"
+    workstation.sh(f"rm -rf {folder}; cp -r {bazel.RULES_NIXPKGS}/core {folder}")
+    workstation.sh(f"sed -i 's/ = _nixpkgs_package_impl,/ = x,/' {folder}/nixpkgs.bzl")
+    outcomes = [
+        workstation.run(["env", f"--chdir={folder}", "bash", "-c", command])
+        for command in _patch_commands()
+    ]
+    assert [outcome.status for outcome in outcomes] == [0, 1, 0]
+    assert "does not support this version" in outcomes[1].stderr
+
+
+def test_the_example_has_these_very_commands() -> None:
+    text = (_EXAMPLE / "MODULE.bazel").read_text()
+    _, _, rest = text.partition("patch_cmds = ")
+    assert ast.literal_eval(rest[: rest.index("\n    ]") + 6]) == _patch_commands()

@@ -1,0 +1,152 @@
+"""Every account of docs/security.md, on every version of Nix, over both transports.
+
+What an account may do is told by one copy and one `roots list` as a user would run
+them. In every run the current version of Nix; with --thorough the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator
+
+import pytest
+
+from tests.conftest import AddEntry
+from tests.integration.copier import (
+    Copier,
+    assert_kept_whole,
+    new_closure,
+    over_both_transports,
+    root_links,
+)
+from tests.lab import nix, sshd
+from tests.lab.host import Host
+from tests.lab.lab import ACCOUNT, GUEST, Lab
+from tests.lab.nix import Version
+
+pytestmark = pytest.mark.timeout(180)
+
+_KEYS = "/root/table-keys"
+_SECRET = f"{_KEYS}/secret"
+_WORKER, _SERVE, _DISPATCHED = "table-worker", "table-serve", "table-dispatched"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An account; what becomes of a copy, as an error's code, and of `roots list`."""
+
+    name: str
+    account: str
+    home: str
+    signs: bool = True
+    refused: str = ""
+    refused_before_2_20: str = ""
+    lists_roots: bool = True
+
+    def expected(self, version: Version) -> str:
+        """The code of the error that a copy ends with; empty if it keeps the promise."""
+        if version is Version.V2_8 and self.refused_before_2_20:
+            return self.refused_before_2_20
+        return self.refused
+
+
+ROWS = [
+    Row("root", "root", "/root", signs=False),
+    Row("trusted", ACCOUNT, f"/home/{ACCOUNT}", signs=False),
+    Row("ordinary", GUEST, f"/home/{GUEST}", signs=False, refused="signature-required"),
+    Row("ordinary-signing", GUEST, f"/home/{GUEST}"),
+    Row(
+        "only-nix-daemon",
+        _WORKER,
+        f"/home/{_WORKER}",
+        refused_before_2_20="root-refused",
+        lists_roots=False,
+    ),
+    Row(
+        "only-nix-store-serve",
+        _SERVE,
+        f"/home/{_SERVE}",
+        refused="collector-not-awaited",
+        lists_roots=False,
+    ),
+    Row("dispatcher", _DISPATCHED, f"/var/lib/{_DISPATCHED}"),
+]
+
+
+@pytest.fixture(scope="module")
+def public_key(lab: Lab) -> str:
+    """The public half of the key that copies are signed with."""
+    lab.workstation.sh(f"rm -rf {_KEYS}; mkdir {_KEYS}")
+    make = ["nix-store", "--generate-binary-cache-key", "table-1", _SECRET, f"{_KEYS}/public"]
+    lab.workstation.run(make).check()
+    return lab.workstation.read(f"{_KEYS}/public").strip()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(Version.V2_8, id="server-2.8", marks=pytest.mark.thorough),
+        pytest.param(Version.V2_26, id="server-2.26", marks=pytest.mark.thorough),
+        pytest.param(Version.CURRENT, id="server-current"),
+    ],
+)
+def version(request: pytest.FixtureRequest) -> Version:
+    chosen: Version = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab, version: Version, public_key: str) -> Iterator[Host]:
+    """A server that trusts the key, with all the accounts."""
+    host = lab.server_with(version)
+    login = sshd.public_key(lab.workstation)
+    for account, command in (
+        (_WORKER, "nix-daemon --stdio"),
+        (_SERVE, "nix-store --serve --write"),
+    ):
+        sshd.add_account(host, account)
+        sshd.authorize(host, account, login, options=f'restrict,command="{command}"')
+    make = f"nix-remote setup server --account {_DISPATCHED} --public-key ~/.ssh/id_ed25519.pub"
+    host.run(["sh"], stdin=lab.workstation.sh(make)).check()
+    before = host.read("/etc/nix/nix.conf")
+    host.write("/etc/nix/nix.conf", f"{before}extra-trusted-public-keys = {public_key}\n")
+    restart_daemon(host)
+    yield host
+    host.write("/etc/nix/nix.conf", before)
+    restart_daemon(host)
+
+
+def restart_daemon(host: Host) -> None:
+    host.stop_service("nix-daemon")
+    nix.start_daemon(host)
+
+
+@over_both_transports
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_an_account_does_what_the_table_says(
+    lab: Lab, copier: Copier, entry: AddEntry, server: Host, version: Version, row: Row
+) -> None:
+    closure = new_closure(lab.workstation)
+    top = closure[-1]
+    alias = entry("row", f"HostName {server.address}", f"User {row.account}")
+    sign = ("--sign-key", _SECRET) if row.signs else ()
+    refused = row.expected(version)
+    if refused:
+        copier.fails(refused, *sign, top, alias=alias)
+        assert top not in root_links(server, row.home).values()
+        # For want of trust nothing is sent; for want of a durable root all of it has been.
+        assert nix.is_valid(server, top) == (refused != "signature-required")
+    else:
+        copier.copy(*sign, top, alias=alias)
+        nix.collect_garbage(server)
+        assert_kept_whole(server, lab.workstation, closure)
+        assert top in root_links(server, row.home).values()
+
+    transport = f"--transport={copier.transport}"
+    listing = ["nix-remote", "roots", f"--host={alias}", transport, "list"]
+    listed = lab.workstation.run(listing, timeout=60)
+    if row.lists_roots:
+        assert (top in listed.check().stderr) == (not refused)
+    else:
+        assert listed.status == 18
+        assert "error[roots-unreadable]" in listed.stderr
