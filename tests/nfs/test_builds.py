@@ -101,3 +101,30 @@ def test_verify_looks_through_the_executors_mount(unmounted: Site) -> None:
     looked = json.loads(site.workstation.run(doctor).stdout)["data"]["findings"]
     mount = {each["subject"]: each["status"] for each in looked if each["layer"] == "mount"}
     assert mount == dict.fromkeys(("store", "read-only", "new paths", "patience"), "ok")
+
+
+_WITH_COMPILER = f"""\
+{{ config ? {{ }}, overlays ? [ ], ... }}:
+import {nix.PACKAGE_SET} {{
+  overlays = [ (self: super: {{ runCommand = super.runCommandInStdenv; }}) ];
+}}
+"""
+
+
+@pytest.mark.thorough
+def test_the_c_example_is_compiled_through_the_mount(unmounted: Site, example: Workspace) -> None:
+    """A compiler, its headers and libraries: hundreds of files, and many look-ups in vain."""
+    nix.build(unmounted.workstation, ["gcc"])
+    workspace = bazel.new_workspace(example.host, images.REPOSITORY / "examples" / "cc")
+    rc = bazel.toolchain_modules("cc") + "common --noenable_workspace\n"
+    workspace.write({"nixpkgs.nix": _WITH_COMPILER, "user.bazelrc": rc})
+    begin(unmounted, chosen.mount_options())
+    try:
+        words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeted"]
+        env = {"BAZEL_NIX_REMOTE": unmounted.server.name}
+        workspace.bazel(*words, env=env, timeout=300).check()
+    finally:
+        workspace.shut_down()
+    greeted = workspace.host.read(f"{workspace.folder}/bazel-bin/greeted.txt")
+    assert greeted == "Hello, executor with GCC 12\n"
+    assert unmounted.executor.log("worker").count("Runner exited with code") >= 4
