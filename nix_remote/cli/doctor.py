@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from nix_remote import settings
 from nix_remote.cli import findings
@@ -18,6 +20,10 @@ _DESCRIPTION = """\
 Looks at every layer between here and an executor: SSH, Nix on the server, trust, roots, disk,
 the export of the store, and what Bazel is told. Each line has a tick, or a cross and the command
 that fixes it. Ends with 1 if there is a cross."""
+
+
+_PATIENCE: Final = 20.0
+"""Seconds without any movement: who asks what is wrong does not wait for ten minutes."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +63,7 @@ def _run(options: argparse.Namespace) -> Result:
     )
     found = examine(
         Patient(
-            chosen,
+            replace(chosen, stall_timeout=min(chosen.stall_timeout, _PATIENCE)),
             common.signing_key(chosen.sign_key_file),
             getpass.getuser(),
             (options.workspace or Path.cwd()).absolute(),

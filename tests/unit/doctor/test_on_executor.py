@@ -98,6 +98,17 @@ def test_the_program_runs_from_standard_input() -> None:
     assert done.stderr == ""
 
 
+def test_a_server_that_stops_answering_is_waited_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    never = threading.Event()
+    monkeypatch.setattr(on_executor, "_read_a_little", lambda path: never.wait())
+    monkeypatch.setattr(on_executor.bounded, "__defaults__", (0.05,))
+    found = on_executor.look_at_paths([f"/nix/store/{name}" for name in "abc"])
+    never.set()
+    assert [(each.subject, each.status) for each in found] == [("/nix/store/a", "broken")]
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "nix/store/x", "/nix/store"])
 def test_what_is_no_store_path_is_told(path: str) -> None:
     assert on_executor.look_at_path(path).status == "broken"
