@@ -2,7 +2,9 @@
 
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
-                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable
+                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
+                               OutputBaseNotFound
+      AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
@@ -133,6 +135,17 @@ class SetupInputUnusable(UsageError):
 
     def __init__(self, what: str, expected: str) -> None:
         super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
+
+
+class OutputBaseNotFound(UsageError):
+    code = "output-base-not-found"
+
+    def __init__(self, looked_for: str) -> None:
+        super().__init__(
+            "it is not known where Bazel keeps the workspace's repositories",
+            why=f"{looked_for} is no output base, or no workspace that was built here",
+            fix='say it: nix-remote ensure --output-base "$(bazel info output_base)"',
+        )
 
 
 # SSH configuration
@@ -664,6 +677,27 @@ class ContentsUnreadable(PromiseError):
             why=f"it said: {said}" if said else "the account may not run nix-store --verify-path",
             fix=f"let the account run that command, or log in to one that may: ssh {alias}"
             " nix-store --version",
+        )
+
+
+# The agent
+
+
+class AgentError(NixRemoteError):
+    """The agent cannot be had. Copies do without it."""
+
+    exit_status = 19
+
+
+class AgentNotStarted(AgentError):
+    code = "agent-not-started"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "there is no agent that could be used",
+            why=why,
+            fix="see what it says: nix-remote agent run\n"
+            "copies work without one: each invocation does its work alone, or with the others",
         )
 
 

@@ -1,7 +1,8 @@
 """The only place that starts local processes.
 
 What a process writes to standard error is kept for the message when it
-fails; none outlives its caller, and none is waited for without a bound.
+fails; none outlives its caller (but for the agent, which is meant to), and
+none is waited for without a bound.
 """
 
 from __future__ import annotations
@@ -132,6 +133,26 @@ def attached(argv: Sequence[str], connection: socket.socket) -> Iterator[Attache
             yield Attached(running, errors)
         finally:
             _end_group(running)
+
+
+def start_detached(argv: Sequence[str]) -> None:
+    """Starts a process that goes on without us, in a session of its own and without terminal.
+
+    Raises `ProcessFailed` if it cannot be started.
+    """
+    try:
+        started = subprocess.Popen(
+            argv,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+    # It is not our child to wait for; should it end early, its socket tells.
+    started.returncode = 0
 
 
 def exit_status(argv: Sequence[str], *, timeout: float) -> int:

@@ -9,6 +9,8 @@ libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
     NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
     NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: what makes the SSH connection
     NIX_REMOTE_PROTOCOL          auto, worker or serve: what to speak with Nix on the server
+    NIX_REMOTE_AGENT             auto or off: whether invocations share an agent
+    NIX_REMOTE_AGENT_IDLE        seconds without work after which an agent leaves (60)
     NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
 """
 
@@ -26,6 +28,9 @@ from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
 
 DEFAULT_STALL_TIMEOUT: Final = 600.0
 """Seconds. Longer than a garbage collection of an ordinary server takes."""
+
+DEFAULT_AGENT_IDLE: Final = 60.0
+"""Seconds."""
 
 _ALIAS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+%:@-]*")
 
@@ -77,6 +82,16 @@ class Settings:
     """Seconds."""
     protocol: Protocol
     local_store: LocalStoreSettings
+
+
+def own_environment() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def agent_idle(environment: Mapping[str, str] = os.environ) -> float:
+    """Seconds without work after which an agent leaves. Raises `InvalidSetting`."""
+    return _seconds(environment, "NIX_REMOTE_AGENT_IDLE", DEFAULT_AGENT_IDLE)
 
 
 def check_alias(alias: str) -> str:

@@ -46,8 +46,9 @@ def wrap(implementation):
         result = implementation(without_variable(repository_ctx, HOST_VARIABLE))
         store_paths = _store_paths(repository_ctx, copy_to)
         if store_paths:
-            for host in copy_to:
-                _copy(repository_ctx, copier, host, settings, store_paths)
+            for number, host in enumerate(copy_to):
+                manifest_name = "manifest%s.json" % ("-%d" % (number + 1) if number else "")
+                _copy(repository_ctx, copier, host, settings, store_paths, manifest_name)
         return result
 
     return realise_and_copy
@@ -91,7 +92,7 @@ def _store_paths(repository_ctx, copy_to):
         ))
     return store_paths
 
-def _copy(repository_ctx, copier, host, settings, store_paths):
+def _copy(repository_ctx, copier, host, settings, store_paths, manifest_name):
     package = _readable_name(repository_ctx)
     error_file = repository_ctx.path(_LINKS).get_child("nix-remote-error")
     arguments = ["copy", "--host=" + host, "--package=" + package]
@@ -100,6 +101,10 @@ def _copy(repository_ctx, copier, host, settings, store_paths):
         arguments.append("--workspace=" + workspace)
     arguments.append("--error-file=%s" % error_file)
     arguments += settings["arguments"]
+
+    # What `nix-remote ensure` goes by: one for each host.
+    manifest = repository_ctx.path(_LINKS).get_child("nix-remote").get_child(manifest_name)
+    arguments.append("--manifest=%s" % manifest)
     repository_ctx.report_progress("copying {} to {}".format(_count(store_paths), host))
     copied = repository_ctx.execute(
         [copier] + arguments + store_paths + settings["store_paths"],

@@ -31,12 +31,15 @@ if sys.version_info < (3, 9):
 print(os.path.realpath(sys.executable))
 """
 
+# First the client of the agent, which loads nothing; it becomes the program if it has to.
 # -I: neither the working directory nor PYTHON* variables decide what is imported.
 # The prefix keeps bytecode out of source folders, which may be shared or read-only.
 _LAUNCHER = """\
 #!/bin/sh
-exec '{python}' -I -X pycache_prefix='{bytecode}' '{program}' "$@"
+exec '{python}' -I -S -X pycache_prefix='{bytecode}' -c '{client}' '{program}' "$@"
 """
+
+_CLIENT = "import sys; sys.path.insert(0, {}); import client; sys.exit(client.main())"
 
 _PROGRAM = """\
 import sys
@@ -85,6 +88,7 @@ def _python_repository_impl(repository_ctx):
     repository_ctx.file("copier.py", content, executable = False)
     repository_ctx.file("copier", _LAUNCHER.format(
         bytecode = _quoted(bytecode),
+        client = _quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
         program = _quoted(program),
         python = _quoted(python),
     ))

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import platform
-from contextlib import closing, contextmanager
-from functools import partial
+import os
+from contextlib import closing
 from pathlib import Path
-from typing import Final, Iterator, Optional
+from typing import Final, Optional
 
-from nix_remote import events, settings
+from nix_remote import settings
+from nix_remote.agent import client
 from nix_remote.cli import options as common
-from nix_remote.cli.command import Command
+from nix_remote.cli import order, serving
+from nix_remote.cli.command import Answered, Command
 from nix_remote.cli.render import count_of, format_bytes
-from nix_remote.cli.result import Result, describe_copy
-from nix_remote.copy.engine import Check, Copy, CopyOptions
-from nix_remote.local.signing import SigningKey
-from nix_remote.local.store import LocalStore
-from nix_remote.remote import connect
-from nix_remote.remote.gc_roots import Owner, location
-from nix_remote.remote.signing_store import SigningStore
-from nix_remote.remote.store import DurableRoot, Question, RemoteStore
+from nix_remote.cli.result import Result
 
 _SUBSTITUTE_SECONDS: Final = 60.0
 
@@ -65,45 +58,44 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="sign what is sent with this secret key of Nix's, so that the server takes it from"
         " an account that it does not trust (default: NIX_REMOTE_SIGN_KEY_FILE)",
     )
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="note there what was copied, for `nix-remote ensure`",
+    )
+    parser.add_argument(
+        "--no-agent",
+        action="store_true",
+        help="neither ask an agent nor serve other invocations meanwhile",
+    )
+    parser.add_argument("--lead", help=argparse.SUPPRESS)
 
 
 def _run(options: argparse.Namespace) -> Result:
-    chosen = settings.choose(
-        host=options.host,
-        workspace=options.workspace,
-        package=options.package,
-        transport=options.transport,
-        sign_key_file=options.sign_key,
-    )
-    key = common.signing_key(chosen.sign_key_file)
-    local = LocalStore(chosen.local_store)
-    tops = common.store_paths(options.paths, local)
-    owner = Owner(platform.node(), getpass.getuser(), chosen.workspace.absolute())
-    with closing(common.renderer(chosen, options)) as renderer:
-        result = Copy(
-            closure=local.closure(tops),
-            roots=[DurableRoot(top, location(owner, chosen.package, top)) for top in tops],
-            alias=chosen.host,
-            local=local,
-            open_remote=partial(_open, chosen, renderer, key),
-            listener=renderer,
-            options=CopyOptions(
-                substitute_seconds=options.substitute_timeout if options.substitute else None,
-                check=Check(options.check),
-            ),
-        ).run()
-    return Result("copy", describe_copy(chosen.host, result))
+    wanted = order.prepare(options, settings.own_environment(), os.getcwd())
+    lead = _lead(options)
+    line = order.new_line(wanted)
+    renderer = common.renderer(wanted.settings, options)
+    with serving.others(COMMAND, wanted, line, lead), closing(renderer):
+        ticket = line.submit(wanted.roots, wanted.closure, wanted.options, renderer)
+        done = line.lead(ticket)
+    return order.result(wanted, done)
 
 
-@contextmanager
-def _open(
-    chosen: settings.Settings,
-    listener: events.Listener,
-    key: Optional[SigningKey],
-    first: Question,
-) -> Iterator[RemoteStore]:
-    with connect.open_store(chosen, listener, first) as store:
-        yield store if key is None else SigningStore(store, key)
+def _lead(options: argparse.Namespace) -> Optional[client.Lead]:
+    """The lead, if we have it; None if we are to do it alone. Raises `Answered`."""
+    try:
+        if options.lead is not None:
+            return client.taken_over(options.lead)
+        if not client.wanted(options.arguments):
+            return None
+        outcome = client.obtain(options.arguments)
+    except client.Unusable:
+        return None
+    if isinstance(outcome, int):
+        raise Answered(outcome)
+    return outcome
 
 
 def _conclude(result: Result) -> str:

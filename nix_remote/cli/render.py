@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Final, Optional, TextIO
+from typing import Callable, Final, Optional, Protocol
 
 from nix_remote import events
 
@@ -39,12 +39,22 @@ def count_of(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+class Stream(Protocol):
+    """What of a text stream is used."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+    def isatty(self) -> bool: ...
+
+
 class Renderer:
     """A listener that writes. Events may come from several threads."""
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: Stream,
         *,
         host: str,
         package: Optional[str],

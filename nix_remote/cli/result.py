@@ -22,6 +22,8 @@ class Result:
     error: Optional[NixRemoteError] = None
     exit_status: int = 0
     """Of a command that did what it was to do; an error has its own."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that belong to it: name -> text."""
 
     def to_json(self) -> str:
         """One line."""

@@ -11,7 +11,7 @@ from nix_remote.cli import options as common
 from nix_remote.cli.files import read, write_all
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server
+from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server, wrapper
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 
@@ -166,10 +166,16 @@ def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=int, default=0, help="remote actions at a time (default: Bazel's)"
     )
+    parser.add_argument(
+        "--wrapper",
+        choices=list(wrapper.SCRIPTS),
+        help="also tools/bazel, which starts the agent before Bazel, "
+        "and with 'ensure' has what the server has lost sent again",
+    )
 
 
 def _bazelrc(options: argparse.Namespace) -> Bundle:
-    return bazel_flags.bundle(
+    flags = bazel_flags.bundle(
         bazel_flags.FlagsPlan(
             settings.choose(host=options.host).host,
             str(options.sign_key.expanduser().absolute()) if options.sign_key else "",
@@ -179,6 +185,7 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
             options.jobs,
         )
     )
+    return wrapper.beside(flags, options.wrapper) if options.wrapper else flags
 
 
 def _finish(

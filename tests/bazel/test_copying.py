@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -118,12 +119,22 @@ def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) 
     assert lab.server.run(["test", "-e", roots]).status == 1
 
 
-def test_nothing_of_the_copy_stays_in_the_package(project: Project, lab: Lab) -> None:
+def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
+    project: Project, lab: Lab
+) -> None:
     package = new_package()
     project.declare(package)
     project.fetch(package).check()
-    folder = project.workspace.repositories()[package.name]
-    assert lab.workstation.sh(f"ls -A {folder}/bazel-support").split() == ["nix-out-link"]
+    folder = project.workspace.repositories()[package.name] + "/bazel-support"
+    found = lab.workstation.sh(f"cd {folder} && find . -mindepth 1 | sort").split()
+    assert found == ["./nix-out-link", "./nix-remote", "./nix-remote/manifest.json"]
+    manifest = json.loads(lab.workstation.read(f"{folder}/nix-remote/manifest.json"))
+    assert manifest["version"] == 1
+    assert manifest["host"] == laboratory.ALIAS
+    assert manifest["workspace"] == project.workspace.folder
+    assert set(manifest["roots"]) == project.store_paths(package)
+    (path,) = project.store_paths(package)
+    assert sorted(manifest["paths"]) == sorted(nix.closure(lab.workstation, path))
 
 
 def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Project) -> None:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Mapping
 
-from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server
+from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server, wrapper
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 
@@ -58,6 +58,9 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
         )
     ),
     "bazelrc-copies-only": bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")),
+    "bazelrc-ensure": wrapper.beside(
+        bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")), "ensure"
+    ),
 }
 
 

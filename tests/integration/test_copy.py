@@ -99,7 +99,10 @@ def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
     assert lab.ssh_server.logins() == before + 1
     assert lab.workstation.run(["pgrep", "-f", "nix_[r]emote"]).status == 1
     assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).text == ""
-    assert lab.workstation.sh("ls -d /tmp/nix-remote-* || true") == ""
+    # Empty files to lock, and no socket.
+    left = set(lab.workstation.sh("find /tmp/nix-remote-* -type f -empty -printf '%f '").split())
+    assert {"agent.lock", f"turn-{ALIAS}"} <= left
+    assert set(lab.workstation.sh("ls /tmp/nix-remote-*").split()) == left
 
 
 def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:

@@ -32,6 +32,11 @@ class KernelHost(Host):
         self._room = Host(self.plan, folder, switch)
         self._client = client
 
+    @property
+    def _known_hosts(self) -> str:
+        """On the client."""
+        return f"/run/{self.name}.known_hosts"
+
     def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
         """Boots it. Its `/nix/store` is an empty folder, to mount something on."""
         if shared_store is not None:
@@ -43,8 +48,8 @@ class KernelHost(Host):
         room.write("/kernel_init.sh", _INIT.read_text(), mode="755")
         room.sh(f"[ -e {_HOST_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_HOST_KEY}")
         sshd.authorize(room, "root", sshd.public_key(self._client))
-        key = " ".join(room.read(f"{_HOST_KEY}.pub").split()[:2])
-        self._client.write(self._known_hosts, f"{self.address} {key}\n")
+        host_key = room.read(f"{_HOST_KEY}.pub")
+        self._client.write(self._known_hosts, f"{self.address} {host_key}")
         # The room's cable goes to the kernel; the room itself is not on the network any more.
         room.sh(
             f"""
@@ -67,11 +72,6 @@ class KernelHost(Host):
         )
         wait_until(self._answers, f"the kernel of {self.name}", interval=0.2)
 
-    @property
-    def _known_hosts(self) -> str:
-        """A file of the client's with this host's key."""
-        return f"/run/{self.name}.known_hosts"
-
     def enter(self, argv: Sequence[Argument], env: Mapping[str, str]) -> list[str]:
         """The outer command that runs `argv` below the kernel, with this environment."""
         settings = {"HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb", **env}
@@ -79,12 +79,7 @@ class KernelHost(Host):
         command = shlex.join([*words, *(str(word) for word in argv)])
         options = [
             *("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR"),
-            *(
-                "-o",
-                f"UserKnownHostsFile={self._known_hosts}",
-                "-o",
-                "HostKeyAlgorithms=ssh-ed25519",
-            ),
+            *("-o", f"UserKnownHostsFile={self._known_hosts}"),
             # One login for all commands; each login takes a while.
             *("-o", "ControlMaster=auto", "-o", "ControlPersist=60"),
             *("-o", f"ControlPath=/run/{self.name}.ssh"),

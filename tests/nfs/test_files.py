@@ -1,9 +1,11 @@
-"""What is generated, read by the programs that it is for: exportfs, systemd."""
+"""What is generated, read by the programs that it is for: exportfs, systemd, a YAML parser."""
 
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from tests.golden.setup_files import BUNDLES
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.nfs.site import Site
@@ -66,3 +68,14 @@ def test_the_mount_unit_is_one_that_systemd_takes(site: Site, server: Host) -> N
 
 def test_nfsd_reads_how_many_threads_it_is_to_have(server: Host) -> None:
     assert server.sh("nfsconf --get nfsd threads").strip() == "32"
+
+
+def test_cloud_init_gets_the_mount_unit_as_it_is() -> None:
+    (user_data,) = BUNDLES["executor-cloud-init"].files
+    assert user_data.text.startswith("#cloud-config\n")
+    said = yaml.safe_load(user_data.text)
+    assert set(said) == {"packages", "write_files", "runcmd"}
+    (file,) = said["write_files"]
+    (unit,) = BUNDLES["executor-systemd"].files
+    assert (file["path"], file["content"]) == (unit.path, unit.text)
+    assert int(file["permissions"], 8) == unit.mode

@@ -13,11 +13,15 @@ PACKAGE = Path(nix_remote.__file__).parent
 LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
+    ["agent.lifecycle", "agent.server", "agent.line"],
+    ["agent.kept_session", "agent.sharing"],
     ["copy.engine", "doctor", "setup"],
     ["remote", "local"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
-    ["errors"],
+    ["errors", "manifests"],
+    ["agent.protocol", "agent.belief", "agent.__init__"],
+    ["agent.client"],
     ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
     ["wire"],
 ]
@@ -27,7 +31,7 @@ SANS_IO = [
     *("wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
     "local.signing",
     *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
-    *("remote.trust", "ssh.openssh_messages"),
+    *("remote.trust", "ssh.openssh_messages", "agent.protocol", "agent.sharing"),
     *("doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
     *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),
     *("setup.bazel_flags", "setup.server", "setup.nixos"),
@@ -101,7 +105,14 @@ def test_the_environment_is_read_in_one_place_only() -> None:
         names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         return not names.isdisjoint({"environ", "getenv", "environb"})
 
-    assert [module for module in MODULES if reads_it(module)] == ["settings"]
+    # The thin client has to do without the rest of the package.
+    assert [module for module in MODULES if reads_it(module)] == ["agent.client", "settings"]
+
+
+def test_the_thin_client_needs_nothing_but_pythons_own_core() -> None:
+    core = {"__future__", "_signal", "_socket", "fcntl", "os", "sys", "time"}
+    used = {name.split(".")[0] for name in imports("agent.client")} - {"typing"}
+    assert used <= core
 
 
 def test_only_the_ssh_package_knows_paramiko() -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,14 +141,3 @@ def test_a_network_with_host_bits_is_refused_and_says_so() -> None:
 def test_flags_without_a_service_have_no_remote_ones() -> None:
     text = bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")).files[0].text
     assert "build:remote" not in text
-
-
-def test_cloud_init_gets_the_mount_unit_as_it_is() -> None:
-    (user_data,) = BUNDLES["executor-cloud-init"].files
-    assert user_data.text.startswith("#cloud-config\n")
-    said = yaml.safe_load(user_data.text)
-    assert set(said) == {"packages", "write_files", "runcmd"}
-    (file,) = said["write_files"]
-    (unit,) = BUNDLES["executor-systemd"].files
-    assert (file["path"], file["content"]) == (unit.path, unit.text)
-    assert int(file["permissions"], 8) == unit.mode

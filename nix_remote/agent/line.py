@@ -1,0 +1,322 @@
+"""One server's line: jobs come in from any thread, one thread copies for them all.
+
+What is shared and what is believed, `sharing.py` decides; here are the lock,
+the session and the futures. The thread calls `work` for an agent that stays,
+or `lead` for an invocation that serves as long as its own job lasts.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Callable, ContextManager, Final, Optional, Sequence
+
+from nix_remote import events
+from nix_remote.agent.belief import SignOfLife
+from nix_remote.agent.kept_session import KeptSession, OpenStore
+from nix_remote.agent.sharing import Group, Job, Sharing, is_of_paths
+from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
+from nix_remote.copy.plan import Plan, make_plan
+from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
+from nix_remote.local.store import LocalStore
+from nix_remote.remote.store import DurableRoot, Question, RemoteStore
+from nix_remote.remote.turns import Turn
+from nix_remote.wire.types import PathInfo, StorePath
+
+_LOOK_AROUND: Final = 0.5
+
+Closure = Callable[[], Sequence[PathInfo]]
+OpenWith = Callable[[events.Listener], OpenStore]
+
+
+@dataclass
+class Ticket:
+    """A job's place in the line."""
+
+    future: Future[CopyResult]
+    listener: events.Listener
+    job: Optional[Job] = None
+
+
+@dataclass
+class _Figures:
+    """For `nix-remote agent status`."""
+
+    answered: int = 0
+    without_copy: int = 0
+    copies: int = 0
+
+
+@dataclass
+class Line:
+    """Everything one process does for one server and one configuration."""
+
+    alias: str
+    local: LocalStore
+    open_with: OpenWith
+    """Opens sessions whose events go to a listener."""
+    make_turn: Callable[[events.Listener], Turn]
+    life: SignOfLife = field(default_factory=SignOfLife)
+    figures: _Figures = field(default_factory=_Figures)
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Condition()
+        self._sharing = Sharing()
+        self._tickets: dict[Job, Ticket] = {}
+        self._listeners = _Broadcast()
+        self._session = KeptSession(
+            self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
+        )
+        self._stopping = False
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._sharing.forget()
+
+    # From any thread
+
+    def submit(
+        self,
+        roots: Sequence[DurableRoot],
+        closure: Closure,
+        options: CopyOptions,
+        listener: events.Listener,
+    ) -> Ticket:
+        """Gets in line. The ticket's future has the outcome, at once if it is known.
+
+        `closure` is asked for only if it is needed; what it raises comes out here.
+        """
+        ticket = Ticket(Future(), listener)
+        with self._lock:
+            if self._session.alive and self.life.fresh:
+                wanted = Job((), tuple(roots), options)
+                if self._sharing.knows(wanted):
+                    self._answer_known(ticket, roots)
+                    return ticket
+        needed = closure()
+        with self._lock:
+            ticket.job = self._sharing.add(needed, roots, options)
+            self._tickets[ticket.job] = ticket
+            self._lock.notify_all()
+        return ticket
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Nobody waits for it any more."""
+        with self._lock:
+            if ticket.job is not None and self._sharing.withdraw(ticket.job):
+                del self._tickets[ticket.job]
+
+    def stop(self) -> None:
+        """Lets `work` return once everybody who waits is answered."""
+        with self._lock:
+            self._stopping = True
+            self._lock.notify_all()
+
+    def status(self) -> dict[str, object]:
+        """For `nix-remote agent status`."""
+        with self._lock:
+            return {
+                "host": self.alias,
+                "answered": self.figures.answered,
+                "without_copy": self.figures.without_copy,
+                "copies": self.figures.copies,
+                "waiting": len(self._tickets),
+                "logins": self._session.opened,
+                "kept": len(self._sharing.believed) if self._session.alive else 0,
+            }
+
+    # In the thread of the line
+
+    def work(self) -> None:
+        """Copies for whoever comes, until `stop`; then lets go of the server."""
+        while True:
+            with self._lock:
+                while not (self._stopping or self._sharing.waiting):
+                    self._lock.wait(_LOOK_AROUND)
+                if self._stopping and not self._sharing.waiting:
+                    break
+            self._next()
+        self._let_go()
+
+    def lead(self, ticket: Ticket) -> CopyResult:
+        """Copies until that job is done. Raises what its failure is.
+
+        Everybody who is in the same group is answered as well; the others
+        have to look for somebody else.
+        """
+        try:
+            while not ticket.future.done():
+                self._next()
+        finally:
+            self._session.end()
+        return ticket.future.result()
+
+    def _next(self) -> None:
+        """Answers whom it can, and carries out one group."""
+        self._settle_known()
+        with self._lock:
+            job = self._sharing.next_job
+            everybody = list(self._tickets.values())
+        if job is None:
+            return
+        self._listeners.aim(everybody, self.life)
+        broken: Optional[NixRemoteError] = None
+        try:
+            # Before it is decided who is in the group: many come while we log in.
+            self._session.ensure(_question(job.closure, job.roots))
+        except (ConnectionBroken, ServerEndedSession) as error:
+            broken = error  # the copy tries again, after a while
+        except NixRemoteError as error:
+            while self._sharing.next_job is not None:
+                self._fail(error)
+            return
+        with self._lock:
+            group = self._sharing.take()
+        self._copy(group, broken)
+
+    def _settle_known(self) -> None:
+        with self._lock:
+            if not self._session.alive or not any(map(self._sharing.knows, self._tickets)):
+                return
+            believed = self._sharing.believed
+        if not self.life.fresh and not self._confirm(believed):
+            return
+        with self._lock:
+            for job in self._sharing.take_known():
+                self._answer_known(self._tickets.pop(job), job.roots)
+
+    def _confirm(self, roots: frozenset[DurableRoot]) -> bool:
+        """One question: whether the session still is what we think it is."""
+        tops = tuple(sorted({root.path for root in roots}))
+        question = Question(tops, lock=tops)
+        try:
+            with self._session.use(question) as remote:
+                valid = remote.ask(question)
+        except NixRemoteError:
+            return False
+        if not valid.issuperset(tops):
+            # Deleted in spite of its roots: nothing that this session says counts.
+            self._session.end()
+            return False
+        self.life.seen()
+        return True
+
+    def _answer_known(self, ticket: Ticket, roots: Sequence[DurableRoot]) -> None:
+        closure = self._sharing.closure_of(roots)
+        self.figures.answered += 1
+        self.figures.without_copy += 1
+        there = frozenset(info.path for info in closure)
+        ticket.listener(events.PlanReady(make_plan(closure, there)))
+        ticket.future.set_result(
+            CopyResult(closure, (), 0, {root.path: root.location for root in roots})
+        )
+
+    def _copy(self, group: Group, broken: Optional[NixRemoteError] = None) -> Optional[Exception]:
+        """Carries out a group and answers its jobs; returns why it failed, if it did.
+
+        `broken` is how the first attempt to log in has ended.
+        """
+        failures = [broken] if broken is not None else []
+
+        def open_remote(question: Question) -> ContextManager[RemoteStore]:
+            if failures:
+                raise failures.pop()
+            return self._session.use(question)
+
+        self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
+        self.figures.copies += 1
+        copy = Copy(
+            closure=group.closure,
+            roots=group.roots,
+            alias=self.alias,
+            local=self.local,
+            open_remote=open_remote,
+            listener=self._listeners,
+            options=group.options,
+        )
+        try:
+            result = copy.run()
+        except NixRemoteError as error:
+            self._fail(error, group)
+            return error
+        except Exception as defect:
+            with self._lock:
+                for job in group.jobs:
+                    self._tickets.pop(job).future.set_exception(defect)
+            return defect
+        else:
+            self.life.seen()
+            self._answer(group, result)
+        finally:
+            self._listeners.aim([], self.life)
+        return None
+
+    def _answer(self, group: Group, result: CopyResult) -> None:
+        with self._lock:
+            self._sharing.succeeded(group)
+            sizes = {info.path: info.nar_size for info in result.closure}
+            for job, sent in group.attributed(result.sent).items():
+                self.figures.answered += 1
+                self._tickets.pop(job).future.set_result(
+                    CopyResult(
+                        closure=job.closure,
+                        sent=tuple(sent),
+                        sent_bytes=sum(sizes[path] for path in sent),
+                        roots={root.path: root.location for root in job.roots},
+                    )
+                )
+
+    def _fail(self, error: NixRemoteError, group: Optional[Group] = None) -> None:
+        with self._lock:
+            for job in self._sharing.failed(group or self._sharing.take(), error):
+                self.figures.answered += 1
+                self._tickets.pop(job).future.set_exception(error)
+
+    def _let_go(self) -> None:
+        """Makes sure once more of the durable roots that were vouched for, and closes."""
+        with self._lock:
+            self._sharing.forget()
+        while self._sharing.owes:
+            with self._lock:
+                group = self._sharing.take()
+            failure = self._copy(group)
+            if failure is not None and not is_of_paths(failure):
+                break  # the server cannot be asked; nobody is there to be told
+        self._session.end()
+
+
+def _question(closure: Sequence[PathInfo], roots: Sequence[DurableRoot]) -> Question:
+    return Question(
+        paths=tuple(info.path for info in closure), lock=tuple(root.path for root in roots)
+    )
+
+
+class _Broadcast:
+    """Tells every job of a group what concerns it; the first one hears how it goes on."""
+
+    def __init__(self) -> None:
+        self._tickets: Sequence[tuple[Ticket, frozenset[StorePath]]] = ()
+        self._life: Optional[SignOfLife] = None
+
+    def aim(self, tickets: Sequence[Ticket], life: SignOfLife) -> None:
+        """From now on, events are about these."""
+        self._tickets = [
+            (ticket, frozenset(info.path for info in ticket.job.closure))
+            for ticket in tickets
+            if ticket.job is not None
+        ]
+        self._life = life
+
+    def __call__(self, event: events.Event) -> None:
+        if isinstance(event, events.PathDone) and self._life is not None:
+            self._life.seen()
+        for number, (ticket, paths) in enumerate(self._tickets):
+            if isinstance(event, events.PlanReady):
+                own = tuple(one for one in event.plan.paths if one.info.path in paths)
+                ticket.listener(events.PlanReady(Plan(own)))
+            elif isinstance(event, events.BytesSent):
+                if number == 0:
+                    ticket.listener(event)
+            elif not isinstance(event, (events.PathDone, events.RootMade)) or event.path in paths:
+                ticket.listener(event)

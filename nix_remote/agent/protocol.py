@@ -1,0 +1,119 @@
+"""The agent's side of PROTOCOL.md: frames in, requests out. Sans-IO.
+
+The client's side is `client.py`, which has to do without this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Mapping, Union
+
+from nix_remote.agent import client
+
+LARGEST_REQUEST: Final = 8 * 1024 * 1024
+"""Bytes. An environment and a command line are below 2 MiB on Linux."""
+
+_HEAD: Final = 5
+
+
+class ProtocolError(Exception):
+    """A client sent what no correct client sends."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Carry out a command of the command line."""
+
+    arguments: tuple[str, ...]
+    folder: str
+    """The client's working directory."""
+    environment: Mapping[str, str]
+    terminal: bool
+    """Whether the client's standard error is a terminal."""
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The client does not want it any more."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """How the agent is."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Leave, once what has begun is done."""
+
+
+@dataclass(frozen=True)
+class OtherVersion:
+    """The client is of another version; it knows what to do when it hears ours."""
+
+
+Message = Union[Run, Cancel, Tell, Stop, OtherVersion]
+
+
+class Inbox:
+    """What one client sends, from bytes that arrive in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+        self._greeted = False
+
+    def receive(self, data: bytes) -> list[Message]:
+        """The messages that are complete now. Raises `ProtocolError`."""
+        self._pending += data
+        messages: list[Message] = []
+        while len(self._pending) >= _HEAD:
+            kind = self._pending[:1]
+            length = int.from_bytes(self._pending[1:_HEAD], "big")
+            if length > LARGEST_REQUEST:
+                raise ProtocolError(f"a message of {length} bytes")
+            if len(self._pending) < _HEAD + length:
+                break
+            payload = self._pending[_HEAD : _HEAD + length]
+            self._pending = self._pending[_HEAD + length :]
+            if not self._greeted:
+                if kind != client.HELLO:
+                    raise ProtocolError("no greeting")
+                self._greeted = True
+                if client.frame(kind, payload) != client.hello():
+                    # What else it says may mean something else.
+                    self._pending = b""
+                    return [OtherVersion()]
+                continue
+            messages.append(_parse(kind, payload))
+        return messages
+
+
+def _parse(kind: bytes, payload: bytes) -> Message:
+    if kind == client.RUN:
+        return _parse_run(payload)
+    simple: dict[bytes, Message] = {
+        client.CANCEL: Cancel(),
+        client.TELL: Tell(),
+        client.STOP: Stop(),
+    }
+    if kind not in simple or payload:
+        raise ProtocolError(f"a message of kind {kind!r}")
+    return simple[kind]
+
+
+def _parse_run(payload: bytes) -> Run:
+    fields = [field.decode(errors="surrogateescape") for field in payload.split(b"\0")]
+    try:
+        terminal, folder, count, *rest = fields
+        number = int(count)
+    except ValueError:
+        raise ProtocolError("a request without its fields") from None
+    if not 0 < number <= len(rest) or terminal not in ("0", "1") or not folder.startswith("/"):
+        raise ProtocolError("a request that makes no sense")
+    variables = (each.partition("=") for each in rest[number:])
+    return Run(
+        arguments=tuple(rest[:number]),
+        folder=folder,
+        environment={name: value for name, _, value in variables},
+        terminal=terminal == "1",
+    )

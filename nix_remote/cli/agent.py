@@ -1,0 +1,173 @@
+"""`nix-remote agent`: the process that copies for all invocations of a user."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+from typing import Final, Hashable
+
+from nix_remote import processes, settings
+from nix_remote.agent import client, lifecycle
+from nix_remote.agent.line import Line
+from nix_remote.agent.server import Declined, Duties, Server
+from nix_remote.cli import copy, order
+from nix_remote.cli import options as common
+from nix_remote.cli.command import Command
+from nix_remote.cli.order import Order
+from nix_remote.cli.render import count_of
+from nix_remote.cli.result import Result
+from nix_remote.cli.serving import Desk
+from nix_remote.errors import AgentNotStarted
+
+_START_UP: Final = 15.0
+_MOST_LINES: Final = 32
+
+_DESCRIPTION = """\
+The agent keeps one connection to each Nix server and copies for all invocations of this
+user: no login for each, no path sent twice, no question about what it knows already."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    start = actions.add_parser("start", help="start one in the background, if there is none")
+    run = actions.add_parser("run", help="be one, in the foreground: for containers and CI steps")
+    for action in (start, run):
+        action.add_argument(
+            "--idle",
+            type=common.duration,
+            metavar="TIME",
+            help="leave when nobody came for so long (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
+        )
+    actions.add_parser("status", help="tell whether there is one, and what it has done")
+    actions.add_parser("stop", help="let it finish what has begun, and wait until it has left")
+
+
+def _run(options: argparse.Namespace) -> Result:
+    try:
+        folder = client.folder()
+        actions = {"start": _start, "run": _serve, "status": _status, "stop": _stop}
+        return Result(
+            "agent", {"action": options.action, **actions[options.action](options, folder)}
+        )
+    except (client.Unusable, client.Lost) as error:
+        raise AgentNotStarted(str(error) or "it ended") from None
+
+
+def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
+    if lifecycle.told_by(folder) is None:
+        idle = [] if options.idle is None else [f"--idle={options.idle:g}s"]
+        processes.start_detached(lifecycle.own_command("agent", "run", *idle))
+        if not lifecycle.wait_for_server(folder, _START_UP):
+            raise AgentNotStarted(f"nobody listens in {folder} after {_START_UP:g} s")
+    return {"agent": lifecycle.told_by(folder)}
+
+
+def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
+    return {"agent": lifecycle.told_by(folder)}
+
+
+def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
+    told = lifecycle.told_by(folder)
+    if told is not None:
+        lifecycle.stop(folder)
+    return {"agent": told}
+
+
+def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
+    idle = options.idle if options.idle is not None else settings.agent_idle()
+    lead = client.try_to_lead(folder)
+    if lead is None:
+        raise AgentNotStarted("another one serves already: nix-remote agent status")
+    environment = settings.own_environment()
+    log = lifecycle.open_log(lifecycle.state_folder(environment.get("XDG_STATE_HOME", "")))
+    stay = lifecycle.Stay(idle)
+    stay.obey_signals()
+    lines = _Lines()
+    duties = Duties(
+        handle=Desk(copy.COMMAND, lines.find).handle,
+        tell=lambda: json.dumps({**lines.figures(), "kind": "agent"}),
+        stop=stay.end_and_wait,
+        other_version=stay.end,
+        log=log,
+    )
+    server = Server(lead, duties)
+    server.start()
+    log(f"serving in {folder}")
+    why = stay.out(server)
+    log(f"leaving: {why}")
+    server.resign()
+    lines.finish()
+    stay.left.set()
+    server.dismiss()
+    log("left")
+    return {"agent": None, "why": why}
+
+
+class _Lines:
+    """The lines of an agent, each with its thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines: dict[Hashable, tuple[Line, threading.Thread]] = {}
+
+    def find(self, wanted: Order) -> Line:
+        """The line for an order; a new one if there is none."""
+        key = wanted.key
+        with self._lock:
+            if key not in self._lines:
+                if len(self._lines) == _MOST_LINES:
+                    raise Declined("too many servers and configurations")
+                line = order.new_line(wanted)
+                thread = threading.Thread(target=line.work, name=f"nix-remote-{line.alias}")
+                thread.daemon = True
+                self._lines[key] = line, thread
+                thread.start()
+            return self._lines[key][0]
+
+    def figures(self) -> dict[str, object]:
+        """For `nix-remote agent status`."""
+        with self._lock:
+            lines = [line for line, _ in self._lines.values()]
+        return {
+            "pid": os.getpid(),
+            "version": client.VERSION,
+            "servers": [line.status() for line in lines],
+        }
+
+    def finish(self) -> None:
+        """Everybody who is in line is answered; then the servers are let go."""
+        with self._lock:
+            lines = list(self._lines.values())
+        for line, _ in lines:
+            line.stop()
+        for _, thread in lines:
+            thread.join()
+
+
+def _conclude(result: Result) -> str:
+    if result.data["action"] == "run":
+        return f"the agent has left: {result.data['why']}"
+    told = result.data["agent"]
+    if not isinstance(told, dict):
+        return "there is no agent"
+    done = "stopped" if result.data["action"] == "stop" else "serves"
+    lines = [f"the agent {told['pid']} (version {told['version']}) {done}"]
+    lines += [
+        f"  {each['host']}: {count_of(each['answered'], 'request')} answered,"
+        f" {each['without_copy']} of them without asking; {count_of(each['logins'], 'login')},"
+        f" {count_of(each['kept'], 'root')} kept"
+        for each in told["servers"]
+    ]
+    return "\n".join(lines)
+
+
+COMMAND = Command(
+    name="agent",
+    summary="the process that copies for all invocations: start, run, status, stop",
+    description=_DESCRIPTION,
+    add_options=_add_options,
+    run=_run,
+    conclude=_conclude,
+)

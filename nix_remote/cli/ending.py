@@ -1,0 +1,60 @@
+"""Turns the end of a command into text and exit status, for whoever waits for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from nix_remote.cli.command import Command
+from nix_remote.cli.result import Result
+
+
+class Output(Protocol):
+    """Where a command's texts go: this process's streams and files, or a client's."""
+
+    def write(self, text: str) -> object:
+        """To standard error."""
+
+    def output(self, text: str) -> None:
+        """To standard output."""
+
+    def file(self, name: str, text: str) -> None:
+        """Into a file."""
+
+
+class OwnStreams:
+    """The output of this process."""
+
+    def write(self, text: str) -> object:
+        return sys.stderr.write(text)
+
+    def output(self, text: str) -> None:
+        sys.stdout.write(text)
+
+    def file(self, name: str, text: str) -> None:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+
+
+def conclude(command: Command, options: argparse.Namespace, result: Result, output: Output) -> int:
+    """Says how it ended; returns the exit status (`nix_remote.errors` lists them)."""
+    if options.json:
+        output.output(result.to_json() + "\n")
+    prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
+    if result.error is None:
+        if not options.json:
+            output.output(command.output(result))
+        for name, text in result.files.items():
+            output.file(name, text)
+        line = command.conclude(result)
+        if line:
+            output.write(f"{prefix}{line}\n")
+        return result.exit_status
+    text = f"{prefix}{result.error.render()}\n"
+    if options.error_file is not None:
+        output.file(str(options.error_file), text)
+    else:
+        output.write(text)
+    return result.error.exit_status

@@ -1,0 +1,159 @@
+"""What one `nix-remote copy` asks for, made of its options, an environment and a folder.
+
+Those of this process, or those of a client that an agent works for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import pwd
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final, Hashable, Iterator, Mapping, Optional, Sequence
+
+from nix_remote import events, manifests, settings
+from nix_remote.agent import client
+from nix_remote.agent.kept_session import OpenStore
+from nix_remote.agent.line import Line
+from nix_remote.cli import options as common
+from nix_remote.cli.result import Result, describe_copy
+from nix_remote.copy.engine import Check, CopyOptions, CopyResult
+from nix_remote.local.signing import SigningKey
+from nix_remote.local.store import LocalStore
+from nix_remote.manifests import Manifest
+from nix_remote.remote import connect
+from nix_remote.remote.gc_roots import Owner, location
+from nix_remote.remote.signing_store import SigningStore
+from nix_remote.remote.store import DurableRoot, Question, RemoteStore
+from nix_remote.remote.turns import Turn
+from nix_remote.ssh import config
+from nix_remote.wire.types import PathInfo, StorePath
+
+_USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
+
+
+@dataclass(frozen=True)
+class Order:
+    """A copy that is wanted."""
+
+    settings: settings.Settings
+    signing_key: Optional[SigningKey]
+    """None: nothing is signed."""
+    tops: tuple[StorePath, ...]
+    options: CopyOptions
+    manifest: Optional[Path]
+
+    @property
+    def local(self) -> LocalStore:
+        """The store to copy from."""
+        return LocalStore(self.settings.local_store)
+
+    @cached_property
+    def roots(self) -> list[DurableRoot]:
+        """The durable roots for the top paths."""
+        chosen = self.settings
+        owner = Owner(platform.node(), _user(chosen.environment), chosen.workspace)
+        return [DurableRoot(top, location(owner, chosen.package, top)) for top in self.tops]
+
+    @cached_property
+    def destination(self) -> config.HostConfig:
+        """Where the host's name leads. Raises `SshConfigError`."""
+        local = config.this_user(self.settings.environment)
+        return config.resolve(self.settings.host, self.settings.ssh_config, local)
+
+    @property
+    def key(self) -> Hashable:
+        """What orders have to have in common to go over one connection."""
+        chosen = self.settings
+        how = (chosen.host, chosen.ssh_config, chosen.transport, chosen.protocol)
+        signed = self.signing_key.public if self.signing_key is not None else ""
+        return (*how, chosen.local_store, chosen.stall_timeout, signed, self.destination)
+
+    def closure(self) -> Sequence[PathInfo]:
+        """Everything the top paths need. Raises `LocalStoreError`."""
+        return self.local.closure(self.tops)
+
+
+def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder: str) -> Order:
+    """An order; relative names are relative to `folder`. Raises `NixRemoteError`."""
+    chosen = settings.choose(
+        environment,
+        host=options.host,
+        workspace=Path(folder) / (options.workspace or ""),
+        package=options.package,
+        transport=options.transport,
+        sign_key_file=options.sign_key,
+    )
+    chosen = replace(
+        chosen,
+        ssh_config=chosen.ssh_config and folder / chosen.ssh_config,
+        sign_key_file=chosen.sign_key_file and folder / chosen.sign_key_file,
+    )
+    local = LocalStore(chosen.local_store)
+    return Order(
+        settings=chosen,
+        signing_key=common.signing_key(chosen.sign_key_file),
+        tops=tuple(
+            common.store_paths([os.path.join(folder, path) for path in options.paths], local)
+        ),
+        options=CopyOptions(
+            substitute_seconds=options.substitute_timeout if options.substitute else None,
+            check=Check(options.check),
+        ),
+        manifest=options.manifest,
+    )
+
+
+def new_line(order: Order) -> Line:
+    """A line to the order's server, for this order and all that have its key."""
+    chosen = order.settings
+
+    def open_with(listener: events.Listener) -> OpenStore:
+        return lambda first: _open(chosen, listener, order.signing_key, first)
+
+    def make_turn(listener: events.Listener) -> Turn:
+        try:
+            name = f"{client.folder()}/turn-{chosen.host}"
+        except client.Unusable:
+            name = os.devnull
+        return Turn(Path(name), patience=chosen.stall_timeout, listener=listener)
+
+    return Line(chosen.host, order.local, open_with, make_turn)
+
+
+def result(order: Order, done: CopyResult) -> Result:
+    """The result of an order that was carried out."""
+    data = describe_copy(order.settings.host, done)
+    if order.manifest is None:
+        return Result("copy", data)
+    manifest = Manifest(
+        host=order.settings.host,
+        workspace=str(order.settings.workspace),
+        package=order.settings.package,
+        time=int(time.time()),
+        roots=done.roots,
+        paths=[info.path for info in done.closure],
+    )
+    return Result("copy", data, files={str(order.manifest): manifests.as_text(manifest)})
+
+
+def _user(environment: Mapping[str, str]) -> str:
+    """As `getpass.getuser` has it, by that environment."""
+    named = (environment.get(name) for name in _USER_VARIABLES)
+    return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
+
+
+@contextmanager
+def _open(
+    chosen: settings.Settings,
+    listener: events.Listener,
+    key: Optional[SigningKey],
+    first: Question,
+) -> Iterator[RemoteStore]:
+    with connect.open_store(chosen, listener, first) as store:
+        yield store if key is None else SigningStore(store, key)

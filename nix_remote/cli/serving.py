@@ -1,0 +1,140 @@
+"""Carries out the orders of clients: for an agent, and for an invocation that serves others.
+
+It does for them what `nix-remote copy` does for itself, with the same code, so
+that texts and exit statuses are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from contextlib import closing, contextmanager
+from typing import Callable, Final, Iterator, Mapping, NoReturn, Optional
+
+from nix_remote import settings
+from nix_remote.agent import client as wire
+from nix_remote.agent.line import Line
+from nix_remote.agent.protocol import Run
+from nix_remote.agent.server import Client, Declined, Duties, Server
+from nix_remote.cli import order as orders
+from nix_remote.cli.command import Command, add_command
+from nix_remote.cli.ending import conclude
+from nix_remote.cli.order import Order
+from nix_remote.cli.render import Renderer
+from nix_remote.cli.result import Result
+from nix_remote.errors import NixRemoteError
+from nix_remote.settings import TransportChoice
+
+FindLine = Callable[[Order], Line]
+"""The line for an order; raises `Declined` if there is none."""
+
+# What the programs read that we start: `nix-store` here, `ssh`, a ProxyCommand.
+_OF_CHILDREN: Final = "HOME"
+_OF_NIX: Final = "NIX_"
+_OURS: Final = "NIX_REMOTE_"
+_OF_SSH: Final = "SSH_AUTH_SOCK"
+
+
+class _Unclear(Exception):
+    """A command line that the full program has to complain about."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Neither prints nor exits: there is nobody to see it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Unclear(message)
+
+    def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
+        raise _Unclear(message)
+
+
+class Desk:
+    """Takes the requests of clients."""
+
+    def __init__(self, command: Command, find_line: FindLine) -> None:
+        """`command` is `nix-remote copy`."""
+        self._command = command
+        self._find_line = find_line
+        self._parser = _Parser()
+        add_command(self._parser.add_subparsers(required=True), command)
+        self._environment = settings.own_environment()
+
+    def handle(self, request: Run, client: Client) -> int:
+        """Carries a request out; returns its exit status. Raises `Declined` and `Gone`."""
+        try:
+            options = self._parser.parse_args(request.arguments)
+        except _Unclear as unclear:
+            raise Declined(str(unclear)) from None
+        try:
+            result = self._copy(options, request, client)
+        except NixRemoteError as error:
+            result = Result(self._command.name, error=error)
+        return conclude(self._command, options, result, client)
+
+    def _copy(self, options: argparse.Namespace, request: Run, client: Client) -> Result:
+        wanted = orders.prepare(options, request.environment, request.folder)
+        self._check_environment(wanted, request.environment)
+        line = self._find_line(wanted)
+        chosen = wanted.settings
+        renderer = Renderer(
+            client, host=chosen.host, package=chosen.package, verbose=options.verbose
+        )
+        with closing(renderer):
+            ticket = line.submit(wanted.roots, wanted.closure, wanted.options, renderer)
+            try:
+                done = client.wait(ticket.future)
+            finally:
+                line.withdraw(ticket)
+        return orders.result(wanted, done)
+
+    def _check_environment(self, wanted: Order, environment: Mapping[str, str]) -> None:
+        """Declines what programs that we start would see differently than the client's."""
+        needed = [_OF_CHILDREN]
+        if wanted.settings.transport is TransportChoice.OPENSSH or (
+            wanted.destination.needs_openssh
+        ):
+            needed.append(_OF_SSH)
+        names = {*environment, *self._environment}
+        needed += [
+            name for name in names if name.startswith(_OF_NIX) and not name.startswith(_OURS)
+        ]
+        for name in needed:
+            if environment.get(name) != self._environment.get(name):
+                raise Declined(f"{name} is another one there")
+
+
+@contextmanager
+def others(command: Command, own: Order, line: Line, lead: Optional[wire.Lead]) -> Iterator[None]:
+    """Serves other invocations, as far as they want the same server, in a `with` block."""
+    if lead is None:
+        yield
+        return
+
+    def find_line(wanted: Order) -> Line:
+        if wanted.key != own.key:
+            raise Declined("this one is busy with another server")
+        return line
+
+    duties = Duties(
+        handle=Desk(command, find_line).handle,
+        tell=lambda: json.dumps(
+            {
+                "kind": "lead",
+                "pid": os.getpid(),
+                "version": wire.VERSION,
+                "servers": [line.status()],
+            }
+        ),
+        stop=lambda: None,
+        other_version=lambda: None,
+        log=lambda _: None,
+    )
+    server = Server(lead, duties)
+    server.start()
+    try:
+        yield
+    finally:
+        server.resign()
+        server.dismiss()

@@ -1,0 +1,157 @@
+"""Who serves, and who asks: the lock, the socket and the private folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nix_remote.agent import client
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_the_folder_is_made_and_private(runtime: Path) -> None:
+    name = client.folder()
+    assert name == f"{runtime}/nix-remote"
+    assert os.stat(name).st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", ["open to others", "a link", "a file"])
+def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how: str) -> None:
+    place = runtime / "nix-remote"
+    if how == "open to others":
+        place.mkdir()
+        place.chmod(0o750)
+    elif how == "a link":
+        (runtime / "real").mkdir(mode=0o700)
+        place.symlink_to("real")
+    else:
+        place.touch(0o600)
+    with pytest.raises(client.Unusable):
+        client.folder()
+
+
+def test_a_runtime_folder_that_is_not_private_is_passed_by(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.chmod(0o755)
+    assert not client.folder().startswith(str(runtime))
+
+
+def test_one_leads_and_no_other(runtime: Path) -> None:
+    lead = client.try_to_lead(client.folder())
+    assert lead is not None
+    assert client.try_to_lead(client.folder()) is None
+    os.close(lead.lock)
+    lead.listener.close()
+    again = client.try_to_lead(client.folder())
+    assert again is not None
+    os.close(again.lock)
+    again.listener.close()
+
+
+def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
+    dead = client.try_to_lead(client.folder())
+    assert dead is not None
+    os.close(dead.lock)
+    dead.listener.close()
+    assert client.connect(client.folder()) is None
+    outcome = client.obtain(["copy"])
+    assert isinstance(outcome, client.Lead)
+    os.close(outcome.lock)
+    outcome.listener.close()
+
+
+def test_the_lead_survives_becoming_another_program(runtime: Path) -> None:
+    lead = client.try_to_lead(client.folder())
+    assert lead is not None
+    code = (
+        "import sys; from nix_remote.agent import client; lead = client.taken_over(sys.argv[1]);"
+        "connection, _ = lead.listener._accept(); print(client.peer.__name__)"
+    )
+    text = client.hand_over(lead)
+    lock, listener = map(int, text.split(",")[:2])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, text], pass_fds=(lock, listener), stdout=subprocess.PIPE
+    ) as started:
+        os.close(lock)
+        os.close(listener)
+        assert client.try_to_lead(client.folder()) is None
+        connection = client.connect(client.folder())
+        assert connection is not None
+        output, _ = started.communicate(timeout=20)
+        connection.close()
+    assert output == b"peer\n"
+
+
+def serve(listener: object, *answers: bytes) -> threading.Thread:
+    """Answers one client after the other with these bytes, and hangs up."""
+    server = socket.socket(fileno=listener.detach())  # type: ignore[attr-defined]
+
+    def work() -> None:
+        with server:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1 << 20)
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_client_whose_server_dies_asks_again_and_leads_in_the_end(runtime: Path) -> None:
+    lead = client.try_to_lead(client.folder())
+    assert lead is not None
+    thread = serve(lead.listener, client.hello(), b"")
+
+    def die() -> None:
+        thread.join()
+        os.close(lead.lock)
+
+    dying = threading.Thread(target=die)
+    dying.start()
+    outcome = client.obtain(["copy"])
+    dying.join()
+    assert isinstance(outcome, client.Lead)
+    os.close(outcome.lock)
+    outcome.listener.close()
+
+
+def test_a_client_is_answered_by_who_serves(runtime: Path) -> None:
+    lead = client.try_to_lead(client.folder())
+    assert lead is not None
+    thread = serve(lead.listener, client.hello() + client.frame(client.EXIT, b"12"))
+    assert client.obtain(["copy"]) == 12
+    thread.join()
+    os.close(lead.lock)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "wanted"),
+    [
+        (["copy", "/nix/store/x"], "", True),
+        (["copy", "--no-agent", "x"], "", False),
+        (["copy", "x"], "off", False),
+        (["plan", "x"], "", False),
+        (["copy", "--help"], "", False),
+        ([], "", False),
+    ],
+)
+def test_only_copies_are_for_an_agent_and_only_if_it_may(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str, wanted: bool
+) -> None:
+    monkeypatch.setenv("NIX_REMOTE_AGENT", variable)
+    assert client.wanted(arguments) is wanted

@@ -1,0 +1,356 @@
+"""One server's line, with a server that loses sessions and paths when a test says so."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, ContextManager, Iterator, Mapping, Optional, Sequence
+
+import pytest
+
+from nix_remote import events
+from nix_remote.agent.belief import LIFE, SignOfLife
+from nix_remote.agent.line import Line, Ticket
+from nix_remote.copy.engine import CopyOptions, CopyResult
+from nix_remote.copy.retry import RetryPolicy
+from nix_remote.errors import (
+    ConnectionBroken,
+    HostNotFound,
+    NixRemoteError,
+    PathContentMissing,
+)
+from nix_remote.local.store import LocalStore
+from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.remote.turns import Turn
+from nix_remote.settings import LocalStoreSettings
+from nix_remote.wire.types import PathInfo, StorePath
+from tests.support.paths import info, path
+
+GLIBC, BASH, GCC, BAD = (
+    info("glibc"),
+    info("bash", "glibc"),
+    info("gcc", "glibc"),
+    info("bad", "glibc"),
+)
+OPTIONS = CopyOptions(retry=RetryPolicy(retries=0))
+BROKEN = ConnectionBroken("s", "copying", "cut")
+
+
+class Local(LocalStore):
+    def __init__(self) -> None:
+        super().__init__(LocalStoreSettings(state_directory=Path("/nonexistent")))
+
+    def check_present(self, infos: Sequence[PathInfo]) -> None:
+        for one in infos:
+            if one == BAD:
+                raise PathContentMissing(one.path, "gone")
+
+    def nar(self, info: PathInfo) -> Iterator[bytes]:
+        yield b"nar"
+
+
+class Server:
+    """What is on it, and what it was asked. Its sessions end when `reboot` says so."""
+
+    def __init__(self) -> None:
+        self.valid: set[StorePath] = set()
+        self.roots: set[DurableRoot] = set()
+        self.sent: list[StorePath] = []
+        self.questions = 0
+        self.secured = 0
+        self.logins = 0
+        self.refuses: Optional[NixRemoteError] = None
+        self.before_login: Callable[[], None] = lambda: None
+        self.while_sending: Callable[[], None] = lambda: None
+        self.sessions: list[Session] = []
+
+    def open_with(
+        self, _listener: events.Listener
+    ) -> Callable[[Question], ContextManager[RemoteStore]]:
+        return self._open
+
+    @contextmanager
+    def _open(self, _first: Question) -> Iterator[RemoteStore]:
+        self.before_login()
+        if self.refuses is not None:
+            raise self.refuses
+        self.logins += 1
+        session = Session(self)
+        self.sessions.append(session)
+        try:
+            yield session
+        finally:
+            session.ended = True
+
+    def reboot(self) -> None:
+        for session in self.sessions:
+            session.ended = True
+
+    def lose_everything(self) -> None:
+        self.valid.clear()
+        self.roots.clear()
+
+
+class Session:
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.ended = False
+        self.dead = False
+        """Ended, and nobody knows."""
+
+    def _check(self) -> None:
+        if self.ended or self.dead:
+            raise BROKEN
+
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        self._check()
+        self.server.questions += 1
+        return frozenset(self.server.valid.intersection(question.paths))
+
+    def lock(self, paths: Sequence[StorePath]) -> None: ...
+
+    def check_acceptable(self, infos: Sequence[PathInfo]) -> None: ...
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        return {}
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None: ...
+
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        for outgoing in paths:
+            self.server.while_sending()
+            self._check()
+            assert b"".join(outgoing.nar) == b"nar"
+            self.server.sent.append(outgoing.info.path)
+            self.server.valid.add(outgoing.info.path)
+
+    def secure(
+        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
+    ) -> frozenset[StorePath]:
+        self._check()
+        self.server.secured += 1
+        self.server.roots.update(roots)
+        return frozenset(self.server.valid.intersection(paths))
+
+
+class Clock:
+    """Two clocks, which a test puts on."""
+
+    def __init__(self) -> None:
+        self.now = [100.0, 100.0]
+
+    def __call__(self) -> tuple[float, ...]:
+        return tuple(self.now)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def line(server: Server, clock: Clock, tmp_path: Path) -> Line:
+    def turn(listener: events.Listener) -> Turn:
+        return Turn(tmp_path / "turn", patience=10, listener=listener)
+
+    return Line("s", Local(), server.open_with, turn, SignOfLife(clock))
+
+
+@pytest.fixture
+def agent(line: Line) -> Iterator[Line]:
+    """A line with a thread of its own, as an agent has it."""
+    thread = threading.Thread(target=line.work, daemon=True)
+    thread.start()
+    yield line
+    line.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def submit(line: Line, *closure: PathInfo, listener: events.Listener = events.ignore) -> Ticket:
+    top = closure[-1].path
+    return line.submit([DurableRoot(top, f"roots/{top}")], lambda: closure, OPTIONS, listener)
+
+
+def outcome(ticket: Ticket) -> CopyResult:
+    return ticket.future.result(10)
+
+
+def failure(future: Future[CopyResult]) -> NixRemoteError:
+    error = future.exception(10)
+    assert isinstance(error, NixRemoteError)
+    return error
+
+
+def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
+    line: Line, server: Server
+) -> None:
+    others: list[Ticket] = []
+    server.before_login = lambda: others.append(submit(line, GLIBC, GCC))
+    result = line.lead(submit(line, GLIBC, BASH))
+    assert result.sent == (GLIBC.path, BASH.path)
+    (other,) = others
+    assert outcome(other).sent == (GCC.path,)
+    assert server.sent == [GLIBC.path, BASH.path, GCC.path]
+    assert (server.logins, server.secured) == (1, 1)
+
+
+def test_who_leads_does_not_wait_for_those_who_come_later(line: Line, server: Server) -> None:
+    others: list[Ticket] = []
+    server.while_sending = lambda: others.append(submit(line, GLIBC, GCC))
+    line.lead(submit(line, GLIBC))
+    assert not others[0].future.done()
+    assert not server.roots.issuperset([DurableRoot(GCC.path, f"roots/{GCC.path}")])
+
+
+def test_what_is_known_is_answered_without_a_question(agent: Line, server: Server) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked = server.questions, server.secured
+    again = submit(agent, GLIBC, BASH)
+    assert again.future.done()
+    assert outcome(again).closure == (GLIBC, BASH)
+    assert outcome(again).sent == ()
+    assert (server.questions, server.secured) == asked
+    assert server.logins == 1
+
+
+@pytest.mark.parametrize("stopped", [0, 1], ids=["boot-clock-stops", "time-of-day-stops"])
+def test_what_is_known_costs_one_question_when_the_server_has_been_silent(
+    agent: Line, server: Server, clock: Clock, stopped: int
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked = server.questions
+    clock.now[1 - stopped] += LIFE + 1
+    assert outcome(submit(agent, GLIBC, BASH)).sent == ()
+    assert (server.questions, server.secured) == (asked + 1, 1)
+    clock.now[1 - stopped] += LIFE - 1
+    assert submit(agent, GLIBC, BASH).future.done()
+
+
+def test_nothing_is_believed_when_the_session_has_ended(agent: Line, server: Server) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    server.lose_everything()
+    server.reboot()
+    assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+    assert server.logins == 2
+
+
+def test_nothing_is_believed_when_the_connection_died_in_silence(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    server.lose_everything()
+
+    server.sessions[-1].dead = True
+    clock.now[0] += LIFE + 1
+    assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_paths_deleted_in_spite_of_their_roots_are_found_by_the_question(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    outcome(submit(agent, GLIBC, GCC))
+    server.lose_everything()
+    clock.now[0] += LIFE + 1
+    outcome(submit(agent, GLIBC, BASH))
+    # The other one was answered as well: it is owed.
+    assert server.valid == {GLIBC.path, BASH.path, GCC.path}
+    assert len(server.roots) == 2
+
+
+def test_roots_are_made_once_more_before_the_server_is_let_go(line: Line, server: Server) -> None:
+    thread = threading.Thread(target=line.work, daemon=True)
+    thread.start()
+    outcome(submit(line, GLIBC, BASH))
+    outcome(submit(line, GLIBC, GCC))
+    made = set(server.roots)
+    server.roots.clear()
+    line.stop()
+    thread.join(10)
+    assert server.roots == made
+    assert server.sessions[-1].ended
+
+
+def test_who_waits_when_it_stops_is_answered(line: Line, server: Server) -> None:
+    ticket = submit(line, GLIBC, BASH)
+    line.stop()
+    line.work()
+    assert outcome(ticket).sent == (GLIBC.path, BASH.path)
+
+
+def test_one_jobs_path_fails_only_that_job(line: Line, server: Server) -> None:
+    good, bad = submit(line, GLIBC, BASH), submit(line, GLIBC, BAD)
+    line.stop()
+    line.work()
+    assert outcome(good).sent == (GLIBC.path, BASH.path)
+    assert isinstance(failure(bad.future), PathContentMissing)
+
+
+def test_a_login_that_fails_is_the_failure_of_all_and_tried_once(
+    line: Line, server: Server
+) -> None:
+    server.refuses = HostNotFound("s", "s", None)
+    attempts: list[int] = []
+    server.before_login = lambda: attempts.append(1)
+    tickets = [submit(line, GLIBC, BASH), submit(line, GLIBC, GCC)]
+    line.stop()
+    line.work()
+    assert [type(failure(each.future)) for each in tickets] == [HostNotFound, HostNotFound]
+    assert len(attempts) == 1
+
+
+def test_a_login_that_breaks_is_tried_again_and_that_is_said(line: Line, server: Server) -> None:
+    server.refuses = BROKEN
+    heard: list[events.Event] = []
+
+    def listen(event: events.Event) -> None:
+        heard.append(event)
+        server.refuses = None
+
+    options = CopyOptions(retry=RetryPolicy(retries=1, first_delay=0.001))
+    ticket = line.submit([], lambda: [GLIBC], options, listen)
+    assert line.lead(ticket).sent == (GLIBC.path,)
+    assert heard[0] == events.Retrying(BROKEN, 0.001)
+
+
+def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
+    agent: Line, server: Server
+) -> None:
+    def defect() -> None:
+        raise ZeroDivisionError
+
+    server.while_sending = defect
+    with pytest.raises(ZeroDivisionError):
+        outcome(submit(agent, GLIBC, BASH))
+    server.while_sending = lambda: None
+    assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_a_job_that_was_withdrawn_is_not_copied(line: Line, server: Server) -> None:
+    kept, withdrawn = submit(line, GLIBC, BASH), submit(line, GLIBC, GCC)
+    line.withdraw(withdrawn)
+    line.stop()
+    line.work()
+    outcome(kept)
+    assert GCC.path not in server.valid
+
+
+def test_everybody_hears_of_their_own_paths_and_one_of_the_bytes(
+    line: Line, server: Server
+) -> None:
+    heard: dict[str, list[events.Event]] = {"bash": [], "gcc": []}
+    submit(line, GLIBC, BASH, listener=heard["bash"].append)
+    submit(line, GLIBC, GCC, listener=heard["gcc"].append)
+    line.stop()
+    line.work()
+    for name, told in heard.items():
+        (plan,) = [event.plan for event in told if isinstance(event, events.PlanReady)]
+        assert [one.info.path for one in plan.paths] == [GLIBC.path, path(name)]

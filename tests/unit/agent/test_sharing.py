@@ -1,0 +1,236 @@
+"""Who shares a copy, whose failure a failure is, and what is believed and for how long."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from nix_remote.agent.sharing import Group, Job, Sharing
+from nix_remote.copy.engine import Check, CopyOptions
+from nix_remote.errors import ConnectionBroken, PathContentMissing
+from nix_remote.remote.store import DurableRoot
+from nix_remote.wire.types import PathInfo
+from tests.support.paths import info, path
+
+GLIBC, BASH, HELLO = info("glibc"), info("bash", "glibc"), info("hello", "bash")
+GCC = info("gcc", "glibc")
+DEFAULTS = CopyOptions()
+BROKEN = ConnectionBroken("s", "copying", "cut")
+MISSING = PathContentMissing(path("gcc"), "gone")
+
+
+def root(name: str, package: str = "") -> DurableRoot:
+    return DurableRoot(path(name), f"roots/{package}{name}")
+
+
+def add(sharing: Sharing, *closure: PathInfo, options: CopyOptions = DEFAULTS) -> Job:
+    top = closure[-1].path
+    return sharing.add(closure, [DurableRoot(top, f"roots/{top}")], options)
+
+
+def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
+    sharing = Sharing()
+    jobs = (add(sharing, GLIBC, BASH, HELLO), add(sharing, GLIBC, GCC))
+    group = sharing.take()
+    assert group.jobs == jobs
+    assert group.closure == (GLIBC, BASH, HELLO, GCC)
+    assert group.roots == jobs[0].roots + jobs[1].roots
+    assert sharing.next_job is None
+
+
+def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
+    sharing = Sharing()
+    first = add(sharing, GLIBC)
+    other = add(sharing, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
+    assert sharing.take().jobs == (first,)
+    assert sharing.take().jobs == (other,)
+
+
+def test_a_path_that_several_want_is_reported_as_sent_by_one() -> None:
+    sharing = Sharing()
+    first, second = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
+    sent = sharing.take().attributed([GLIBC.path, BASH.path, GCC.path])
+    assert sent == {first: [GLIBC.path, BASH.path], second: [GCC.path]}
+
+
+def test_what_was_kept_is_known_as_long_as_the_session_lives() -> None:
+    sharing = Sharing()
+    job = add(sharing, GLIBC, BASH)
+    assert not sharing.knows(job)
+    sharing.succeeded(sharing.take())
+    assert sharing.knows(job)
+    assert sharing.closure_of(job.roots) == (GLIBC, BASH)
+    sharing.forget()
+    assert not sharing.knows(job)
+
+
+def test_the_same_path_under_another_name_is_not_known() -> None:
+    sharing = Sharing()
+    add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take())
+    assert not sharing.knows(Job((), (root("bash", "other-"),)))
+
+
+def test_a_job_that_wants_contents_compared_is_never_known() -> None:
+    sharing = Sharing()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take())
+    assert not sharing.knows(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
+
+
+def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
+    sharing = Sharing()
+    roots = [DurableRoot(BASH.path, "roots/bash"), DurableRoot(GCC.path, "roots/gcc")]
+    sharing.add([GLIBC, BASH, GCC], roots, DEFAULTS)
+    sharing.succeeded(sharing.take())
+    assert sharing.closure_of(roots[1:]) == (GLIBC, GCC)
+
+
+def test_what_was_answered_is_made_sure_of_with_the_next_copy() -> None:
+    sharing = Sharing()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take())
+    sharing.forget()
+    assert sharing.owes
+    add(sharing, GLIBC, GCC)
+    group = sharing.take()
+    assert group.renewed == (job,)
+    assert set(group.roots) > set(job.roots)
+    sharing.succeeded(group)
+    assert not sharing.owes
+    assert sharing.knows(job)
+
+
+def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
+    sharing = Sharing()
+    jobs = [add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)]
+    assert sharing.failed(sharing.take(), BROKEN) == jobs
+    assert sharing.next_job is None
+
+
+def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
+    sharing = Sharing()
+    good, bad = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
+    assert sharing.failed(sharing.take(), MISSING) == []
+    alone = sharing.take()
+    assert alone.jobs == (good,)
+    sharing.succeeded(alone)
+    assert sharing.failed(sharing.take(), MISSING) == [bad]
+
+
+def test_what_is_owed_and_cannot_be_is_given_up_alone() -> None:
+    sharing = Sharing()
+    add(sharing, GLIBC, GCC)
+    kept = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take())
+    sharing.forget()
+    assert sharing.failed(sharing.take(), MISSING) == []
+    assert sharing.failed(sharing.take(), MISSING) == []
+    sharing.succeeded(sharing.take())
+    assert not sharing.owes
+    assert sharing.believed == frozenset(kept.roots)
+
+
+def test_a_job_that_nobody_waits_for_is_not_begun() -> None:
+    sharing = Sharing()
+    job, other = add(sharing, GLIBC), add(sharing, GLIBC, BASH)
+    assert sharing.withdraw(job)
+    assert sharing.take().jobs == (other,)
+    assert not sharing.withdraw(other)
+
+
+NAMES = st.sampled_from(["a", "b", "c", "bad"])
+
+
+class Server(RuleBasedStateMachine):
+    """Jobs, copies that end in every way, and sessions that end; `bad` cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sharing = Sharing()
+        self.open: list[Job] = []
+        self.running: list[Group] = []
+        self.kept_in_session: set[DurableRoot] = set()
+        self.answered: set[DurableRoot] = set()
+
+    @rule(name=NAMES, contents=st.booleans())
+    def somebody_comes(self, name: str, contents: bool) -> None:
+        options = CopyOptions(check=Check.CONTENTS) if contents else DEFAULTS
+        self.open.append(self.sharing.add([GLIBC, info(name, "glibc")], [root(name)], options))
+
+    @precondition(lambda self: self.sharing.waiting and not self.running)
+    @rule()
+    def a_copy_begins(self) -> None:
+        promised = self.sharing.next_job
+        group = self.sharing.take()
+        assert promised in group.jobs or not group.jobs
+        assert set(group.jobs) <= set(self.open)
+        assert len({job.options for job in group.jobs}) <= 1
+        self.running.append(group)
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def it_ends(self) -> None:
+        group = self.running.pop()
+        if any(one.path == path("bad") for one in group.roots):
+            self.kept_in_session.clear()
+            for job in self.sharing.failed(group, MISSING):
+                assert job.roots == (root("bad"),), "another job's failure"
+                self.open.remove(job)
+        else:
+            self.sharing.succeeded(group)
+            self.open = [job for job in self.open if job not in group.jobs]
+            self.kept_in_session |= set(group.roots)
+            self.answered |= {one for job in group.jobs for one in job.roots}
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def the_connection_breaks(self) -> None:
+        group = self.running.pop()
+        self.kept_in_session.clear()
+        for job in self.sharing.failed(group, BROKEN):
+            self.open.remove(job)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def the_session_ends(self) -> None:
+        self.sharing.forget()
+        self.kept_in_session.clear()
+
+    @precondition(lambda self: self.open and not self.running)
+    @rule(data=st.data())
+    def somebody_leaves(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.open))
+        assert self.sharing.withdraw(job)
+        self.open.remove(job)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def those_who_are_known_are_answered(self) -> None:
+        for job in self.sharing.take_known():
+            assert self.kept_in_session.issuperset(job.roots)
+            self.open.remove(job)
+
+    @invariant()
+    def nothing_is_believed_that_this_session_does_not_keep(self) -> None:
+        assert self.sharing.believed <= self.kept_in_session
+
+    @invariant()
+    def what_was_answered_is_believed_or_owed(self) -> None:
+        owed = set(self.sharing._owed)
+        assert self.answered <= owed | self.sharing.believed
+
+    def teardown(self) -> None:
+        """Everybody is answered in the end, whatever happened before."""
+        for _ in range(3 * len(self.open) + 10):
+            if not self.running:
+                if not self.sharing.waiting:
+                    break
+                self.a_copy_begins()
+            self.it_ends()
+        assert not self.open
+
+
+TestServer = Server.TestCase
+TestServer.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
