@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from nix_remote import settings
+from nix_remote.agent import client, lifecycle
 from nix_remote.cli import findings
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
 from nix_remote.doctor.examine import Patient, examine
+from nix_remote.doctor.finding import Finding, ok, warning
 
 _DESCRIPTION = """\
 Looks at every layer between here and an executor: SSH, Nix on the server, trust, roots, disk,
@@ -70,9 +72,22 @@ def _run(options: argparse.Namespace) -> Result:
             exported=not options.not_exported,
         )
     )
+    found.append(_agent())
     if options.executor is not None:
         found += executor.examine(settings.choose(host=options.executor))
     return findings.result("doctor", chosen.host, found)
+
+
+def _agent() -> Finding:
+    """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
+    try:
+        told = lifecycle.told_by(client.folder())
+    except (client.Unusable, client.Lost) as error:
+        fix = "remove what is in its place, or: nix-remote agent stop"
+        return warning("here", "agent", f"it cannot be used: {error}", fix)
+    if told is None:
+        return ok("here", "agent", "none runs; nix-remote agent start saves logins")
+    return ok("here", "agent", "one runs, and copies for all")
 
 
 def _output(result: Result) -> str:

@@ -117,7 +117,10 @@ REPO_ENV = "--repo_env=BAZEL_NIX_REMOTE"
         (f"common {REPO_ENV}", "host", "ok"),  # the shell's, but tracked
         (f"common {REPO_ENV}", "", "warning"),
         (f"common {REPO_ENV}=other", "", "warning"),
+        (f'common "{REPO_ENV}=other host"', "", "ok"),  # several servers
+        (f'common "{REPO_ENV}=other another"', "", "warning"),
         (f"# common {REPO_ENV}=host", "", "broken"),
+        ('common "--unfinished', "", "broken"),
         ("build --action_env=BAZEL_NIX_REMOTE=host", "", "broken"),
         ("", "host", "warning"),
         ("", "", "broken"),
@@ -141,6 +144,11 @@ def test_the_variable(rc: str, in_shell: str, status: str) -> None:
             "warning",
         ),
         ('load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_package")', "ok"),
+        (
+            'patch_cmds = ["load(\\"@nix_remote//bzl:whole_build.bzl\\", ...)"]\n'
+            'use_extension("@rules_nixpkgs_core//extensions:package.bzl", "nix_pkg")',
+            "ok",
+        ),
     ],
 )
 def test_packages_that_are_not_covered(build: str, status: str) -> None:
