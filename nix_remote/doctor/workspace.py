@@ -30,10 +30,6 @@ _PAST_US: Final = (
     ),
 )
 
-
-# An override of rules_nixpkgs_core that has the hook in it: then all of theirs is.
-_WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
-
 _SHOWN: Final = 10
 
 
