@@ -23,6 +23,8 @@ VERSION: Final = 1
 
 _PATTERN: Final = "external/*/bazel-support/nix-remote/manifest*.json"
 
+_OUT_LINKS: Final = "external/*/bazel-support/nix-out-link*"
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -81,6 +83,17 @@ def find(output_base: Path) -> list[Manifest]:
             # Being written, or of another version: the next fetch writes it anew.
             continue
     return found
+
+
+def not_copied(output_base: Path) -> list[str]:
+    """The repositories below an output base that realise packages, and were not copied.
+
+    They were fetched without a host, or by rules_nixpkgs itself: another module's, for
+    instance. By their canonical names.
+    """
+    realised = {link.parent.parent for link in output_base.glob(_OUT_LINKS)}
+    copied = {file.parents[2] for file in output_base.glob(_PATTERN)}
+    return sorted(folder.name for folder in realised - copied)
 
 
 def output_base(workspace: Path) -> Optional[Path]:

@@ -1,6 +1,11 @@
 """What a Python test target of Bazel starts: pytest, with what Bazel wants of a test."""
 
+import sys
+import tempfile
+
 import pytest_bazel  # type: ignore[import-untyped]
 
 if __name__ == "__main__":
-    pytest_bazel.main()
+    # The folder that Bazel offers has a path too long for a socket.
+    with tempfile.TemporaryDirectory() as folder:
+        pytest_bazel.main([f"--basetemp={folder}/pytest", *sys.argv[1:]])

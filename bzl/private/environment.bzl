@@ -20,17 +20,16 @@ def read_variable(repository_ctx, name):
         return repository_ctx.getenv(name, "")
     return repository_ctx.os.environ.get(name, "")
 
-def hosts(repository_ctx):
-    """The hosts that packages are to be copied to; none when the variable is not set.
+def hosts(value):
+    """The hosts that packages are to be copied to.
 
     Args:
-      repository_ctx: the repository rule's context
+      value: what the variable says: names with spaces between them
 
     Returns:
-      a list of names, each once
+      a list of names, each once; empty if there is none
     """
-    names = [name for name in read_variable(repository_ctx, HOST_VARIABLE).split(" ") if name]
-    return {name: None for name in names}.keys()
+    return {name: None for name in value.split(" ") if name}.keys()
 
 def without_variable(repository_ctx, name):
     """A stand-in for `repository_ctx` in which an environment variable is not set.

@@ -5,7 +5,7 @@ that every realised path and its closure are on that host: on each of them, if t
 variable names several. Without one, no process is started and nothing is copied.
 """
 
-load(":environment.bzl", "HOST_VARIABLE", "hosts", "without_variable")
+load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable", "without_variable")
 load(":errors.bzl", "COPY_FAILED", "NOTHING_REALISED")
 
 # Resolved for nix_remote; fetched only when a rule asks for its path.
@@ -33,17 +33,22 @@ def wrap(implementation):
     """
 
     def realise_and_copy(repository_ctx):
-        copy_to = hosts(repository_ctx)
-        if not copy_to:
+        value = read_variable(repository_ctx, HOST_VARIABLE)
+        if not value:
             return implementation(repository_ctx)
+
+        # rules_nixpkgs has a remote mode of its own behind the same variable: it
+        # builds on the server and goes on when the copy back fails.
+        hidden = without_variable(repository_ctx, HOST_VARIABLE)
+        copy_to = hosts(value)
+        if not copy_to:
+            return implementation(hidden)
 
         # Before the build: asking for a label's path may restart the rule.
         copier = repository_ctx.path(_COPIER)
         settings = json.decode(repository_ctx.read(copier.dirname.get_child("settings.json")))
 
-        # rules_nixpkgs has a remote mode of its own behind the same variable: it
-        # builds on the server and goes on when the copy back fails.
-        result = implementation(without_variable(repository_ctx, HOST_VARIABLE))
+        result = implementation(hidden)
         store_paths = _store_paths(repository_ctx, copy_to)
         if store_paths:
             for number, host in enumerate(copy_to):

@@ -59,7 +59,7 @@ def _python_repository_impl(repository_ctx):
     repository_ctx.file("BUILD.bazel", _BUILD, executable = False)
 
     # No package asks for this repository then, but `bazel fetch --all` does.
-    if not hosts(repository_ctx):
+    if not hosts(read_variable(repository_ctx, HOST_VARIABLE)):
         return
 
     # First all labels: asking for a label's path may restart the rule.

@@ -53,7 +53,8 @@ def _run(options: argparse.Namespace) -> Result:
     if gone:
         # After all others are taken care of.
         raise PathNotValid(gone[0])
-    return Result("ensure", {"output_base": str(base), "hosts": done})
+    not_copied = manifests.not_copied(base)
+    return Result("ensure", {"output_base": str(base), "hosts": done, "not_copied": not_copied})
 
 
 def _ensure(
@@ -93,11 +94,12 @@ def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
 
 
 def _conclude(result: Result) -> str:
-    hosts = result.data["hosts"]
+    hosts, not_copied = result.data["hosts"], result.data["not_copied"]
     assert isinstance(hosts, list)
+    assert isinstance(not_copied, list)
+    lines = [f"@{name} was fetched and not copied: see nix-remote doctor" for name in not_copied]
     if not hosts:
-        return "no package of this workspace has been copied yet"
-    lines = []
+        return "\n".join(["no package of this workspace has been copied yet", *lines])
     for each in hosts:
         lost = each["lost"]
         state = f"had lost {count_of(len(lost), 'path')}, sent again" if lost else "lost nothing"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from nix_remote import events
+from nix_remote import events, manifests
 from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.doctor.finding import Finding, from_error
@@ -72,11 +72,13 @@ def _workspace(patient: Patient) -> list[Finding]:
     root = workspace_files.root(patient.folder)
     if root is None:
         return []
+    base = manifests.output_base(root)
     return workspace.judge(
         workspace.Told(
             patient.settings.host,
             patient.settings.environment.get("BAZEL_NIX_REMOTE", ""),
             workspace_files.rc_files(root),
             workspace_files.build_files(root),
+            manifests.not_copied(base) if base is not None else (),
         )
     )

@@ -19,10 +19,17 @@ from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 
-_NIXPKGS = f"""\
+# For the Nix expressions of the real rules_nixpkgs as well.
+NIXPKGS = f"""\
 {{ config ? {{ }}, overlays ? [ ], ... }}:
 import {nix.PACKAGE_SET} {{
-  overlays = [ (self: super: {{ runCommand = super.runCommandInStdenv; }}) ];
+  overlays = [
+    (self: super: {{
+      runCommand = super.runCommandInStdenv;
+      writers.makeScriptWriter = {{ interpreter }}: name: text:
+        self.writeTextFile {{ inherit name; text = "#! ${{interpreter}}\n${{text}}"; }};
+    }})
+  ];
 }}
 """
 
@@ -48,7 +55,7 @@ def example(workstation: Host) -> Iterator[Workspace]:
     workspace.write(
         {
             "debian/BUILD.bazel": _PLATFORM,
-            "nixpkgs.nix": _NIXPKGS,
+            "nixpkgs.nix": NIXPKGS,
             # Without the second, Debian's Bazel 7 looks for what only WORKSPACE files need.
             "user.bazelrc": bazel.toolchain_modules("cc") + "common --noenable_workspace\n",
         }

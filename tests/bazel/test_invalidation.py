@@ -92,16 +92,19 @@ def test_another_repo_env_copies_nothing(counted: Counted) -> None:
     assert counted.build("--repo_env=SOMETHING=else") == 0
 
 
+@pytest.mark.thorough
 def test_action_env_counts_as_well(counted: Counted) -> None:
     # In Bazel 7 and 8, not in 9. It wins over the shell.
     assert counted.build(f"--action_env=BAZEL_NIX_REMOTE={laboratory.ROOT_ALIAS}") == 1
 
 
+@pytest.mark.thorough
 def test_a_forced_fetch_of_the_target_copies_again(counted: Counted) -> None:
     counted.bazel("fetch", "--force", "//:use").check()
     assert counted.copies() == 1
 
 
+@pytest.mark.thorough
 def test_a_forced_fetch_of_what_is_configured_copies_again(counted: Counted) -> None:
     bzlmod = counted.project.mode is Mode.BZLMOD
     words = ["fetch", "--force", "--configure"] if bzlmod else ["sync", "--configure"]

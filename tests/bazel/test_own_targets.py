@@ -37,16 +37,17 @@ def test_starlark_tests_pass(repository: Workspace) -> None:
 
 
 def test_python_tests_pass_through_pytest_bazel(repository: Workspace) -> None:
-    done = _test(repository, "//tests/unit:wire", "//tests/unit:copy").check()
-    assert "2 tests pass" in done.text
+    done = _test(repository, "//tests/unit:wire_test").check()
+    assert "1 test passes" in done.text
 
 
+@pytest.mark.thorough
 def test_a_failing_test_fails_its_target(repository: Workspace) -> None:
     path = "tests/unit/wire/test_base32.py"
     text = repository.host.read(f"{repository.folder}/{path}")
     repository.write({path: f"{text}\n\ndef test_that_fails() -> None:\n    assert False\n"})
     try:
-        failed = _test(repository, "//tests/unit:wire")
+        failed = _test(repository, "//tests/unit:wire_test")
     finally:
         repository.write({path: text})
     assert failed.status != 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bazel.project import Project, new_package
+from tests.bazel.project import Mode, Project, new_package
 from tests.lab.host import Host
 
 pytestmark = pytest.mark.timeout(180)
@@ -90,3 +90,25 @@ def test_a_change_of_rules_nixpkgs_is_followed(
 
     after = project.fetch(package, option).check()
     assert "changed rules" in after.stderr
+
+
+@pytest.mark.parametrize(
+    "project", [Mode.WORKSPACE], indirect=True, ids=lambda mode: str(mode.value)
+)
+def test_an_unknown_version_of_a_toolchain_is_refused(
+    project: Project, workstation: Host, rules_nixpkgs: Path
+) -> None:
+    folder = "/root/changed_java"
+    workstation.sh(f"rm -rf {folder}")
+    workstation.put(rules_nixpkgs / "toolchains" / "java", folder)
+    anchor = '"@rules_nixpkgs_core//:nixpkgs.bzl"'
+    _replace(workstation, f"{folder}/java.bzl", anchor, anchor.replace("@", "@@"))
+    project.declare()
+    loads = 'load("@nix_remote//bzl/toolchains:java.bzl", "nixpkgs_java_configure")\n'
+    project.workspace.write({"BUILD.bazel": loads})
+    option = project.override("rules_nixpkgs_java", folder)
+    failed = project.bazel("query", option, "//:all", host=None)
+    assert failed.status != 0
+    version = f"it is {_version(workstation, folder)}."
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
+    assert "java.bzl has this text 0 times" in failed.stderr

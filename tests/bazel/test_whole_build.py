@@ -95,7 +95,11 @@ def _patch_commands() -> list[str]:
     return list(ast.literal_eval(commands))
 
 
-@pytest.fixture(scope="module", params=list(Mode), ids=lambda mode: str(mode.value))
+@pytest.fixture(
+    scope="module",
+    params=[Mode.BZLMOD, pytest.param(Mode.WORKSPACE, marks=pytest.mark.thorough)],
+    ids=lambda mode: str(mode.value),
+)
 def mode(request: pytest.FixtureRequest) -> Mode:
     chosen: Mode = request.param
     return chosen

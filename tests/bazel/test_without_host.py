@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Optional
 
 import pytest
@@ -54,3 +55,15 @@ def test_no_process_of_nix_remote_is_started(project: Project, host: Optional[st
     fetched = project.fetch(package, host=host, env={"NIX_REMOTE_PYTHON": broken}).check()
     assert "nix-remote" not in fetched.stderr
     assert "nix_remote" not in fetched.stderr
+
+
+def test_what_was_not_copied_can_be_listed(project: Project) -> None:
+    copied, not_copied = new_package(), new_package()
+    project.declare(copied, not_copied)
+    project.fetch(copied).check()
+    project.fetch(not_copied, host=None).check()
+    command = ["nix-remote", "ensure", "--json", f"--workspace={project.workspace.folder}"]
+    told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
+    names = {name.rstrip("~").split("~")[-1] for name in told["data"]["not_copied"]}
+    assert not_copied.name in names
+    assert copied.name not in names

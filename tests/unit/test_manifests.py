@@ -51,6 +51,19 @@ def test_all_repositories_are_looked_at_and_broken_files_passed_by(tmp_path: Pat
     assert manifests.find(tmp_path) == [MANIFEST]
 
 
+def test_packages_that_were_not_copied_are_named(tmp_path: Path) -> None:
+    for name, copied in {"hello": True, "other~~nix_pkg~gcc": False}.items():
+        support = tmp_path / "external" / name / "bazel-support"
+        support.mkdir(parents=True)
+        for link in ("nix-out-link", "nix-out-link-dev"):
+            (support / link).symlink_to("/nix/store/gone")
+        if copied:
+            (support / "nix-remote").mkdir()
+            (support / "nix-remote" / "manifest.json").write_text(manifests.as_text(MANIFEST))
+    (tmp_path / "external" / "platforms").mkdir()
+    assert manifests.not_copied(tmp_path) == ["other~~nix_pkg~gcc"]
+
+
 def test_a_workspace_is_found_by_the_links_of_a_build(tmp_path: Path) -> None:
     workspace = tmp_path / "app"
     workspace.mkdir()
