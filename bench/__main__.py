@@ -7,8 +7,21 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any, Callable
 
-from bench import cold, harness, incremental, many_small, memory, nothing_missing, report
+from bench import (
+    bazel_warm,
+    burst,
+    cold,
+    harness,
+    incremental,
+    many_small,
+    memory,
+    nothing_missing,
+    report,
+    thin_client,
+)
+from bench.own_figures import Plan
 from bench.rig import Rig
 from tests.lab.commands import LabError
 from tests.lab.lab import Lab, remove_abandoned
@@ -18,13 +31,16 @@ _BENCHMARKS = {
     for module in (cold, incremental, nothing_missing, memory, many_small)
 }
 
+_OF_HERDS = {thin_client.NAME: thin_client.run, burst.NAME: burst.run}
+_RUNS = 5
+
 
 def main() -> int:
     """Runs one benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="tools/bench", description="Measures a copy against Nix's own means, by turns."
     )
-    parser.add_argument("name", choices=_BENCHMARKS)
+    parser.add_argument("name", choices=[*_BENCHMARKS, *_OF_HERDS, bazel_warm.NAME])
     parser.add_argument(
         "--rtt", type=float, default=0, metavar="MS", help="how far away the server is (default: 0)"
     )
@@ -33,7 +49,12 @@ def main() -> int:
     parser.add_argument(
         "--small", action="store_true", help="a tenth of the content: to see that it works"
     )
+    parser.add_argument(
+        "--rules-nixpkgs", type=Path, metavar="DIR", help="a checkout of it, for bazel-warm"
+    )
     options = parser.parse_args()
+    if options.name == bazel_warm.NAME and options.rules_nixpkgs is None:
+        parser.error("bazel-warm needs --rules-nixpkgs")
 
     def progress(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -43,24 +64,39 @@ def main() -> int:
     try:
         lab.open()
         rig = Rig(lab)
-        result = harness.run(
-            rig,
-            _BENCHMARKS[options.name],
-            rtt_ms=options.rtt,
-            runs=options.runs,
-            scale=0.1 if options.small else 1,
-            progress=progress,
-        )
-        found = report.as_json(result, report.versions(rig))
+        found, table = _measure(options, lab, rig, progress)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         lab.down()
-    print(report.as_table(result))
+    print(table)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")
     return 0
+
+
+def _measure(
+    options: argparse.Namespace, lab: Lab, rig: Rig, progress: Callable[[str], None]
+) -> tuple[dict[str, Any], str]:
+    """JSON and a table."""
+    scale = 0.1 if options.small else 1
+    if options.name in _BENCHMARKS:
+        result = harness.run(
+            rig,
+            _BENCHMARKS[options.name],
+            rtt_ms=options.rtt,
+            runs=options.runs,
+            scale=scale,
+            progress=progress,
+        )
+        return report.as_json(result, report.versions(rig)), report.as_table(result)
+    plan = Plan(options.rtt, options.runs or _RUNS, scale, progress)
+    if options.name == bazel_warm.NAME:
+        figures = bazel_warm.run(rig, plan, lab, options.rules_nixpkgs.resolve())
+    else:
+        figures = _OF_HERDS[options.name](rig, plan)
+    return {**figures.as_json(), "versions": report.versions(rig)}, figures.as_table()
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
-      PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused · RootsUnreadable
+      PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
+                               RootsUnreadable · ContentsUnreadable
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
@@ -124,7 +125,8 @@ class NothingToSelectBy(UsageError):
     def __init__(self) -> None:
         super().__init__(
             "it is not said which roots are to be removed",
-            fix="give --older-than AGE, --workspace NAME, or both (--older-than 0s means all)",
+            fix="give --older-than AGE or --workspace NAME, or both; for all that are not in use:\n"
+            "--older-than 0s",
         )
 
 
@@ -663,6 +665,18 @@ class RootsUnreadable(PromiseError):
             f"the durable roots on {alias} cannot be listed or removed",
             why=f"it said: {said}" if said else "the account may not run the commands for it",
             fix=f"log in with an account that has a shell: ssh {alias} date",
+        )
+
+
+class ContentsUnreadable(PromiseError):
+    code = "contents-unreadable"
+
+    def __init__(self, alias: str, said: str) -> None:
+        super().__init__(
+            f"the content of paths on {alias} cannot be looked at",
+            why=f"it said: {said}" if said else "the account may not run nix-store --verify-path",
+            fix=f"let the account run that command, or log in to one that may: ssh {alias}"
+            " nix-store --version",
         )
 
 

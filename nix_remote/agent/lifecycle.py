@@ -22,6 +22,7 @@ from nix_remote.agent import client
 from nix_remote.agent.server import Server
 
 _LOOK_AROUND: Final = 0.2
+_LAST_MOMENTS: Final = 5.0
 _LOG_SIZE: Final = 1_000_000
 _OLD_LOGS: Final = 2
 
@@ -125,13 +126,20 @@ def told_by(folder: str) -> Optional[dict[str, Any]]:
     return None if text is None else json.loads(text)
 
 
-def stop(folder: str) -> None:
-    """Has whoever serves leave in order; returns when that is done.
+def stop(folder: str, process: int) -> None:
+    """Has whoever serves leave in order; returns when that is done, and its process gone.
 
     Raises `Unusable`.
     """
     with contextlib.suppress(client.Lost):
         _asked(folder, client.STOP)
+    deadline = time.monotonic() + _LAST_MOMENTS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(_LOOK_AROUND / 10)
 
 
 def _asked(folder: str, kind: bytes) -> Optional[bytes]:

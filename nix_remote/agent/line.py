@@ -8,6 +8,7 @@ or `lead` for an invocation that serves as long as its own job lasts.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Callable, ContextManager, Final, Optional, Sequence
@@ -25,6 +26,9 @@ from nix_remote.remote.turns import Turn
 from nix_remote.wire.types import PathInfo, StorePath
 
 _LOOK_AROUND: Final = 0.5
+_GATHER: Final = 2.0
+"""Seconds that a copy is put off at most for those who arrive."""
+_GLANCE: Final = 0.01
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
@@ -69,6 +73,8 @@ class Line:
             self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
         )
         self._stopping = False
+        self.somebody_arrives: Callable[[], bool] = lambda: False
+        """Whether somebody is about to get in line: a copy waits a moment for them."""
 
     def _forget(self) -> None:
         with self._lock:
@@ -171,9 +177,16 @@ class Line:
             while self._sharing.next_job is not None:
                 self._fail(error)
             return
+        self._wait_for_arrivals()
         with self._lock:
             group = self._sharing.take()
         self._copy(group, broken)
+
+    def _wait_for_arrivals(self) -> None:
+        """Who has come but is not in line yet would need a copy, or even a login, of its own."""
+        deadline = time.monotonic() + _GATHER
+        while self.somebody_arrives() and time.monotonic() < deadline:
+            time.sleep(_GLANCE)
 
     def _settle_known(self) -> None:
         with self._lock:

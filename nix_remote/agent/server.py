@@ -63,6 +63,8 @@ class Client:
         self._cancelled = False
         self._ended = False
         self._awaited: Optional[Future[Any]] = None
+        self.arriving = True
+        """Whether it may still get in line for a copy."""
 
     @property
     def answered(self) -> bool:
@@ -92,6 +94,7 @@ class Client:
     def wait(self, future: Future[T]) -> T:
         """The outcome. Raises `Interrupted` if the client cancels, `Gone` if it is gone."""
         self._awaited = future
+        self.arriving = False
         future.add_done_callback(lambda _: self._wake.set())
         self._wake.wait()
         if future.done():
@@ -106,6 +109,7 @@ class Client:
     def end(self, kind: bytes, payload: bytes) -> None:
         """The last frame."""
         self._ended = True
+        self.arriving = False
         self._put(kind, payload)
         self._frames.put(b"")
 
@@ -175,6 +179,11 @@ class Server:
         """Since when there has been no client."""
         with self._lock:
             return 0.0 if self._connections else time.monotonic() - self._last_used
+
+    def somebody_arrives(self) -> bool:
+        """Whether there is a client that does not wait for an outcome yet."""
+        with self._lock:
+            return any(client.arriving for _, client in self._connections.values())
 
     @property
     def lost_its_place(self) -> bool:
@@ -277,6 +286,7 @@ class Server:
         if isinstance(message, OtherVersion):
             self._duties.other_version()
             return
+        client.arriving = isinstance(message, Run)
         worker = threading.Thread(target=self._serve, args=(message, client), daemon=True)
         worker.start()
         _write_all(connection, client, inbox)

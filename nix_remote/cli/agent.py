@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import threading
-from typing import Final, Hashable
+from typing import Callable, Final, Hashable
 
 from nix_remote import processes, settings
 from nix_remote.agent import client, lifecycle
@@ -71,7 +71,7 @@ def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
 def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
     told = lifecycle.told_by(folder)
     if told is not None:
-        lifecycle.stop(folder)
+        lifecycle.stop(folder, told["pid"])
     return {"agent": told}
 
 
@@ -93,6 +93,7 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
         log=log,
     )
     server = Server(lead, duties)
+    lines.somebody_arrives = server.somebody_arrives
     server.start()
     log(f"serving in {folder}")
     why = stay.out(server)
@@ -111,6 +112,7 @@ class _Lines:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lines: dict[Hashable, tuple[Line, threading.Thread]] = {}
+        self.somebody_arrives: Callable[[], bool] = lambda: False
 
     def find(self, wanted: Order) -> Line:
         """The line for an order; a new one if there is none."""
@@ -120,6 +122,7 @@ class _Lines:
                 if len(self._lines) == _MOST_LINES:
                     raise Declined("too many servers and configurations")
                 line = order.new_line(wanted)
+                line.somebody_arrives = self.somebody_arrives
                 thread = threading.Thread(target=line.work, name=f"nix-remote-{line.alias}")
                 thread.daemon = True
                 self._lines[key] = line, thread

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import argparse
 import getpass
-from dataclasses import asdict
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from nix_remote import settings
+from nix_remote.agent import client, lifecycle
+from nix_remote.cli import findings
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
+from nix_remote.doctor import executor
 from nix_remote.doctor.examine import Patient, examine
-from nix_remote.doctor.finding import Status
+from nix_remote.doctor.finding import Finding, ok, warning
 
 _DESCRIPTION = """\
 Looks at every layer between here and an executor: SSH, Nix on the server, trust, roots, disk,
 the export of the store, and what Bazel is told. Each line has a tick, or a cross and the command
 that fixes it. Ends with 1 if there is a cross."""
 
-_MARKS: Final = {
-    Status.OK.value: "✓",
-    Status.WARNING.value: "!",
-    Status.BROKEN.value: "✗",
-    Status.UNKNOWN.value: "-",
-}
-FOUND_BROKEN: Final = 1
-"""Exit status: the looks were taken, and something is broken."""
+
+_PATIENCE: Final = 20.0
+"""Seconds without any movement: who asks what is wrong does not wait for ten minutes."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +46,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="executors do not mount this server's store over NFS: do not look for its export",
     )
     parser.add_argument(
+        "--executor", metavar="ALIAS", help="log in to that executor, and look at its mount, too"
+    )
+    parser.add_argument(
         "--on-executor",
         action="store_true",
         help="print a Python program for an executor that looks at its mount",
@@ -57,8 +57,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> Result:
     if options.on_executor:
-        program = resources.files("nix_remote.doctor").joinpath("on_executor.py").read_text()
-        return Result("doctor", {"program": program})
+        return Result("doctor", {"program": executor.program()})
     chosen = settings.choose(
         host=options.alias or options.host,
         transport=options.transport,
@@ -66,44 +65,41 @@ def _run(options: argparse.Namespace) -> Result:
     )
     found = examine(
         Patient(
-            chosen,
+            replace(chosen, stall_timeout=min(chosen.stall_timeout, _PATIENCE)),
             common.signing_key(chosen.sign_key_file),
             getpass.getuser(),
             (options.workspace or Path.cwd()).absolute(),
             exported=not options.not_exported,
         )
     )
-    findings = [{**asdict(each), "status": each.status.value} for each in found]
-    broken = any(each.status is Status.BROKEN for each in found)
-    data = {"host": chosen.host, "findings": findings}
-    return Result("doctor", data, exit_status=FOUND_BROKEN if broken else 0)
+    found.append(_agent())
+    if options.executor is not None:
+        found += executor.examine(settings.choose(host=options.executor))
+    return findings.result("doctor", chosen.host, found)
+
+
+def _agent() -> Finding:
+    """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
+    try:
+        told = lifecycle.told_by(client.folder())
+    except (client.Unusable, client.Lost) as error:
+        fix = "remove what is in its place, or: nix-remote agent stop"
+        return warning("here", "agent", f"it cannot be used: {error}", fix)
+    if told is None:
+        return ok("here", "agent", "none runs; nix-remote agent start saves logins")
+    return ok("here", "agent", "one runs, and copies for all")
 
 
 def _output(result: Result) -> str:
     if "program" in result.data:
         return str(result.data["program"])
-    findings = result.data["findings"]
-    assert isinstance(findings, list)
-    lines = []
-    for each in findings:
-        lines.append(
-            f"{_MARKS[each['status']]} {each['layer']:<5}  {each['subject']}: {each['text']}"
-        )
-        lines += [f"           fix: {line}" for line in each["fix"].splitlines()]
-    return "\n".join(lines) + "\n"
+    return findings.output(result)
 
 
 def _conclude(result: Result) -> str:
     if "program" in result.data:
         return ""
-    findings = result.data["findings"]
-    assert isinstance(findings, list)
-    counts = dict.fromkeys(_MARKS, 0)
-    for each in findings:
-        counts[each["status"]] += 1
-    return f"{result.data['host']}: " + ", ".join(
-        f"{counts[status]} {mark}" for status, mark in _MARKS.items() if counts[status]
-    )
+    return findings.conclude(result)
 
 
 COMMAND = Command(

@@ -10,14 +10,14 @@ from types import FrameType
 from typing import Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import agent, copy, doctor, ensure, plan, roots, setup
+from nix_remote.cli import agent, copy, doctor, ensure, plan, roots, setup, verify
 from nix_remote.cli.command import Answered, Command, add_command
 from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
 _COMMANDS = (
-    *(copy.COMMAND, plan.COMMAND, ensure.COMMAND),
+    *(copy.COMMAND, plan.COMMAND, ensure.COMMAND, verify.COMMAND),
     *(roots.COMMAND, agent.COMMAND, setup.COMMAND, doctor.COMMAND),
 )
 

@@ -120,7 +120,7 @@ def new_line(order: Order) -> Line:
         try:
             name = f"{client.folder()}/turn-{chosen.host}"
         except client.Unusable:
-            name = os.devnull
+            name = f"{os.devnull}/turn"  # which cannot be locked
         return Turn(Path(name), patience=chosen.stall_timeout, listener=listener)
 
     return Line(chosen.host, order.local, open_with, make_turn)

@@ -10,11 +10,14 @@ from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.render import count_of, format_age
 from nix_remote.cli.result import Result
-from nix_remote.errors import NothingToSelectBy
+from nix_remote.errors import NothingToSelectBy, RootsUnreadable
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Root, Roots
-from nix_remote.remote.retention import Retention
+from nix_remote.remote.postmortem import LOOK_COMMAND, disks
+from nix_remote.remote.programs import Programs
+from nix_remote.remote.retention import GRACE, Retention
 from nix_remote.remote.roots import list_roots, remove_roots
+from nix_remote.wire.types import STORE_DIRECTORY
 
 _DESCRIPTION = """\
 Lists the durable roots that copies have made on the server for this account, and removes
@@ -37,19 +40,35 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action.add_argument(
             "--workspace", metavar="NAME", help="those of this workspace: its folder's name"
         )
+    pruning.add_argument(
+        "--when-free-below",
+        type=common.size,
+        metavar="SIZE",
+        help="remove nothing unless the store's disk has less room than that: 50G",
+    )
+    pruning.add_argument(
+        "--grace",
+        type=common.duration,
+        default=GRACE,
+        metavar="AGE",
+        help="those used since then stay, whatever else is said (default: 1h)",
+    )
     pruning.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
 
 
 def _run(options: argparse.Namespace) -> Result:
     chosen = settings.choose(host=options.host, transport=options.transport)
-    retention = Retention(options.older_than, options.workspace)
     pruning = options.action == "prune"
-    if pruning and retention == Retention():
+    grace = options.grace if pruning else 0.0
+    retention = Retention(options.older_than, options.workspace, grace)
+    if pruning and options.older_than is None and options.workspace is None:
         raise NothingToSelectBy()
     renderer = common.renderer(chosen, options)
     with closing(renderer), connect.open_programs(chosen, renderer) as programs:
         found = list_roots(programs, chosen.host)
         selected = retention.expired(found)
+        if pruning and not _needed(options, chosen.host, programs):
+            selected = ()
         if pruning and not options.dry_run:
             selected = remove_roots(programs, chosen.host, selected)
     return Result(
@@ -61,6 +80,17 @@ def _run(options: argparse.Namespace) -> Result:
             "roots": [_described(root, found) for root in selected],
         },
     )
+
+
+def _needed(options: argparse.Namespace, host: str, programs: Programs) -> bool:
+    """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
+    if options.when_free_below is None:
+        return True
+    looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
+    free = [disk.free_bytes for disk in disks(looked.stdout) if disk.folder == STORE_DIRECTORY]
+    if not free:
+        raise RootsUnreadable(host, looked.stderr or "nothing of its disks")
+    return free[0] < int(options.when_free_below)
 
 
 def _described(root: Root, found: Roots) -> dict[str, object]:

@@ -132,6 +132,7 @@ def others(command: Command, own: Order, line: Line, lead: Optional[wire.Lead]) 
         log=lambda _: None,
     )
     server = Server(lead, duties)
+    line.somebody_arrives = server.somebody_arrives
     server.start()
     try:
         yield

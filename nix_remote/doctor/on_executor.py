@@ -58,8 +58,8 @@ def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
         kind, source, more = words[words.index("-") + 1 :][:3]
         pairs = [each.partition("=") for each in (words[5] + "," + more).split(",")]
         options = {name: value for name, _, value in pairs}
-        # Read-only here is enough, whatever the file system could.
-        if "ro" in words[5].split(","):
+        # Of the mount and its file system, one that is read-only is enough.
+        if "ro" in options:
             options.pop("rw", None)
         found = Mount(kind, source, options)
     return found
@@ -152,12 +152,26 @@ def _a_few_names() -> List[str]:
         return [entry.name for entry, _ in zip(entries, range(10))]
 
 
+def look_at_paths(paths: List[str]) -> List[Finding]:
+    """Whether an action could use them. A server that stops answering is waited for once."""
+    found = []
+    for path in paths:
+        try:
+            found.append(look_at_path(path))
+        except TimeoutError as error:
+            fix = "look at the server; this and what comes after it was not looked at"
+            return [*found, Finding("path", path, "broken", str(error), fix)]
+    return found
+
+
 def look_at_path(path: str) -> Finding:
-    """Whether an action could use it."""
+    """Whether an action could use it. Raises `TimeoutError`."""
     if not path.startswith(STORE + "/"):
         return Finding("path", path, "broken", "it is not in " + STORE, "give a store path")
     try:
         bounded(lambda: _read_a_little(path))
+    except TimeoutError:
+        raise
     except FileNotFoundError:
         fix = f"on the workstation: nix-remote copy {path}\n"
         fix += "if the server has it: the mount remembers that it was absent; see `new paths`"
@@ -193,7 +207,7 @@ def examine(paths: List[str]) -> List[Finding]:
     found += look_at_store()
     if found[-1].status == "broken":
         return found
-    return found + [look_at_path(path) for path in paths]
+    return found + look_at_paths(paths)
 
 
 def main(words: List[str]) -> int:

@@ -6,6 +6,7 @@ Pure: the texts of files in, findings out.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final, Mapping, Sequence
 
@@ -13,11 +14,12 @@ from nix_remote.doctor.finding import Finding, broken, ok, warning
 
 LAYER: Final = "bazel"
 
-_REPO_ENV: Final = re.compile(
-    r"^\s*\w+(?::\w+)?\s.*--repo_env[= ]BAZEL_NIX_REMOTE(?:=(\S+))?", re.M
-)
-_ACTION_ENV: Final = re.compile(r"^\s*\w+(?::\w+)?\s.*--action_env[= ]BAZEL_NIX_REMOTE", re.M)
-_EXECUTOR: Final = re.compile(r"^\s*\w+(?::\w+)?\s.*--remote_executor[= ]\S", re.M)
+_VARIABLE: Final = "BAZEL_NIX_REMOTE"
+_TRACKED: Final = ("--repo_env", _VARIABLE)
+_IGNORED: Final = ("--action_env", _VARIABLE)
+
+# A copy of rules_nixpkgs_core that has nix_remote in it: then nothing goes past us.
+_WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
 
 # What realises packages, loaded from rules_nixpkgs itself: nothing of theirs is copied.
 _PAST_US: Final = (
@@ -27,10 +29,6 @@ _PAST_US: Final = (
         r'[^)]*"nixpkgs_(?:flake_)?package"'
     ),
 )
-
-
-# An override of rules_nixpkgs_core that has the hook in it: then all of theirs is.
-_WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
 
 _SHOWN: Final = 10
 
@@ -53,31 +51,52 @@ class Told:
 
 def judge(told: Told) -> list[Finding]:
     """What is wrong."""
-    rc = "\n".join(told.rc_files.values())
-    return [_variable(told, rc), *_uncovered(told), *_executor(rc)]
+    flags = [flag for text in told.rc_files.values() for flag in _flags(text)]
+    return [_variable(told, flags), *_uncovered(told), *_executor(flags)]
 
 
-def _variable(told: Told, rc: str) -> Finding:
+def _flags(text: str) -> list[tuple[str, str]]:
+    """The flags of an rc file: name and value, which is empty if there is none."""
+    found = []
+    for line in text.splitlines():
+        try:
+            words = shlex.split(line, comments=True)[1:]
+        except ValueError:
+            continue  # quotes that do not end: Bazel refuses the file
+        for word, following in zip(words, [*words[1:], ""]):
+            name, equals, value = word.partition("=")
+            if name.startswith("--"):
+                found.append((name, value if equals else following))
+    return found
+
+
+def _variable(told: Told, flags: list[tuple[str, str]]) -> Finding:
     line = f"nix-remote setup --host {told.host} bazelrc --out .   (and import it in .bazelrc)"
-    named = _REPO_ENV.findall(rc)
+    assigned = [(name, *value.partition("=")[::2]) for name, value in flags]
+    named = [value for name, variable, value in assigned if (name, variable) == _TRACKED]
     values = {value or told.in_shell for value in named}
-    if values - {told.host}:
-        others = ", ".join(sorted(value or "nothing" for value in values))
-        return warning(LAYER, "variable", f"BAZEL_NIX_REMOTE is {others}, not {told.host}", line)
+    others = sorted(value for value in values if told.host not in value.split())
+    if others:
+        text = f"{_VARIABLE} is {', '.join(each or 'nothing' for each in others)}, not {told.host}"
+        return warning(LAYER, "variable", text, line)
     if named:
-        return ok(LAYER, "variable", f"--repo_env=BAZEL_NIX_REMOTE={told.host}")
-    if _ACTION_ENV.search(rc):
-        text = "BAZEL_NIX_REMOTE is in --action_env, which Bazel 9 ignores for repositories"
+        return ok(LAYER, "variable", f"--repo_env={_VARIABLE}={', '.join(values)}")
+    if any((name, variable) == _IGNORED for name, variable, _ in assigned):
+        text = f"{_VARIABLE} is in --action_env, which Bazel 9 ignores for repositories"
         return broken(LAYER, "variable", text, line)
     if told.in_shell:
-        text = "BAZEL_NIX_REMOTE is in this shell only: others make Bazel fetch everything again"
+        text = f"{_VARIABLE} is in this shell only: others make Bazel fetch everything again"
         return warning(LAYER, "variable", text, line)
-    return broken(LAYER, "variable", "BAZEL_NIX_REMOTE is set nowhere: nothing is copied", line)
+    return broken(LAYER, "variable", f"{_VARIABLE} is set nowhere: nothing is copied", line)
 
 
 def _uncovered(told: Told) -> list[Finding]:
-    found = [*_past_us(told), *_not_copied(told)]
-    return found or [ok(LAYER, "packages", "all are loaded from nix_remote")]
+    whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in told.build_files.values())
+    found = [*([] if whole else _past_us(told)), *_not_copied(told)]
+    if found:
+        return found
+    loaded = "rules_nixpkgs_core has nix_remote in it: all are copied"
+    return [ok(LAYER, "packages", loaded if whole else "all are loaded from nix_remote")]
 
 
 def _not_copied(told: Told) -> list[Finding]:
@@ -91,8 +110,6 @@ def _not_copied(told: Told) -> list[Finding]:
 
 
 def _past_us(told: Told) -> list[Finding]:
-    if any(_WHOLE_BUILD in text for text in told.build_files.values()):
-        return []
     return [
         warning(
             LAYER,
@@ -112,8 +129,8 @@ def _without_comments(text: str) -> str:
     return re.sub(r"^[ \t]*#.*$", "", text, flags=re.M)
 
 
-def _executor(rc: str) -> list[Finding]:
-    if _EXECUTOR.search(rc):
+def _executor(flags: list[tuple[str, str]]) -> list[Finding]:
+    if any(name == "--remote_executor" and value for name, value in flags):
         return [ok(LAYER, "executor", "a remote executor is named")]
     fix = "nix-remote setup bazelrc --remote-executor URL --out ."
     return [warning(LAYER, "executor", "no rc file has --remote_executor: builds are local", fix)]

@@ -55,11 +55,11 @@ def test_a_healthy_server_has_only_ticks(lab: Lab) -> None:
     subjects = [each["subject"] for each in findings]
     assert subjects == [
         *("config", "key", "agent", "connection", "host key", "login"),
-        *("nix", "trust", "durable root", "roots", "room"),
+        *("nix", "trust", "durable root", "roots", "room", "agent"),
     ]
     for_people = lab.workstation.run(["nix-remote", "doctor", ALIAS, "--not-exported"]).check()
     assert "✓ ssh    login: as copier, without a question\n" in for_people.stdout
-    assert f"{ALIAS}: 11 ✓" in for_people.stderr
+    assert f"{ALIAS}: 12 ✓" in for_people.stderr
 
 
 def test_it_leaves_no_root_behind(lab: Lab) -> None:
@@ -278,6 +278,7 @@ def test_a_full_disk(doctor: Any, small: Host) -> None:
 
 
 def test_a_database_that_cannot_be_written(doctor: Any, small: Host) -> None:
+    nix.collect_garbage(small)  # Makes the database, if nothing has done so before.
     small.stop_service("nix-daemon")
     folder = "/nix/var/nix/db"
     small.sh(f"mount --bind {folder} {folder}; mount -o remount,ro,bind {folder}")
@@ -289,6 +290,17 @@ def test_a_database_that_cannot_be_written(doctor: Any, small: Host) -> None:
         small.stop_service("nix-daemon")
         small.sh(f"umount {folder}")
         nix.start_daemon(small)
+
+
+def test_a_place_for_the_agent_that_is_not_private(lab: Lab, doctor: Any) -> None:
+    lab.workstation.sh("mkdir -p -m 700 /root/runtime; mkdir -p /root/runtime/nix-remote")
+    lab.workstation.sh("chmod 777 /root/runtime/nix-remote")
+    found = doctor(ALIAS, env={"XDG_RUNTIME_DIR": "/root/runtime"})
+    assert list(found) == [("here", "agent", "warning")]
+    assert (
+        "/root/runtime/nix-remote is not a private folder"
+        in found["here", "agent", "warning"]["text"]
+    )
 
 
 # Bazel

@@ -80,6 +80,29 @@ with connect.open_programs(chosen, events.ignore) as programs:
     assert root_links(lab.server)[link] == top
 
 
+def test_a_root_that_was_used_a_moment_ago_stays_unless_that_is_said(
+    lab: Lab, copier: Copier
+) -> None:
+    top = new_closure(lab.workstation)[-1]
+    copier.copy(top)
+    for words in (["--workspace", "app"], ["--older-than", "0s"]):
+        assert top not in [root["path"] for root in roots(lab, "prune", *words)]
+    removed = roots(lab, "prune", "--workspace", "app", "--grace", "0s")
+    assert top in [root["path"] for root in removed]
+
+
+def test_pruning_can_wait_until_there_is_too_little_room(lab: Lab, copier: Copier) -> None:
+    top = new_closure(lab.workstation)[-1]
+    copier.copy(top)
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
+    lab.server.sh(f"touch --no-dereference --date=2001-01-01 {link}")
+    old = ["prune", "--older-than", "30d"]
+    assert roots(lab, *old, "--when-free-below", "1M") == []
+    found = roots(lab, *old, "--when-free-below", "900T", "--dry-run")
+    assert [root["path"] for root in found] == [top]
+    assert [root["path"] for root in roots(lab, *old, "--when-free-below", "900T")] == [top]
+
+
 def test_pruning_everything_has_to_be_said(lab: Lab) -> None:
     refused = lab.workstation.run(["nix-remote", "roots", f"--host={ALIAS}", "prune"])
     assert refused.status == 2

@@ -107,8 +107,9 @@ def introduce(client: Host, server: SshServer, accounts: Mapping[str, str]) -> N
     ]
     text = "\n\n".join([block for block in kept if block] + entries) + "\n"
     client.write(config, text, mode="600")
-    known = f"[{server.host.address}]:{server.port} {server.host_key}"
-    _add_line(client, "/root/.ssh/known_hosts", known)
+    address = server.host.address
+    name = address if server.port == 22 else f"[{address}]:{server.port}"
+    _add_line(client, "/root/.ssh/known_hosts", f"{name} {server.host_key}")
 
 
 def _is_entry_of(block: str, aliases: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,6 +201,28 @@ def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
     assert outcome(other).sent == (GCC.path,)
     assert server.sent == [GLIBC.path, BASH.path, GCC.path]
     assert (server.logins, server.secured) == (1, 1)
+
+
+def test_who_arrives_during_the_login_is_waited_for(line: Line, server: Server) -> None:
+    others: list[Ticket] = []
+
+    def arrives() -> bool:
+        if not others:
+            others.append(submit(line, GLIBC, GCC))
+            return True
+        return False
+
+    line.somebody_arrives = arrives
+    line.lead(submit(line, GLIBC, BASH))
+    assert outcome(others[0]).sent == (GCC.path,)
+    assert server.secured == 1
+
+
+def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(line: Line) -> None:
+    line.somebody_arrives = lambda: True
+    begun = time.monotonic()
+    line.lead(submit(line, GLIBC, BASH))
+    assert time.monotonic() - begun < 5
 
 
 def test_who_leads_does_not_wait_for_those_who_come_later(line: Line, server: Server) -> None:

@@ -14,14 +14,17 @@ ROOTS = Roots(NOW, (OLD, NEW, OTHER))
 @pytest.mark.parametrize(
     ("retention", "expired"),
     [
-        (Retention(older_than=50), (OLD, OTHER)),
-        (Retention(older_than=100), ()),  # exactly as old is not older
-        (Retention(older_than=0), (OLD, NEW, OTHER)),
-        (Retention(workspace="app"), (OLD, NEW)),
-        (Retention(workspace="app-12345678"), (OLD, NEW)),
+        (Retention(older_than=0, grace=11), (OLD, OTHER)),
+        (Retention(workspace="app", grace=11), (OLD,)),
+        (Retention(older_than=0), ()),  # all were used within the hour
+        (Retention(older_than=50, grace=0), (OLD, OTHER)),
+        (Retention(older_than=100, grace=0), ()),  # exactly as old is not older
+        (Retention(older_than=0, grace=0), (OLD, NEW, OTHER)),
+        (Retention(workspace="app", grace=0), (OLD, NEW)),
+        (Retention(workspace="app-12345678", grace=0), (OLD, NEW)),
         (Retention(workspace="my"), ()),
-        (Retention(older_than=50, workspace="my-app"), (OTHER,)),
-        (Retention(), (OLD, NEW, OTHER)),
+        (Retention(older_than=50, workspace="my-app", grace=0), (OTHER,)),
+        (Retention(grace=0), (OLD, NEW, OTHER)),
     ],
 )
 def test_roots_that_meet_every_condition_may_go(

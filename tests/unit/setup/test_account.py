@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote import connect
 from nix_remote.remote.commands import COLLECT_NOTHING, realise
+from nix_remote.remote.contents import VERIFY
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.remote.store import DurableRoot
 from nix_remote.setup import account as restricted
@@ -61,7 +62,11 @@ def ask(account: Path, command: str, stdin: str = "") -> subprocess.CompletedPro
 
 @pytest.mark.parametrize(
     "command",
-    [connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)],
+    [
+        *(connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
+        (*VERIFY, path("hello")),
+        (*VERIFY, path("hello-1.0+x?=y_z"), path("other")),
+    ],
     ids=" ".join,
 )
 def test_what_the_client_sends_is_run_word_by_word(account: Path, command: Sequence[str]) -> None:
@@ -115,6 +120,14 @@ FOLDER = ".local/state/nix-remote/gcroots"
         f"nix-store --realise /nix/store/* --add-root {FOLDER}/a",
         f"nix-store --realise {STORE_PATH} --indirect {FOLDER}/a --add-root x",
         f"x nix-store --realise {STORE_PATH} --add-root {FOLDER}/a",
+        "nix-store --verify-path --repair",
+        f"nix-store --verify-path {STORE_PATH} --option builders x",
+        f"nix-store --verify-path {STORE_PATH};id",
+        f"nix-store --verify-path {STORE_PATH} $(id)",
+        f"nix-store --verify-path {STORE_PATH}/../../../etc/shadow",
+        "nix-store --verify-path /nix/store/.links",
+        "nix-store --verify-path /nix/store/*",
+        "nix-store --verify-path /etc/shadow",
     ],
 )
 def test_anything_else_is_refused(account: Path, command: str) -> None:

@@ -1,0 +1,86 @@
+"""What benchmarks of many copiers have in common: contenders, medians, and how they are shown."""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
+
+from bench.rig import Rig
+from tests.integration.herd import Herd
+from tests.lab.wan import wide_area_link
+
+Progress = Callable[[str], None]
+
+WAYS: Mapping[str, Sequence[str]] = {"agent": (), "leader": (), "no-agent": ("--no-agent",)}
+"""How copiers work together -> the options for it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the command line says."""
+
+    rtt_ms: float
+    runs: int
+    scale: float
+    progress: Progress
+
+
+@dataclass
+class Figures:
+    """What was measured: quantity -> contender -> one value per run."""
+
+    bench: str
+    plan: Plan
+    measured: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+
+    def add(self, quantity: str, contender: str, value: float) -> None:
+        """One run's value."""
+        self.measured.setdefault(quantity, {}).setdefault(contender, []).append(value)
+
+    def median(self, quantity: str, contender: str) -> float:
+        """Of all runs."""
+        return statistics.median(self.measured[quantity][contender])
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of docs/performance.md, as far as it applies."""
+        medians = {
+            quantity: {name: round(statistics.median(runs), 4) for name, runs in found.items()}
+            for quantity, found in self.measured.items()
+        }
+        return {
+            "bench": self.bench,
+            "rtt_ms": self.plan.rtt_ms,
+            "runs": self.plan.runs,
+            **medians,
+            "ratios": {name: round(value, 4) for name, value in self.ratios.items()},
+        }
+
+    def as_table(self) -> str:
+        """One line per quantity and contender, then the ratios."""
+        lines = [f"{self.bench}: {self.plan.runs} runs, round-trip time {self.plan.rtt_ms:g} ms"]
+        for quantity, found in self.measured.items():
+            for name, runs in found.items():
+                lines.append(
+                    f"  {quantity:12}{name:14}{statistics.median(runs):12.3f}"
+                    f"  ({min(runs):.3f} to {max(runs):.3f})"
+                )
+        lines += [f"  {name} {value:.4f}" for name, value in self.ratios.items()]
+        return "\n".join(lines)
+
+
+def distance(rig: Rig, rtt_ms: float) -> ContextManager[object]:
+    """The server that far away, in a `with` block."""
+    return wide_area_link(rig.server, rtt_ms=rtt_ms) if rtt_ms else nullcontext()
+
+
+@contextmanager
+def working(herd: Herd, way: str) -> Iterator[None]:
+    """An agent that has no connection yet, for those who work with one."""
+    if way != "agent":
+        yield
+        return
+    with herd.agent_running():
+        yield

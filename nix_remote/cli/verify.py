@@ -1,0 +1,74 @@
+"""`nix-remote verify`: whether paths are whole on the server, or seen on an executor."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Sequence
+
+from nix_remote import events, settings
+from nix_remote.cli import findings
+from nix_remote.cli import options as common
+from nix_remote.cli.command import Command
+from nix_remote.cli.result import Result
+from nix_remote.doctor import executor
+from nix_remote.doctor.finding import Finding, broken, ok
+from nix_remote.local.store import LocalStore
+from nix_remote.remote import connect
+from nix_remote.remote.contents import differing
+from nix_remote.remote.store import Question
+from nix_remote.settings import Settings
+from nix_remote.wire.types import StorePath
+
+_DESCRIPTION = """\
+Looks whether store paths, with their closures, are as they should be: on the Nix server, whose
+Nix reads them and compares their hashes; or with --executor, as that machine sees them through
+its mount. Ends with 1 if one is not."""
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    common.add_paths(parser)
+    common.add_transport(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--server", action="store_true", help="look on the server (the default)")
+    where.add_argument("--executor", metavar="ALIAS", help="look on that executor, over SSH")
+
+
+def _run(options: argparse.Namespace) -> Result:
+    chosen = settings.choose(host=options.executor or options.host, transport=options.transport)
+    local = LocalStore(chosen.local_store)
+    closure = local.closure(common.store_paths(options.paths, local))
+    paths = [info.path for info in closure]
+    if options.executor is not None:
+        found = executor.examine(chosen, paths)
+    else:
+        found = _on_server(chosen, paths)
+    return findings.result("verify", chosen.host, found)
+
+
+def _on_server(chosen: Settings, paths: Sequence[StorePath]) -> list[Finding]:
+    question = Question(tuple(paths))
+    with connect.open_store(chosen, events.ignore, question) as store:
+        valid = store.ask(question)
+    with connect.open_programs(chosen, events.ignore) as programs:
+        wrong = differing(programs, chosen.host, [path for path in paths if path in valid])
+    return [_judge(path, path in valid, wrong.get(path, ""), chosen.host) for path in paths]
+
+
+def _judge(path: StorePath, valid: object, wrong: str, host: str) -> Finding:
+    if not valid:
+        return broken("path", path, f"it is not on {host}", f"nix-remote copy {path}")
+    if wrong:
+        fix = f"on the server, as root, once nothing uses it: nix-store --delete {path}\n"
+        return broken("path", path, wrong, f"{fix}then here: nix-remote copy {path}")
+    return ok("path", path, "its content is what was registered")
+
+
+COMMAND = Command(
+    name="verify",
+    summary="look whether paths are whole on the server, or seen on an executor",
+    description=_DESCRIPTION,
+    add_options=_add_options,
+    run=_run,
+    conclude=findings.conclude,
+    output=findings.output,
+)

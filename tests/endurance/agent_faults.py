@@ -1,0 +1,246 @@
+"""Herds of copiers, and what can go wrong with their agent, at moments left to chance.
+
+Whatever happens: a copier that ends with 0 has kept the promise; one that does
+not has said why; none hangs; and the next copy completes.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Callable, Final
+
+from nix_remote.agent.client import SILENCE
+from tests.integration.herd import FOLDER, LAUNCHER, Herd
+from tests.lab import nix, sshd
+from tests.lab.content import Shape, make_closure
+from tests.lab.host import wait_until
+from tests.lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
+
+_COPIERS: Final = 5
+_PATHS: Final = 15
+_BOUND: Final = 120.0
+"""Seconds for a herd with everything that it tries again."""
+_NEXT_BOUND: Final = 60.0
+
+# What a copier may end with when its connection or its process was struck.
+_EXPECTED: Final = {"connection-broken", "server-ended-session", "connection-refused"}
+
+
+@dataclass
+class Findings:
+    """What the faults did."""
+
+    trials: int = 0
+    struck: int = 0
+    """Trials in which some copier was at work when the fault happened."""
+    failed: int = 0
+    """Copiers that ended with an error of their own, or were killed."""
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A herd at work, for a fault to strike."""
+
+    lab: Lab
+    herd: Herd
+    chance: random.Random
+
+    def agent_process(self) -> int:
+        told = self.herd.told()
+        return told["pid"] if told else 0
+
+
+Fault = Callable[[Trial], None]
+
+
+def kill_agent(trial: Trial) -> None:
+    """Agent or leader, whoever serves."""
+    process = trial.agent_process()
+    if process:
+        trial.lab.workstation.run(["kill", "-KILL", str(process)])
+
+
+def kill_client(trial: Trial) -> None:
+    trial.lab.workstation.sh("pkill -KILL -o -f 'client.[m]ain' || true")
+
+
+def interrupt_bazel(trial: Trial) -> None:
+    """All copiers are killed at once, as Bazel does on Ctrl-C."""
+    trial.lab.workstation.sh("pkill -KILL -f 'copier.py [c]opy' || true")
+
+
+def lose_connection(trial: Trial) -> None:
+    trial.lab.server.sh(f"pkill -KILL -f 'sshd-[s]ession: {ACCOUNT}' || true")
+
+
+def reboot_server(trial: Trial) -> None:
+    """Its sshd and its daemons end with all that they have started, and come again."""
+    server = trial.lab.server
+    server.sh("pkill -KILL -x nix-daemon; pkill -KILL -f '[s]shd'; true")
+    nix.start_daemon(server)
+    trial.lab.ssh_server.start()
+
+
+def put_to_sleep(trial: Trial) -> None:
+    """For longer than anybody waits for a sign of life."""
+    process = trial.agent_process()
+    if process:
+        trial.lab.workstation.run(["kill", "-STOP", str(process)])
+        trial.lab.workstation.run(["sleep", str(SILENCE + 1)])
+        trial.lab.workstation.run(["kill", "-CONT", str(process)])
+
+
+def remove_socket(trial: Trial) -> None:
+    trial.lab.workstation.sh(f"rm -f {FOLDER}/agent.socket")
+
+
+def fill_log(trial: Trial) -> None:
+    """The disk of the log is full; so is that of a manifest, but that is the client's to say."""
+    trial.lab.workstation.sh(
+        "mkdir -p /root/.local/state/nix-remote; mountpoint -q /root/.local/state/nix-remote"
+        " || mount -t tmpfs -o size=4k tmpfs /root/.local/state/nix-remote;"
+        " yes >/root/.local/state/nix-remote/fill 2>/dev/null || true"
+    )
+
+
+def second_user(trial: Trial) -> None:
+    """Another account of the workstation runs a copy of its own, which must not mix."""
+    host = trial.lab.workstation
+    sshd.add_account(host, "second")
+    words = ["copy", f"--host={ALIAS}", "/nix/store/00000000000000000000000000000000-x"]
+    env = {"HOME": "/home/second"}
+    done = host.run([LAUNCHER, *words], env=env, user="second", timeout=_NEXT_BOUND)
+    assert "error[" in done.stderr
+
+
+def other_configuration(trial: Trial) -> None:
+    """The same name means another account for one copier."""
+    host = trial.lab.workstation
+    config = host.read("/root/.ssh/config").replace(f"Host {ALIAS}\n", "Host other\n")
+    host.write(
+        "/root/other-config", config.replace(f"Host {ROOT_ALIAS}\n", f"Host {ALIAS}\n"), mode="600"
+    )
+    top = make_closure(host, Shape(f"other-{trial.chance.random()}", 2))[-1]
+    env = {"NIX_REMOTE_SSH_CONFIG": "/root/other-config"}
+    trial.herd.copy(top, env=env, timeout=_BOUND).check()
+    assert nix.is_valid(trial.lab.server, top)
+
+
+def upgrade(trial: Trial) -> None:
+    """A copier of another version comes in the middle."""
+    host = trial.lab.workstation
+    host.sh(
+        "mkdir -p /tmp/upgraded && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
+        " /src/nix_remote/nix_remote/agent/client.py >/tmp/upgraded/client.py"
+        f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/upgraded#' {LAUNCHER} >/tmp/upgraded/run"
+    )
+    top = make_closure(host, Shape(f"upgrade-{trial.chance.random()}", 2))[-1]
+    command = ["sh", "/tmp/upgraded/run", *trial.herd.command(top)[1:]]
+    host.run(command, timeout=_BOUND).check()
+    assert nix.is_valid(trial.lab.server, top)
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "agent killed": kill_agent,
+    "client killed": kill_client,
+    "Ctrl-C of Bazel": interrupt_bazel,
+    "connection lost": lose_connection,
+    "server rebooted": reboot_server,
+    "laptop sleeps": put_to_sleep,
+    "socket removed": remove_socket,
+    "disk of the log full": fill_log,
+    "two users": second_user,
+    "two configurations": other_configuration,
+    "upgrade": upgrade,
+}
+
+_MAY_KILL_COPIERS: Final = {"client killed", "Ctrl-C of Bazel", "agent killed"}
+
+
+def strike(lab: Lab, herd: Herd, name: str, *, count: int, seed: int) -> Findings:
+    """Herds, with and without an agent by turns, each struck once by that fault."""
+    chance = random.Random(f"{seed} {name}")
+    found = Findings()
+    for number in range(count):
+        shape = Shape(f"{name.replace(' ', '-')}-{seed}-{number}", _PATHS, 4, 100_000)
+        paths = make_closure(lab.workstation, shape)
+        herd.agent("stop").check()
+        if number % 2 == 0:
+            herd.agent("start").check()
+        trial = Trial(lab, herd, chance)
+        running = [
+            herd.start(top, package=f"package-{each}") for each, top in enumerate(paths[-_COPIERS:])
+        ]
+        time.sleep(chance.uniform(0, 1.5))
+        found.trials += 1
+        found.struck += any(each.poll() is None for each in running)
+        try:
+            FAULTS[name](trial)
+        finally:
+            _judge(trial, name, number, paths, running, found)
+    lab.workstation.sh("umount -l /root/.local/state/nix-remote 2>/dev/null || true")
+    herd.agent("stop").check()
+    return found
+
+
+def _judge(
+    trial: Trial,
+    name: str,
+    number: int,
+    paths: list[str],
+    running: list[subprocess.Popen[bytes]],
+    found: Findings,
+) -> None:
+    def wrong(why: str) -> None:
+        found.wrong.append(f"{name}, {number}: {why}")
+
+    deadline = time.monotonic() + _BOUND
+    for top, copier in zip(paths[-_COPIERS:], running):
+        try:
+            output, _ = copier.communicate(timeout=max(deadline - time.monotonic(), 1))
+        except subprocess.TimeoutExpired:
+            copier.kill()
+            output, _ = copier.communicate()
+            wrong(f"hangs: {output.decode()}")
+            continue
+        text = output.decode()
+        if copier.returncode == 0:
+            _check_kept(trial.lab, top, wrong)
+            continue
+        found.failed += 1
+        codes = set(re.findall(r"error\[([a-z-]+)\]", text))
+        killed = copier.returncode == -9 and name in _MAY_KILL_COPIERS
+        if not killed and not (codes and codes <= _EXPECTED):
+            wrong(f"ended with {copier.returncode}: {text}")
+    for top in paths[-_COPIERS:]:
+        done = trial.herd.copy(top, timeout=_NEXT_BOUND)
+        if done.status != 0:
+            wrong(f"the next copy: {done.text}")
+        _check_kept(trial.lab, top, wrong)
+    wait = "the copiers to end"
+    with suppress(Exception):
+        wait_until(
+            lambda: trial.lab.workstation.run(["pgrep", "-f", "copier.py [c]opy"]).status == 1, wait
+        )
+
+
+def _check_kept(lab: Lab, top: str, wrong: Callable[[str], None]) -> None:
+    """The promise: the closure is valid, with the right content, and has a durable root."""
+    needed = nix.closure(lab.workstation, top)
+    invalid = ["nix-store", "--check-validity", "--print-invalid", *needed]
+    missing = lab.server.run(invalid).stdout
+    if missing:
+        wrong(f"success, and not valid: {missing}")
+        return
+    verified = lab.server.run(["nix-store", "--verify-path", *needed])
+    if verified.status != 0:
+        wrong(f"success, and not what it should be: {verified.text}")
+    roots = lab.server.run(["nix-store", "--query", "--roots", top]).stdout
+    if "nix-remote/gcroots" not in roots:
+        wrong(f"success, and no durable root: {roots}")

@@ -1,0 +1,130 @@
+"""Remote builds on a machine that mounts the store over NFS, with its own kernel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from nix_remote.setup import nfs as chosen
+from tests.lab import bazel, images, nix, remote_execution, sshd
+from tests.lab.bazel import Workspace
+from tests.lab.commands import Outcome
+from tests.lab.host import wait_until
+from tests.nfs.site import Site
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture
+def example(unmounted: Site, rules_nixpkgs: Path) -> Iterator[Workspace]:
+    """An example's workspace. Its actions run on the machine, which has no mount yet."""
+    site = unmounted
+    bazel.prepare(site.workstation, site.lab.service, rules_nixpkgs)
+    workspace = bazel.new_workspace(
+        site.workstation, images.REPOSITORY / "examples" / "hello_bzlmod"
+    )
+    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
+    site.lab.executor.stop_service("worker")
+    nix.empty_store(site.server)
+    yield workspace
+    workspace.shut_down()
+    site.executor.stop_service("worker")
+    remote_execution.start_worker(site.lab.executor, site.lab.service)
+
+
+def build(example: Workspace, *, host: str) -> Outcome:
+    words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeting"]
+    return example.bazel(*words, env={"BAZEL_NIX_REMOTE": host}, timeout=180)
+
+
+def begin(site: Site, options: str) -> None:
+    """Mounts, and takes actions. The worker is started after the mount, as docs say."""
+    site.mount(options)
+    remote_execution.start_worker(site.executor, site.lab.service)
+
+
+def test_a_build_right_after_one_that_failed_succeeds(unmounted: Site, example: Workspace) -> None:
+    begin(unmounted, chosen.mount_options())
+    failed = build(example, host="")
+    assert failed.status != 0
+    assert "No such file or directory" in failed.stderr, failed.stderr
+    passed = build(example, host=unmounted.server.name).check()
+    assert "1 remote" in passed.stderr
+    assert "Hello, world!" in example.host.read(f"{example.folder}/bazel-bin/greeting.txt")
+
+
+@pytest.mark.thorough
+def test_with_the_usual_options_it_fails_although_everything_was_copied(
+    unmounted: Site, example: Workspace
+) -> None:
+    """What our options are for."""
+    begin(unmounted, "ro,nfsvers=4.2")
+    assert build(example, host="").status != 0
+    again = build(example, host=unmounted.server.name)
+    shell = nix.build(example.host, ["bash"])["bash"]
+    assert nix.is_valid(unmounted.server, shell)
+    assert again.status != 0
+    assert "No such file or directory" in again.stderr
+    wait_until(
+        lambda: build(example, host=unmounted.server.name).status == 0,
+        "the client to forget",
+        timeout=150,
+        interval=1,
+    )
+
+
+def test_verify_looks_through_the_executors_mount(unmounted: Site) -> None:
+    site = unmounted
+    entry = sshd.SshServer(site.executor, 22)
+    sshd.introduce(site.workstation, entry, {"machine": "root"})
+    site.mount(chosen.mount_options())
+    hello = nix.build(site.workstation, ["hello"])["hello"]
+    verify = ["nix-remote", "verify", "--json", "--executor", "machine", hello]
+
+    def found() -> dict[str, str]:
+        done = site.workstation.run(verify)
+        findings = json.loads(done.stdout)["data"]["findings"]
+        assert done.status == (1 if any(each["status"] == "broken" for each in findings) else 0)
+        return {each["subject"]: each["status"] for each in findings}
+
+    nix.empty_store(site.server)
+    assert found()[hello] == "broken"
+    copy = ["nix-remote", "copy", "--host", site.server.name, hello]
+    site.workstation.run(copy).check()
+    seen = found()
+    closure = nix.closure(site.workstation, hello)
+    assert {path: seen[path] for path in closure} == dict.fromkeys(closure, "ok")
+    doctor = ["nix-remote", "doctor", site.server.name, "--executor", "machine", "--json"]
+    looked = json.loads(site.workstation.run(doctor).stdout)["data"]["findings"]
+    mount = {each["subject"]: each["status"] for each in looked if each["layer"] == "mount"}
+    assert mount == dict.fromkeys(("store", "read-only", "new paths", "patience"), "ok")
+
+
+_WITH_COMPILER = f"""\
+{{ config ? {{ }}, overlays ? [ ], ... }}:
+import {nix.PACKAGE_SET} {{
+  overlays = [ (self: super: {{ runCommand = super.runCommandInStdenv; }}) ];
+}}
+"""
+
+
+@pytest.mark.thorough
+def test_the_c_example_is_compiled_through_the_mount(unmounted: Site, example: Workspace) -> None:
+    """A compiler, its headers and libraries: hundreds of files, and many look-ups in vain."""
+    nix.build(unmounted.workstation, ["gcc"])
+    workspace = bazel.new_workspace(example.host, images.REPOSITORY / "examples" / "cc")
+    rc = bazel.toolchain_modules("cc") + "common --noenable_workspace\n"
+    workspace.write({"nixpkgs.nix": _WITH_COMPILER, "user.bazelrc": rc})
+    begin(unmounted, chosen.mount_options())
+    try:
+        words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeted"]
+        env = {"BAZEL_NIX_REMOTE": unmounted.server.name}
+        workspace.bazel(*words, env=env, timeout=300).check()
+    finally:
+        workspace.shut_down()
+    greeted = workspace.host.read(f"{workspace.folder}/bazel-bin/greeted.txt")
+    assert greeted == "Hello, executor with GCC 12\n"
+    assert unmounted.executor.log("worker").count("Runner exited with code") >= 4
