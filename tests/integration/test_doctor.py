@@ -312,11 +312,14 @@ RC = f"common --repo_env=BAZEL_NIX_REMOTE={ALIAS}\nbuild:remote --remote_executo
 def workspace(lab: Lab) -> Iterator[str]:
     """A workspace without faults."""
     folder = "/root/workspaces/doctor"
+    # Bazel's own tests, if they have run here, left flags for every workspace.
+    lab.workstation.sh("[ ! -e /root/.bazelrc ] || mv /root/.bazelrc /root/bazelrc.away")
     lab.workstation.write(f"{folder}/MODULE.bazel", 'bazel_dep(name = "nix_remote")\n')
     lab.workstation.write(f"{folder}/.bazelrc", "try-import %workspace%/user.bazelrc\n")
     lab.workstation.write(f"{folder}/user.bazelrc", RC)
     yield folder
     lab.workstation.sh(f"rm -r {folder}")
+    lab.workstation.sh("[ ! -e /root/bazelrc.away ] || mv /root/bazelrc.away /root/.bazelrc")
 
 
 def test_a_healthy_workspace(doctor: Any, workspace: str) -> None:

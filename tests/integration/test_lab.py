@@ -175,6 +175,8 @@ with connection:
         ends.append("reset")
     except TimeoutError:
         ends.append("silence")
+    except OSError:  # not connected any more: the sender has been told of the reset
+        ends.append("reset")
     sender.join()
     print(received, ends[-1])
 """
