@@ -94,15 +94,25 @@ def test_a_root_is_renewed_when_its_path_is_copied_again(lab: Lab, copier: Copie
 @over_both_transports
 def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
     closure = new_closure(lab.workstation)
-    before = lab.ssh_server.logins()
+    before, there = lab.ssh_server.logins(), left_behind(lab)
     copier.copy(closure[-1])
     assert lab.ssh_server.logins() == before + 1
     assert lab.workstation.run(["pgrep", "-f", "nix_[r]emote"]).status == 1
     assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).text == ""
-    # Empty files to lock, and no socket.
-    left = set(lab.workstation.sh("find /tmp/nix-remote-* -type f -empty -printf '%f '").split())
-    assert {"agent.lock", f"turn-{ALIAS}"} <= left
-    assert set(lab.workstation.sh("ls /tmp/nix-remote-*").split()) == left
+    # Empty files to lock, and no socket; what else is there, others have left.
+    left = left_behind(lab)
+    assert {"f agent.lock 0", f"f turn-{ALIAS} 0"} <= left
+    assert all(
+        re.fullmatch(r"(f (agent\.lock|turn-\S+) 0|d nix-remote-0 \d+)", new)
+        for new in left - there
+    )
+
+
+def left_behind(lab: Lab) -> set[str]:
+    """What is in the copier's folders on the workstation: kind, name, size."""
+    return set(
+        lab.workstation.sh("find /tmp -path '/tmp/nix-remote-*' -printf '%y %f %s\\n'").splitlines()
+    )
 
 
 def test_the_second_time_is_silent(lab: Lab, copier: Copier) -> None:
