@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools/lab", description="Laboratories by hand.")
     parser.add_argument("--name", default="hand", help="which lab (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build the root trees of all hosts, and start none")
     commands.add_parser("up", help="start a fresh lab")
     commands.add_parser("down", help="end it and delete its files")
     commands.add_parser("list", help="the labs that exist, and their hosts")
@@ -26,7 +27,9 @@ def main() -> int:
     options = parser.parse_args()
     lab = Lab(options.name, lambda text: print(text, file=sys.stderr, flush=True))
     try:
-        if options.command == "up":
+        if options.command == "build":
+            lab.build()
+        elif options.command == "up":
             lab.up()
         elif options.command == "down":
             lab.down()

@@ -111,6 +111,12 @@ class Lab:
     def ssh_server(self) -> sshd.SshServer:
         return sshd.SshServer(self.server)
 
+    def build(self) -> None:
+        """Builds the root trees of all its hosts, unless they are there. Starts nothing."""
+        prerequisites.ensure()
+        for image in [*(host.plan.image for host in self.hosts.values()), images.PACKAGE_FILES]:
+            self._build(image)
+
     def up(self) -> None:
         """Starts the four hosts of every lab, and the services on them."""
         self.open()
