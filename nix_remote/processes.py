@@ -140,17 +140,7 @@ def start_detached(argv: Sequence[str]) -> None:
 
     Raises `ProcessFailed` if it cannot be started.
     """
-    try:
-        started = subprocess.Popen(
-            argv,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+    started = _start_apart(argv, folder="/")
     # It is not our child to wait for; should it end early, its socket tells.
     started.returncode = 0
 
@@ -160,16 +150,7 @@ def exit_status(argv: Sequence[str], *, timeout: float) -> int:
 
     Raises `ProcessFailed` if it cannot be started or outlives `timeout` (seconds).
     """
-    try:
-        running = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+    running = _start_apart(argv)
     try:
         return running.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -177,6 +158,21 @@ def exit_status(argv: Sequence[str], *, timeout: float) -> int:
     finally:
         if running.returncode is None:
             _end_group(running)
+
+
+def _start_apart(argv: Sequence[str], *, folder: Optional[str] = None) -> subprocess.Popen[bytes]:
+    """Starts a process without input and output, in a session of its own."""
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
 
 
 def _end_group(running: subprocess.Popen[bytes]) -> None:
