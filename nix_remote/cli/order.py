@@ -10,11 +10,10 @@ import os
 import platform
 import pwd
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Hashable, Iterator, Mapping, Optional, Sequence
+from typing import Final, Hashable, Mapping, Optional, Sequence
 
 from nix_remote import events, manifests, settings
 from nix_remote.agent import client
@@ -28,8 +27,7 @@ from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
 from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
-from nix_remote.remote.signing_store import SigningStore
-from nix_remote.remote.store import DurableRoot, Question, RemoteStore
+from nix_remote.remote.store import DurableRoot
 from nix_remote.remote.turns import Turn
 from nix_remote.ssh import config
 from nix_remote.wire.types import PathInfo, StorePath
@@ -114,7 +112,7 @@ def new_line(order: Order) -> Line:
     chosen = order.settings
 
     def open_with(listener: events.Listener) -> OpenStore:
-        return lambda first: _open(chosen, listener, order.signing_key, first)
+        return lambda first: connect.open_store(chosen, listener, first, key=order.signing_key)
 
     def make_turn(listener: events.Listener) -> Turn:
         try:
@@ -146,14 +144,3 @@ def _user(environment: Mapping[str, str]) -> str:
     """As `getpass.getuser` has it, by that environment."""
     named = (environment.get(name) for name in _USER_VARIABLES)
     return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
-
-
-@contextmanager
-def _open(
-    chosen: settings.Settings,
-    listener: events.Listener,
-    key: Optional[SigningKey],
-    first: Question,
-) -> Iterator[RemoteStore]:
-    with connect.open_store(chosen, listener, first) as store:
-        yield store if key is None else SigningStore(store, key)

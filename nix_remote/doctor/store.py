@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Callable, Final, Iterator, Optional
+from typing import Callable, Final, Optional
 
 from nix_remote import events
 from nix_remote.doctor.finding import Finding, from_error, ok, warning
@@ -23,7 +22,6 @@ from nix_remote.remote.gc_roots import FOLDER, Owner, Roots, location
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.roots import list_roots, remove_roots
-from nix_remote.remote.signing_store import SigningStore
 from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
 from nix_remote.remote.trust import PROBE, PROBE_CONTENT
 from nix_remote.settings import Settings
@@ -52,8 +50,13 @@ def examine(settings: Settings, key: Optional[SigningKey], user: str) -> list[Fi
         ("trust", _passed_trust(key), _send),
         ("durable root", f"in ~/{FOLDER}", _keep),
     )
+
+    def listen(event: events.Event) -> None:
+        if isinstance(event, events.Connected):
+            found.append(ok(LAYER, "nix", event.description))
+
     try:
-        with _session(settings, key, found) as store:
+        with connect.open_store(settings, listen, key=key) as store:
             for subject, passed, step in steps:
                 try:
                     step(store, trial)
@@ -64,18 +67,6 @@ def examine(settings: Settings, key: Optional[SigningKey], user: str) -> list[Fi
         # Before there is a session it is Nix that is missing or mute; later, that it ended.
         found.append(from_error(LAYER, "session" if found else "nix", error))
     return found
-
-
-@contextmanager
-def _session(
-    settings: Settings, key: Optional[SigningKey], found: list[Finding]
-) -> Iterator[RemoteStore]:
-    def listen(event: events.Event) -> None:
-        if isinstance(event, events.Connected):
-            found.append(ok(LAYER, "nix", event.description))
-
-    with connect.open_store(settings, listen) as store:
-        yield store if key is None else SigningStore(store, key)
 
 
 def _passed_trust(key: Optional[SigningKey]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Callable, Final, Iterator, Sequence, TypeVar
+from typing import Callable, Final, Iterator, Optional, Sequence, TypeVar
 
 from nix_remote import events
 from nix_remote.errors import (
@@ -20,6 +20,7 @@ from nix_remote.errors import (
     ServerTooOld,
     UnexpectedOutput,
 )
+from nix_remote.local.signing import SigningKey
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
@@ -29,6 +30,7 @@ from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
 from nix_remote.remote.session import Session
 from nix_remote.remote.session_store import Asked, SessionStore
+from nix_remote.remote.signing_store import SigningStore
 from nix_remote.remote.store import Question, RemoteStore
 from nix_remote.remote.worker_store import WorkerStore
 from nix_remote.settings import Protocol, Settings
@@ -55,19 +57,23 @@ def open_programs(settings: Settings, listener: events.Listener) -> Iterator[Pro
 
 @contextmanager
 def open_store(
-    settings: Settings, listener: events.Listener, first: Question = _NO_QUESTION
+    settings: Settings,
+    listener: events.Listener,
+    first: Question = _NO_QUESTION,
+    *,
+    key: Optional[SigningKey] = None,
 ) -> Iterator[RemoteStore]:
     """A session with the server's store, for the length of a `with` block.
 
     `first` is what will be asked first: it is sent with the greeting already,
-    which saves a round trip.
+    which saves a round trip. What is sent is signed with `key`, if there is one.
     """
     with _connected(settings, listener) as (host, connection, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
         try:
             store, spoken = _choose(settings.protocol, opener)
             listener(events.Connected(settings.host, f"{connection}; {spoken}"))
-            yield store
+            yield store if key is None else SigningStore(store, key)
         except ServerEndedSession as ended:
             raise postmortem.examine(programs, settings.host) or ended from None
 

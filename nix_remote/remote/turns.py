@@ -13,11 +13,12 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Callable, Final, Iterator, Mapping, Optional, Sequence
+from typing import Callable, Final, Iterator, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.remote.forwarding_store import ForwardingStore
+from nix_remote.remote.store import Outgoing, Question, RemoteStore
+from nix_remote.wire.types import StorePath
 
 _PAUSE: Final = 0.05
 _FIRST_NOTICE: Final = 10.0
@@ -109,50 +110,29 @@ def _locked(lock: int) -> bool:
     return True
 
 
-class TakingTurns:
+class TakingTurns(ForwardingStore):
     """A `RemoteStore` that waits for its turn when it finds something missing."""
 
     def __init__(self, store: RemoteStore, turn: Turn) -> None:
-        self._store = store
+        super().__init__(store)
         self._turn = turn
-
-    @property
-    def ended(self) -> bool:
-        return self._store.ended
 
     def ask(self, question: Question) -> frozenset[StorePath]:
         before = self._turn.state()
-        valid = self._store.ask(question)
+        valid = super().ask(question)
         if self._turn.held or valid.issuperset(question.paths):
             return valid
         if self._turn.take(since=before):
-            valid = self._store.ask(question)
+            valid = super().ask(question)
             if valid.issuperset(question.paths):
                 # Somebody else has sent it: there is nothing to keep others from.
                 self._turn.release()
         return valid
 
-    def lock(self, paths: Sequence[StorePath]) -> None:
-        self._store.lock(paths)
-
-    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        self._store.check_acceptable(infos)
-
-    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
-        return self._store.registered(paths)
-
-    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
-        self._store.substitute(paths, at_most=at_most)
-
     def push(self, paths: Sequence[Outgoing]) -> None:
-        self._store.push([replace(one, nar=self._beating(one.nar)) for one in paths])
+        super().push([replace(one, nar=self._beating(one.nar)) for one in paths])
 
     def _beating(self, nar: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in nar:
             self._turn.beat()
             yield chunk
-
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
-        return self._store.secure(paths, roots)
