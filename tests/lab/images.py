@@ -193,7 +193,7 @@ KERNEL_EXECUTOR = Layer(
     "kernel-executor",
     CURRENT,
     r"""
-echo 'deb http://deb.debian.org/debian bookworm main' > /etc/apt/sources.list.d/kernel.list
+sed 's/ testing / bookworm /' /etc/apt/sources.list > /etc/apt/sources.list.d/kernel.list
 apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
 DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
     kmod nfs-common rpcbind >/dev/null
