@@ -10,7 +10,7 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 
 from tests.integration.copier import WORKSPACE
 from tests.lab.commands import Outcome
-from tests.lab.host import Host
+from tests.lab.host import Host, wait_until
 from tests.lab.lab import ALIAS
 
 PROGRAM = "/usr/local/lib/nix-remote/copier.py"
@@ -110,7 +110,18 @@ class Herd:
             assert self.told() is None
 
     def packets(self) -> int:
-        """How many packets the workstation has sent so far."""
+        """How many packets the workstation has sent so far, late acknowledgements included."""
+        counts = [-1]
+
+        def nothing_more() -> bool:
+            counts.append(self._packets())
+            return counts[-1] == counts[-2]
+
+        # TCP may put an acknowledgement off for up to 0.2 s on Linux.
+        wait_until(nothing_more, "the workstation's network to be quiet", interval=0.3)
+        return counts[-1]
+
+    def _packets(self) -> int:
         lines = self.host.read("/proc/net/dev").splitlines()
         (line,) = [line for line in lines[2:] if not line.strip().startswith("lo:")]
         return int(line.split(":")[1].split()[9])

@@ -22,12 +22,10 @@ from tests.integration.copier import (
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import ACCOUNT, GUEST, Lab
-from tests.lab.nix import Version
+from tests.lab.nix import SigningKeys, Version
 
 pytestmark = pytest.mark.timeout(180)
 
-_KEYS = "/root/table-keys"
-_SECRET = f"{_KEYS}/secret"
 _WORKER, _SERVE, _DISPATCHED = "table-worker", "table-serve", "table-dispatched"
 
 
@@ -74,12 +72,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def public_key(lab: Lab) -> str:
-    """The public half of the key that copies are signed with."""
-    lab.workstation.sh(f"rm -rf {_KEYS}; mkdir {_KEYS}")
-    make = ["nix-store", "--generate-binary-cache-key", "table-1", _SECRET, f"{_KEYS}/public"]
-    lab.workstation.run(make).check()
-    return lab.workstation.read(f"{_KEYS}/public").strip()
+def keys(lab: Lab) -> SigningKeys:
+    return nix.new_signing_keys(lab.workstation, "table-1")
 
 
 @pytest.fixture(
@@ -96,8 +90,8 @@ def version(request: pytest.FixtureRequest) -> Version:
 
 
 @pytest.fixture(scope="module")
-def server(lab: Lab, version: Version, public_key: str) -> Iterator[Host]:
-    """A server that trusts the key, with all the accounts."""
+def server(lab: Lab, version: Version, keys: SigningKeys) -> Iterator[Host]:
+    """A server that trusts the keys, with all the accounts."""
     host = lab.server_with(version)
     login = sshd.public_key(lab.workstation)
     for account, command in (
@@ -108,28 +102,25 @@ def server(lab: Lab, version: Version, public_key: str) -> Iterator[Host]:
         sshd.authorize(host, account, login, options=f'restrict,command="{command}"')
     make = f"nix-remote setup server --account {_DISPATCHED} --public-key ~/.ssh/id_ed25519.pub"
     host.run(["sh"], stdin=lab.workstation.sh(make)).check()
-    before = host.read("/etc/nix/nix.conf")
-    host.write("/etc/nix/nix.conf", f"{before}extra-trusted-public-keys = {public_key}\n")
-    restart_daemon(host)
-    yield host
-    host.write("/etc/nix/nix.conf", before)
-    restart_daemon(host)
-
-
-def restart_daemon(host: Host) -> None:
-    host.stop_service("nix-daemon")
-    nix.start_daemon(host)
+    with nix.configured(host, f"extra-trusted-public-keys = {keys.public}"):
+        yield host
 
 
 @over_both_transports
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_an_account_does_what_the_table_says(
-    lab: Lab, copier: Copier, entry: AddEntry, server: Host, version: Version, row: Row
+    lab: Lab,
+    copier: Copier,
+    entry: AddEntry,
+    server: Host,
+    version: Version,
+    keys: SigningKeys,
+    row: Row,
 ) -> None:
     closure = new_closure(lab.workstation)
     top = closure[-1]
     alias = entry("row", f"HostName {server.address}", f"User {row.account}")
-    sign = ("--sign-key", _SECRET) if row.signs else ()
+    sign = ("--sign-key", keys.secret) if row.signs else ()
     refused = row.expected(version)
     if refused:
         copier.fails(refused, *sign, top, alias=alias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import Iterator
 
 import pytest
 
@@ -16,10 +17,19 @@ from tests.integration.copier import (
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import Lab
-from tests.lab.nix import Version
+from tests.lab.nix import SigningKeys, Version
 
 _WORKER = "nix-daemon --stdio"
 _SERVE = "nix-store --serve --write"
+
+
+def trust(server: Host, account: str) -> None:
+    """Lets the server's Nix take everything from an account, from now on."""
+    line = f"extra-trusted-users = {account}\n"
+    before = server.read("/etc/nix/nix.conf")
+    if line not in before:
+        server.write("/etc/nix/nix.conf", before + line)
+        nix.restart_daemon(server)
 
 
 def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
@@ -28,9 +38,7 @@ def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
     sshd.authorize(
         server, name, sshd.public_key(workstation), options=f'restrict,command="{command}"'
     )
-    server.sh(f"echo 'extra-trusted-users = {name}' >> /etc/nix/nix.conf")
-    server.stop_service("nix-daemon")
-    nix.start_daemon(server)
+    trust(server, name)
     return name
 
 
@@ -88,7 +96,10 @@ def test_roots_cannot_be_listed_without_a_shell(lab: Lab, entry: AddEntry, comma
 
 # Accounts as `nix-remote setup server` makes them.
 
-SECRET = "/root/account-keys/secret"
+
+@pytest.fixture(scope="module")
+def keys(lab: Lab) -> SigningKeys:
+    return nix.new_signing_keys(lab.workstation, "account-1")
 
 
 @pytest.fixture(
@@ -99,7 +110,7 @@ SECRET = "/root/account-keys/secret"
         pytest.param(Version.CURRENT, id="server-current"),
     ],
 )
-def least(lab: Lab, request: pytest.FixtureRequest) -> Host:
+def least(lab: Lab, request: pytest.FixtureRequest, keys: SigningKeys) -> Iterator[Host]:
     """A server with the account of `setup server`, which trusts a key and not the account."""
     server = lab.server_with(request.param)
     workstation = lab.workstation
@@ -108,13 +119,8 @@ def least(lab: Lab, request: pytest.FixtureRequest) -> Host:
     for _ in range(2):  # safe to repeat
         server.run(["sh"], stdin=script).check()
     assert server.sh("wc -l < /var/lib/nix-remote/.ssh/authorized_keys").strip() == "1"
-    make = f"--generate-binary-cache-key account-1 {SECRET} /root/account-keys/public"
-    workstation.sh(f"mkdir -p /root/account-keys; [ -e {SECRET} ] || nix-store {make}")
-    public = workstation.read("/root/account-keys/public").strip()
-    server.sh(f"echo 'extra-trusted-public-keys = {public}' >> /etc/nix/nix.conf")
-    server.stop_service("nix-daemon")
-    nix.start_daemon(server)
-    return server
+    with nix.configured(server, f"extra-trusted-public-keys = {keys.public}"):
+        yield server
 
 
 def least_alias(entry: AddEntry, server: Host) -> str:
@@ -124,12 +130,12 @@ def least_alias(entry: AddEntry, server: Host) -> str:
 @over_openssh_if_thorough
 @pytest.mark.parametrize("protocol", ["worker", "serve"])
 def test_the_least_account_keeps_the_whole_promise(
-    lab: Lab, copier: Copier, entry: AddEntry, least: Host, protocol: str
+    lab: Lab, copier: Copier, entry: AddEntry, least: Host, keys: SigningKeys, protocol: str
 ) -> None:
     closure = new_closure(lab.workstation, megabytes=1)
     alias = least_alias(entry, least)
     env = {"NIX_REMOTE_PROTOCOL": protocol}
-    copied = copier.copy("--sign-key", SECRET, closure[-1], alias=alias, env=env)
+    copied = copier.copy("--sign-key", keys.secret, closure[-1], alias=alias, env=env)
     nix.collect_garbage(least)
     assert_kept_whole(least, lab.workstation, closure)
     assert copied["roots"].keys() == {closure[-1]}
@@ -234,11 +240,7 @@ def with_shell(lab: Lab, name: str, shell: str, *, rc: str = "", text: str = "")
     if rc:
         lab.server.write(f"/home/{name}/{rc}", text)
         lab.server.sh(f"chown -R {name}: /home/{name}")
-    line = f"extra-trusted-users = {name}"
-    if line not in lab.server.read("/etc/nix/nix.conf"):
-        lab.server.sh(f"echo '{line}' >> /etc/nix/nix.conf")
-        lab.server.stop_service("nix-daemon")
-        nix.start_daemon(lab.server)
+    trust(lab.server, name)
     return name
 
 

@@ -95,16 +95,16 @@ def test_an_unknown_host_key(doctor: Any, entry: AddEntry) -> None:
 
 
 def test_a_changed_host_key(lab: Lab, doctor: Any, entry: AddEntry) -> None:
-    lab.workstation.sh("rm -f /root/other*; ssh-keygen -q -t ed25519 -N '' -f /root/other")
-    key = " ".join(lab.workstation.read("/root/other.pub").split()[:2])
+    other = sshd.new_key(lab.workstation)
+    key = " ".join(lab.workstation.read(f"{other}.pub").split()[:2])
     lab.workstation.write("/root/changed", f"[{lab.server.address}]:{sshd.PORT} {key}\n")
     found = doctor(entry("sick", "UserKnownHostsFile /root/changed"))
     assert "ssh-keygen -f /root/changed -R" in found["ssh", "host key", "broken"]["fix"]
 
 
 def test_a_key_that_the_server_does_not_know(lab: Lab, doctor: Any, entry: AddEntry) -> None:
-    lab.workstation.sh("rm -f /root/stranger*; ssh-keygen -q -t ed25519 -N '' -f /root/stranger")
-    found = doctor(entry("sick", "IdentityFile /root/stranger", "User root"))
+    stranger = sshd.new_key(lab.workstation)
+    found = doctor(entry("sick", f"IdentityFile {stranger}", "User root"))
     assert "[login-refused]" in found["ssh", "login", "broken"]["text"]
 
 
@@ -167,27 +167,20 @@ def test_a_daemon_that_does_not_run(lab: Lab, doctor: Any) -> None:
         nix.start_daemon(lab.server)
 
 
-@pytest.fixture(scope="module")
-def keys(lab: Lab) -> str:
-    """A folder with a key pair of Nix's that no server trusts."""
-    make = "nix-store --generate-binary-cache-key stranger-1 /root/keys/secret /root/keys/public"
-    lab.workstation.sh(f"mkdir -p /root/keys; [ -e /root/keys/secret ] || {make}")
-    return "/root/keys"
-
-
 def test_an_account_that_is_not_trusted(lab: Lab, doctor: Any) -> None:
     found = doctor(alias(lab.server, GUEST))
     assert "[signature-required]" in found["nix", "trust", "broken"]["text"]
     assert "extra-trusted-public-keys" in found["nix", "trust", "broken"]["fix"]
 
 
-def test_a_signing_key_that_the_server_does_not_trust(lab: Lab, doctor: Any, keys: str) -> None:
-    found = doctor(alias(lab.server, GUEST), "--sign-key", f"{keys}/secret")
+def test_a_signing_key_that_the_server_does_not_trust(lab: Lab, doctor: Any) -> None:
+    stranger = nix.new_signing_keys(lab.workstation, "stranger-1")
+    found = doctor(alias(lab.server, GUEST), "--sign-key", stranger.secret)
     assert "stranger-1" in found["nix", "trust", "broken"]["text"]
 
 
-def test_a_signing_key_file_that_is_none(lab: Lab, keys: str) -> None:
-    words = ["nix-remote", "doctor", ALIAS, "--sign-key", f"{keys}/public"]
+def test_a_signing_key_file_that_is_none(lab: Lab) -> None:
+    words = ["nix-remote", "doctor", ALIAS, "--sign-key", "/etc/hosts"]
     done = lab.workstation.run(words)
     assert done.status == 2
     assert "error[signing-key-unusable]" in done.stderr
@@ -197,28 +190,9 @@ def test_a_folder_for_roots_that_cannot_be_written(lab: Lab, doctor: Any, entry:
     sshd.add_account(lab.server, "rootless")
     sshd.authorize(lab.server, "rootless", sshd.public_key(lab.workstation))
     lab.server.sh("mkdir -p /home/rootless/.local; chown root:root /home/rootless/.local")
-    with _trusted(lab, "rootless"):
+    with nix.configured(lab.server, "extra-trusted-users = rootless"):
         found = doctor(entry("sick", "User rootless"))
     assert "[root-refused]" in found["nix", "durable root", "broken"]["text"]
-
-
-class _trusted:  # noqa: N801
-    """While it is open, the server's Nix trusts one account more."""
-
-    def __init__(self, lab: Lab, account: str) -> None:
-        self._server, self._account = lab.server, account
-
-    def __enter__(self) -> None:
-        self._before = self._server.read("/etc/nix/nix.conf")
-        self._restart(self._before + f"extra-trusted-users = {self._account}\n")
-
-    def __exit__(self, *_: object) -> None:
-        self._restart(self._before)
-
-    def _restart(self, text: str) -> None:
-        self._server.write("/etc/nix/nix.conf", text)
-        self._server.stop_service("nix-daemon")
-        nix.start_daemon(self._server)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +209,7 @@ def test_an_account_that_may_not_run_enough(
     sshd.add_account(lab.server, account)
     options = f'restrict,command="{command}"'
     sshd.authorize(lab.server, account, sshd.public_key(lab.workstation), options=options)
-    with _trusted(lab, account):
+    with nix.configured(lab.server, f"extra-trusted-users = {account}"):
         found = doctor(entry("sick", f"User {account}"))
     (text,) = [each["text"] for key, each in found.items() if key[1] == subject]
     assert f"[{code}]" in text
@@ -250,7 +224,7 @@ def test_roots_that_nothing_removes(lab: Lab, doctor: Any, entry: AddEntry) -> N
         f"mkdir -p {link}; ln -sfn /nix/store/{name} {link}/{name};"
         f"touch -h -d 2001-01-01 {link}/{name}; chown -R hoarder: /home/hoarder"
     )
-    with _trusted(lab, "hoarder"):
+    with nix.configured(lab.server, "extra-trusted-users = hoarder"):
         found = doctor(entry("sick", "User hoarder"))
     assert list(found) == [("nix", "roots", "warning")]
     assert "prune --older-than 90d" in found["nix", "roots", "warning"]["fix"]

@@ -93,8 +93,8 @@ def test_an_unknown_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntr
 
 @over_both_transports
 def test_a_changed_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
-    lab.workstation.sh("rm -f /root/other*; ssh-keygen -q -t ed25519 -N '' -f /root/other")
-    key = " ".join(lab.workstation.read("/root/other.pub").split()[:2])
+    other = sshd.new_key(lab.workstation)
+    key = " ".join(lab.workstation.read(f"{other}.pub").split()[:2])
     lab.workstation.write("/root/changed", f"[{lab.server.address}]:{sshd.PORT} {key}\n")
     text = copier.fails(
         "host-key-changed", path, alias=entry("odd", "UserKnownHostsFile /root/changed")
@@ -107,21 +107,21 @@ def test_a_changed_host_key(lab: Lab, copier: Copier, path: str, entry: AddEntry
 def test_a_key_that_the_server_does_not_accept(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    lab.workstation.sh("rm -f /root/stranger*; ssh-keygen -q -t ed25519 -N '' -f /root/stranger")
-    alias = entry("odd", "IdentityFile /root/stranger", "User root")
+    stranger = sshd.new_key(lab.workstation)
+    alias = entry("odd", f"IdentityFile {stranger}", "User root")
     text = copier.fails("login-refused", path, alias=alias)
     assert "does not let root in" in text
-    assert "/root/stranger" in text
+    assert stranger in text
 
 
 @over_both_transports
 def test_a_key_with_a_passphrase_is_never_asked_for(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    lab.workstation.sh("rm -f /root/locked*; ssh-keygen -q -t ed25519 -N secret -f /root/locked")
+    locked = sshd.new_key(lab.workstation, passphrase="secret")
     # A key that would be let in: OpenSSH asks that first.
-    sshd.authorize(lab.server, ACCOUNT, lab.workstation.read("/root/locked.pub").strip())
-    alias = entry("odd", "IdentityFile /root/locked")
+    sshd.authorize(lab.server, ACCOUNT, lab.workstation.read(f"{locked}.pub").strip())
+    alias = entry("odd", f"IdentityFile {locked}")
     text = copier.fails("login-refused", path, alias=alias)
     assert "/root/locked (needs a passphrase; is it in the agent?)" in text
     assert "ssh-add" in text

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
-from tests.lab import nix
+from tests.lab import nix, sshd
 from tests.lab.lab import ALIAS, Lab
 
 OPENSSH = "--transport=openssh"
@@ -84,8 +84,8 @@ def test_nothing_that_the_configuration_turns_on_is_done_here(
 def test_no_key_is_asked_for_a_passphrase_even_with_a_terminal_at_hand(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    lab.workstation.sh("rm -f /root/shut*; ssh-keygen -q -t ed25519 -N secret -f /root/shut")
-    alias = entry("odd", "IdentityFile /root/shut")
+    locked = sshd.new_key(lab.workstation, passphrase="secret")
+    alias = entry("odd", f"IdentityFile {locked}")
     inner = " ".join(copier.command(OPENSSH, path, alias=alias))
     done = lab.workstation.run(["script", "-qec", inner, "/dev/null"], timeout=20)
     assert "error[login-refused]" in done.stdout

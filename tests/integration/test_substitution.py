@@ -11,7 +11,7 @@ from tests.integration.copier import Copier, assert_kept_whole, new_closure
 from tests.lab import nix
 from tests.lab.host import Host, wait_until
 from tests.lab.lab import Lab, alias
-from tests.lab.nix import Version
+from tests.lab.nix import SigningKeys, Version
 
 _CACHE = "/root/cache"
 _PORT = 8080
@@ -20,33 +20,20 @@ _SILENT = "import socket, time; s = socket.create_server(('', 8080)); time.sleep
 pytestmark = pytest.mark.timeout(180)
 
 
+@pytest.fixture(scope="module")
+def keys(lab: Lab) -> SigningKeys:
+    """What the cache signs with."""
+    return nix.new_signing_keys(lab.workstation, "lab-cache")
+
+
 @pytest.fixture(scope="module", params=[Version.V2_8, Version.CURRENT], ids=lambda v: v.value)
-def server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Host]:
+def server(lab: Lab, request: pytest.FixtureRequest, keys: SigningKeys) -> Iterator[Host]:
     """A server that trusts a binary cache on the workstation."""
-    workstation = lab.workstation
-    workstation.sh(
-        """
-        [ -e /root/cache.secret ] || \
-          nix-store --generate-binary-cache-key lab-cache /root/cache.secret /root/cache.public
-        """
-    )
-    key = workstation.read("/root/cache.public").strip()
+    cache = f"http://{lab.workstation.address}:{_PORT}"
     server = lab.server_with(request.param)
-    before = server.read("/etc/nix/nix.conf")
-    server.write(
-        "/etc/nix/nix.conf",
-        f"{before}\nsubstituters = http://{workstation.address}:{_PORT}\n"
-        f"trusted-public-keys = {key}\n",
-    )
-    _restart_daemon(server)
-    yield server
-    server.write("/etc/nix/nix.conf", before)
-    _restart_daemon(server)
-
-
-def _restart_daemon(server: Host) -> None:
-    server.stop_service("nix-daemon")
-    nix.start_daemon(server)
+    trust = f"trusted-public-keys = {keys.public}"
+    with nix.configured(server, f"substituters = {cache}", trust):
+        yield server
 
 
 @contextmanager
@@ -61,11 +48,11 @@ def cache(workstation: Host, *program: str) -> Iterator[None]:
         workstation.stop_service("cache")
 
 
-def publish(workstation: Host, path: str) -> None:
+def publish(workstation: Host, keys: SigningKeys, path: str) -> None:
     """Puts the closure of a path into the cache."""
     workstation.sh(
         "nix --extra-experimental-features nix-command copy"
-        f" --to 'file://{_CACHE}?secret-key=/root/cache.secret' {path}"
+        f" --to 'file://{_CACHE}?secret-key={keys.secret}' {path}"
     )
 
 
@@ -93,11 +80,13 @@ class Substituting:
         return self._copier.run(*words, alias=alias(self._server), env=self._env).check().stderr
 
 
-def test_what_the_cache_has_is_not_sent(lab: Lab, server: Host, substituting: Substituting) -> None:
+def test_what_the_cache_has_is_not_sent(
+    lab: Lab, server: Host, keys: SigningKeys, substituting: Substituting
+) -> None:
     closure = new_closure(lab.workstation, megabytes=1)
     *others, top = closure
     for path in others:
-        publish(lab.workstation, path)
+        publish(lab.workstation, keys, path)
     with cache(lab.workstation, "-m", "http.server", f"--directory={_CACHE}", str(_PORT)):
         assert substituting.sent(top) == [top]
     assert_kept_whole(server, lab.workstation, closure)
@@ -125,9 +114,11 @@ def test_a_cache_that_is_down_is_done_without(
     assert_kept_whole(server, lab.workstation, closure)
 
 
-def test_without_the_option_no_cache_is_asked(lab: Lab, server: Host, copier: Copier) -> None:
+def test_without_the_option_no_cache_is_asked(
+    lab: Lab, server: Host, copier: Copier, keys: SigningKeys
+) -> None:
     closure = new_closure(lab.workstation)
-    publish(lab.workstation, closure[-1])
+    publish(lab.workstation, keys, closure[-1])
     with cache(lab.workstation, "-m", "http.server", f"--directory={_CACHE}", str(_PORT)):
         assert closure[-1] in copier.copy(closure[-1], alias=alias(server))["sent"]
         assert lab.workstation.log("cache").count(closure[-1][11:43]) == 0

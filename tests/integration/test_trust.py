@@ -18,36 +18,22 @@ from tests.integration.copier import (
 from tests.lab import nix
 from tests.lab.host import Host
 from tests.lab.lab import GUEST, Lab, alias
-from tests.lab.nix import Version
+from tests.lab.nix import SigningKeys, Version
 
-SECRET = "/root/keys/secret"
 EXPERIMENTAL = ("--extra-experimental-features", "nix-command")
 
 
-def restart_daemon(server: Host) -> None:
-    server.stop_service("nix-daemon")
-    nix.start_daemon(server)
-
-
-def new_key(workstation: Host, name: str, folder: str) -> str:
-    """Makes a key pair with Nix's own means; returns the public half."""
-    workstation.sh(f"rm -rf {folder}; mkdir -p {folder}")
-    make = ["nix-store", "--generate-binary-cache-key", name]
-    workstation.run([*make, f"{folder}/secret", f"{folder}/public"]).check()
-    return workstation.read(f"{folder}/public").strip()
+@pytest.fixture(scope="module")
+def keys(lab: Lab) -> SigningKeys:
+    return nix.new_signing_keys(lab.workstation, "lab-1")
 
 
 @pytest.fixture(scope="module", params=list(Version), ids=lambda v: f"server-{v.value}")
-def server(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Host]:
-    """A server that trusts the key in `SECRET`."""
+def server(lab: Lab, request: pytest.FixtureRequest, keys: SigningKeys) -> Iterator[Host]:
+    """A server that trusts the keys."""
     host = lab.server_with(request.param)
-    public = new_key(lab.workstation, "lab-1", "/root/keys")
-    before = host.read("/etc/nix/nix.conf")
-    host.write("/etc/nix/nix.conf", f"{before}extra-trusted-public-keys = {public}\n")
-    restart_daemon(host)
-    yield host
-    host.write("/etc/nix/nix.conf", before)
-    restart_daemon(host)
+    with nix.configured(host, f"extra-trusted-public-keys = {keys.public}"):
+        yield host
 
 
 @pytest.fixture(params=["worker", "serve"])
@@ -56,17 +42,17 @@ def env(request: pytest.FixtureRequest) -> dict[str, str]:
 
 
 def test_an_ordinary_user_with_a_key_that_the_server_trusts_is_enough(
-    lab: Lab, server: Host, copier: Copier, env: dict[str, str]
+    lab: Lab, server: Host, copier: Copier, keys: SigningKeys, env: dict[str, str]
 ) -> None:
     closure = new_closure(lab.workstation, megabytes=1)
     guest = alias(server, GUEST)
-    copier.copy("--sign-key", SECRET, closure[-1], alias=guest, env=env)
+    copier.copy("--sign-key", keys.secret, closure[-1], alias=guest, env=env)
     assert_kept_whole(server, lab.workstation, closure)
     assert closure[-1] in root_links(server, f"/home/{GUEST}").values()
     nix.collect_garbage(server)
     assert_kept_whole(server, lab.workstation, closure)
     by_environment = new_closure(lab.workstation)[-1]
-    copier.copy(by_environment, alias=guest, env={**env, "NIX_REMOTE_SIGN_KEY_FILE": SECRET})
+    copier.copy(by_environment, alias=guest, env={**env, "NIX_REMOTE_SIGN_KEY_FILE": keys.secret})
 
 
 def test_an_unsigned_path_is_refused_before_its_first_byte_with_three_ways_out(
@@ -100,40 +86,41 @@ def test_those_that_the_server_trusts_need_no_key(
 def test_a_key_that_the_server_does_not_trust_is_named(
     lab: Lab, server: Host, copier: Copier, env: dict[str, str]
 ) -> None:
-    new_key(lab.workstation, "stranger-1", "/root/strange")
+    stranger = nix.new_signing_keys(lab.workstation, "stranger-1")
     top = new_closure(lab.workstation)[-1]
-    words = ("--sign-key", "/root/strange/secret", top)
+    words = ("--sign-key", stranger.secret, top)
     text = copier.fails("signature-required", *words, alias=alias(server, GUEST), env=env)
     assert "is signed by stranger-1, whom it does not trust" in text
     assert not nix.is_valid(server, top)
 
 
 def test_signatures_are_those_that_nix_makes_and_the_server_keeps_them(
-    lab: Lab, server: Host, copier: Copier
+    lab: Lab, server: Host, copier: Copier, keys: SigningKeys
 ) -> None:
     closure = new_closure(lab.workstation)
-    other = new_key(lab.workstation, "other-1", "/root/other-keys")
-    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", "/root/other-keys/secret"]
+    other = nix.new_signing_keys(lab.workstation, "other-1")
+    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", other.secret]
     lab.workstation.run([*sign, *closure]).check()
-    copier.copy("--sign-key", SECRET, closure[-1], alias=alias(server, GUEST))
+    copier.copy("--sign-key", keys.secret, closure[-1], alias=alias(server, GUEST))
     shown = server.run(["nix", *EXPERIMENTAL, "path-info", "--sigs", closure[-1]]).check().stdout
     assert "lab-1:" in shown
     assert "other-1:" in shown
-    trusted = lab.workstation.read("/root/keys/public").strip()
-    for key in (trusted, other):
+    for key in (keys.public, other.public):
         verify = ["nix", *EXPERIMENTAL, "store", "verify", "--no-contents", "--sigs-needed", "1"]
         server.run([*verify, "--trusted-public-keys", key, closure[-1]]).check()
     # Byte by byte, too: what Nix itself signs with that key.
-    own = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", SECRET, closure[-1]]
+    own = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", keys.secret, closure[-1]]
     lab.workstation.run(own).check()
     here = lab.workstation.run(["nix", *EXPERIMENTAL, "path-info", "--sigs", closure[-1]]).check()
     assert next(word for word in here.stdout.split() if word.startswith("lab-1:")) in shown
 
 
 @over_both_transports
-def test_what_is_signed_already_needs_no_key(lab: Lab, server: Host, copier: Copier) -> None:
+def test_what_is_signed_already_needs_no_key(
+    lab: Lab, server: Host, copier: Copier, keys: SigningKeys
+) -> None:
     closure = new_closure(lab.workstation)
-    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", SECRET]
+    sign = ["nix", *EXPERIMENTAL, "store", "sign", "--key-file", keys.secret]
     lab.workstation.run([*sign, *closure]).check()
     copier.copy(closure[-1], alias=alias(server, GUEST))
     assert_kept_whole(server, lab.workstation, closure)
@@ -143,7 +130,7 @@ def test_what_is_signed_already_needs_no_key(lab: Lab, server: Host, copier: Cop
     ("make", "why"),
     [
         ("true", "No such file or directory"),
-        ("cp /root/some-keys/public key", "it is a public key"),
+        ("cp public key", "it is a public key"),
         ("echo hello > key", "not of the form NAME:BASE64"),
         ("echo 'a-1:!!' > key", "not base 64"),
         ("echo 'a-1:aGVsbG8=' > key", "the key has 5 bytes, not 64"),
@@ -153,9 +140,11 @@ def test_what_is_signed_already_needs_no_key(lab: Lab, server: Host, copier: Cop
 def test_a_file_that_is_no_secret_key_is_told_so_at_once(
     lab: Lab, copier: Copier, make: str, why: str
 ) -> None:
-    new_key(lab.workstation, "some-1", "/root/some-keys")
+    keys = nix.new_signing_keys(lab.workstation, "some-1")
     top = new_closure(lab.workstation)[-1]
-    lab.workstation.sh(f"rm -rf /root/tried; mkdir /root/tried; cd /root/tried; {make}")
-    text = copier.fails("signing-key-unusable", "--sign-key", "/root/tried/key", top, within=5)
+    folder = lab.workstation.sh("mktemp -d").strip()
+    lab.workstation.write(f"{folder}/public", keys.public)
+    lab.workstation.sh(f"cd {folder}; {make}")
+    text = copier.fails("signing-key-unusable", "--sign-key", f"{folder}/key", top, within=5)
     assert why in text
     assert "nix-store --generate-binary-cache-key" in text

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from tests.lab import images
 from tests.lab.host import Host, wait_until
@@ -61,6 +62,43 @@ def start_daemon(host: Host) -> None:
     wait_until(
         lambda: host.run(["test", "-S", socket]).status == 0, f"the Nix daemon of {host.name}"
     )
+
+
+def restart_daemon(host: Host) -> None:
+    """Lets `nix-daemon` read its configuration again."""
+    host.stop_service("nix-daemon")
+    start_daemon(host)
+
+
+@contextmanager
+def configured(host: Host, *lines: str) -> Iterator[None]:
+    """More lines in the `nix.conf` of a host whose daemon runs, in a `with` block."""
+    before = host.read("/etc/nix/nix.conf")
+    host.write("/etc/nix/nix.conf", before + "".join(f"{line}\n" for line in lines))
+    restart_daemon(host)
+    try:
+        yield
+    finally:
+        host.write("/etc/nix/nix.conf", before)
+        restart_daemon(host)
+
+
+@dataclass(frozen=True)
+class SigningKeys:
+    """A key pair that store paths are signed with."""
+
+    secret: str
+    """The file of the private half."""
+    public: str
+    """The public half, as `nix.conf` names it."""
+
+
+def new_signing_keys(host: Host, name: str) -> SigningKeys:
+    """Makes a key pair with Nix's own means, in a new folder."""
+    folder = host.sh("mktemp -d").strip()
+    make = ["nix-store", "--generate-binary-cache-key", name]
+    host.run([*make, f"{folder}/secret", f"{folder}/public"]).check()
+    return SigningKeys(f"{folder}/secret", host.read(f"{folder}/public").strip())
 
 
 def install_package_set(host: Host) -> None:

@@ -89,6 +89,16 @@ def public_key(client: Host) -> str:
     return client.read(f"{_KEY}.pub").strip()
 
 
+def new_key(client: Host, *, passphrase: str = "") -> str:
+    """Makes a key pair that no server knows, in a new folder; returns the file of the private one.
+
+    The public one's has the same name and `.pub`.
+    """
+    file = client.sh("mktemp -d").strip() + "/id_ed25519"
+    client.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", file]).check()
+    return file
+
+
 def introduce(client: Host, server: SshServer, accounts: Mapping[str, str]) -> None:
     """Makes a server known to the client: one `Host` entry per alias -> account.
 
