@@ -29,9 +29,9 @@ _LOOK_AROUND: Final = 0.5
 _GATHER: Final = 2.0
 """Seconds that a copy is put off at most for those who arrive."""
 _GLANCE: Final = 0.01
-_STAY: Final = 0.25
+_STAY: Final = 0.15
 """Seconds that one who leads stays for the next one, if there have been others."""
-_LONGEST_STAY: Final = 2.0
+_LONGEST_STAY: Final = 5.0
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
