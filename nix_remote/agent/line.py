@@ -29,9 +29,10 @@ _LOOK_AROUND: Final = 0.5
 _GATHER: Final = 2.0
 """Seconds that a copy is put off at most for those who arrive."""
 _GLANCE: Final = 0.01
-_STAY: Final = 0.25
-"""Seconds that one who leads stays for the next one, if there have been others."""
-_LONGEST_STAY: Final = 2.0
+_STAY: Final = 0.4
+"""Seconds that one who leads stays for the next one, if there have been others: about what it
+costs the next one to lead."""
+_LONGEST_STAY: Final = 5.0
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]

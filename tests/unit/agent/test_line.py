@@ -218,7 +218,11 @@ def test_who_arrives_during_the_login_is_waited_for(line: Line, server: Server) 
     assert server.secured == 1
 
 
-def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(line: Line) -> None:
+def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nix_remote.agent.line._GATHER", 0.2)
+    monkeypatch.setattr("nix_remote.agent.line._LONGEST_STAY", 0.2)
     line.somebody_arrives = lambda: True
     begun = time.monotonic()
     line.lead(submit(line, GLIBC, BASH))
