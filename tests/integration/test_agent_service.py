@@ -187,6 +187,29 @@ def test_an_agent_whose_socket_is_removed_leaves_and_copies_go_on(
     herd.copy(closures(lab)[-1]).check()
 
 
+def test_what_login_shells_have_and_services_lack_keeps_no_copy_away(
+    lab: Lab, herd: Herd, manager: UserManager
+) -> None:
+    top = closures(lab)[-1]
+    elsewhere = "/root/other-nix/bin"
+    lab.workstation.sh(f"mkdir -p {elsewhere}; ln -sf /usr/bin/nix-store {elsewhere}/nix-store")
+    path = lab.workstation.sh("echo -n $PATH")
+    shells: list[tuple[dict[str, str], bool]] = [
+        ({"NIX_PROFILES": "/nix/var/nix/profiles/default", "NIX_PATH": "nixpkgs=/x"}, True),
+        ({"PATH": f"/root/empty:{path}"}, True),
+        # What decides which store is read, and how, does.
+        ({"NIX_CONF_DIR": "/root/empty"}, False),
+        ({"PATH": f"{elsewhere}:{path}"}, False),
+    ]
+    served = 0
+    for number, (shell, expected) in enumerate(shells):
+        herd.copy(top, package=f"package-{number}", env=shell).check()
+        served += expected
+        told = herd.told()
+        assert told is not None
+        assert sum(each["answered"] for each in told["servers"]) == served, shell
+
+
 def test_an_ssh_that_needs_the_keys_of_the_shell_gets_them(
     lab: Lab, herd: Herd, manager: UserManager
 ) -> None:
