@@ -69,6 +69,14 @@ def test_who_leaves_removes_its_own_socket(folder: str) -> None:
     own_place(folder).leave()
 
 
+def test_a_thread_that_still_waits_for_clients_is_not_taken_for_somebody_else(folder: str) -> None:
+    place = own_place(folder)
+    # What a thread in the middle of `accept` does to the socket.
+    with socket.socket(fileno=os.dup(place.listener.fileno())):
+        place.leave()
+        assert not os.path.exists(f"{folder}/{client.SOCKET_NAME}")
+
+
 def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(folder: str) -> None:
     place = own_place(folder)
     with listen(folder):

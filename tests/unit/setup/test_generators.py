@@ -148,3 +148,8 @@ def test_flags_without_a_service_have_no_remote_ones() -> None:
 def test_a_search_path_that_is_not_one_line_of_text_is_refused(path: str) -> None:
     with pytest.raises(SetupInputUnusable, match="PATH"):
         agent_units.bundle(agent_units.AgentPlan("/usr/bin/nix-remote", path))
+
+
+def test_a_search_path_means_in_a_unit_what_it_means_in_a_shell() -> None:
+    text = agent_units.bundle(agent_units.AgentPlan("/bin/x", '/a b:/50%t:/"c"\\d')).files[1].text
+    assert 'Environment="PATH=/a b:/50%%t:/\\"c\\"\\\\d"' in text.splitlines()
