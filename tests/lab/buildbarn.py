@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Mapping
+from typing import Any, Final, Mapping, Sequence
 
 from tests.lab.host import Host, wait_until
 
@@ -20,10 +20,8 @@ PORT: Final = 8980
 
 STORE: Final = "/nix/store"
 
-RUNNER_CONFIGURATION: Final = "runner-ubuntu22-04.jsonnet"
-"""What bb-deployments calls it; in `/config`."""
-
 _PROGRAMS: Final = "/bb"
+_RUNNER: Final = "/config/runner-ubuntu22-04.jsonnet"
 _STORAGE_PORT: Final = 8981
 _CLIENT_PORT: Final = 8982
 _WORKER_PORT: Final = 8983
@@ -102,9 +100,9 @@ def start_service(host: Host) -> None:
 class Pod:
     """A worker, and a runner in a root of its own, as in a pod of Kubernetes.
 
-    The worker runs on the host. The runner and the actions see `/bb`, `/config`, `/nix-remote`,
-    `/worker`, `/nix/store`, `/dev`, `/proc` and an empty `/tmp`, and are nobody. What the host
-    mounts on its `/nix/store`, now or later, they see there.
+    The worker sees the host without its store. The runner and its actions see `/bb`, `/config`,
+    `/nix-remote`, `/worker`, `/nix/store`, `/dev`, `/proc` and an empty `/tmp`, and are nobody.
+    What the host mounts on its `/nix/store`, now or later, they see there.
     """
 
     host: Host
@@ -115,7 +113,8 @@ class Pod:
     def start(self, runner_configuration: str) -> None:
         """Starts both. Does not wait until the runner is ready.
 
-        `runner_configuration` is Jsonnet that extends `RUNNER_CONFIGURATION`.
+        `runner_configuration` is Jsonnet. It finds the rest in the file that bb-deployments has
+        for it, `/config/runner-ubuntu22-04.jsonnet`.
         """
         host = self.host
         host.sh(
@@ -131,7 +130,7 @@ class Pod:
             "buildDirectoryPath": "/worker/build",
             "grpcServers": [{"listenPaths": ["/worker/runner"], "authenticationPolicy": _ALLOWED}],
         }
-        host.write(f"/config/{RUNNER_CONFIGURATION}", json.dumps(runner))
+        host.write(_RUNNER, json.dumps(runner))
         host.write("/nix-remote/runner.jsonnet", runner_configuration)
         read_only = (_PROGRAMS, "/config", "/nix-remote", STORE)
         host.start_service(
@@ -149,7 +148,8 @@ class Pod:
             lambda: host.run(["test", "-S", "/worker/runner"]).status == 0,
             f"the runner of {host.name}",
         )
-        _start(host, "worker", "bb_worker", self._worker())
+        without_store = ("bwrap", "--dev-bind", "/", "/", "--tmpfs", "/nix")
+        _start(host, "worker", "bb_worker", self._worker(), without_store)
 
     def _worker(self) -> _Configuration:
         properties = [
@@ -208,10 +208,16 @@ class Pod:
         return [*self.platform, *self.platform.values()]
 
 
-def _start(host: Host, name: str, program: str, configuration: _Configuration) -> None:
+def _start(
+    host: Host,
+    name: str,
+    program: str,
+    configuration: _Configuration,
+    wrapper: Sequence[str] = (),
+) -> None:
     path = f"/config/{name}.jsonnet"
     host.write(path, json.dumps(configuration, indent=2))
-    host.start_service(name, [f"{_PROGRAMS}/{program}", path])
+    host.start_service(name, [*wrapper, f"{_PROGRAMS}/{program}", path])
 
 
 def _wait_for_port(host: Host, port: int) -> None:
