@@ -8,6 +8,7 @@ from typing import Iterator
 
 import pytest
 
+from tests.bazel.test_cc_example import NIXPKGS
 from tests.buildbarn.remote import Remote
 from tests.lab import bazel, buildbarn, images, nix
 from tests.lab.bazel import Workspace
@@ -62,5 +63,22 @@ def greeting(remote: Remote) -> Iterator[Workspace]:
     folder = images.REPOSITORY / "examples" / "hello_bzlmod"
     workspace = bazel.new_workspace(remote.lab.workstation, folder)
     workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
+    yield workspace
+    workspace.shut_down()
+
+
+@pytest.fixture(scope="session")
+def cc(remote: Remote) -> Iterator[Workspace]:
+    """The example with a compiler, whose package set the lab replaces."""
+    workstation = remote.lab.workstation
+    nix.build(workstation, ["gcc"])
+    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / "cc")
+    workspace.write(
+        {
+            "nixpkgs.nix": NIXPKGS,
+            # Without the second, Debian's Bazel 7 looks for what only WORKSPACE files need.
+            "user.bazelrc": bazel.toolchain_modules("cc") + "common --noenable_workspace\n",
+        }
+    )
     yield workspace
     workspace.shut_down()

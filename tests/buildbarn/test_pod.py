@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nix_remote.setup import nfs as chosen
 from tests.buildbarn.remote import NOT_READY, Remote
-from tests.lab import buildbarn, nix
+from tests.lab import buildbarn
 from tests.lab.bazel import Workspace
 from tests.lab.host import wait_until
-from tests.nfs import site as sites
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -49,24 +47,3 @@ def test_a_runner_takes_no_action_before_the_store_is_mounted(
     remote.mount_store(node)
     wait_until(pod.takes_actions, "the pod to take actions")
     assert "1 remote" in remote.build(greeting, *words).check().stderr
-
-
-def test_through_a_kernels_nfs_mount_a_build_right_after_a_failed_one_succeeds(
-    greeting: Workspace, remote: Remote
-) -> None:
-    site = sites.start(remote.lab, buildbarn.binds(remote.programs))
-    site.server.sh("mkdir -p /nix/store/.links")
-    pod = remote.start_pod(site.executor, {"OSFamily": "linux", "pool": "nfs"})
-    wait_until(lambda: NOT_READY in site.executor.log("worker"), "the worker to miss the store")
-    assert not pod.takes_actions()
-
-    site.mount(chosen.mount_options())
-    wait_until(pod.takes_actions, "the pod to take actions")
-    words = ("--remote_default_exec_properties=pool=nfs", "//:greeting")
-    shell = nix.build(greeting.host, ["bash"])["bash"]
-    failed = remote.build(greeting, *words, host="")
-    assert failed.status != 0
-    assert f"{shell}/bin/bash: no such file or directory" in failed.text
-    assert "1 remote" in remote.build(greeting, *words, host=site.server.name).check().stderr
-    text = greeting.host.read(f"{greeting.folder}/bazel-bin/greeting.txt")
-    assert text == "Hello, world!\n"
