@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 from tests.lab.host import Host, wait_until
 
@@ -40,14 +41,34 @@ def start_worker(executor: Host, service: Host) -> None:
     Actions run under bubblewrap with an empty root: they see their inputs,
     `/nix/store` (read-only), `/proc`, `/dev` and nothing else.
     """
-    executor.sh("mkdir -p /var/cache/actions")
+    _start_bubblewrap_worker(executor, service, "worker", ["/nix/store"])
+
+
+def start_worker_of_pool(executor: Host, service: Host, pool: str, folders: Sequence[str]) -> None:
+    """Lets an executor take the actions of a pool as well, which see these folders of it.
+
+    It takes those that ask for no pool, too: end it with `stop_worker_of_pool`.
+    """
+    name = f"worker-{pool}"
+    _start_bubblewrap_worker(executor, service, name, folders, "--platform", f"pool={pool}")
+
+
+def stop_worker_of_pool(executor: Host, pool: str) -> None:
+    executor.stop_service(f"worker-{pool}")
+
+
+def _start_bubblewrap_worker(
+    executor: Host, service: Host, name: str, folders: Sequence[str], *options: str
+) -> None:
+    executor.sh(f"mkdir -p /var/cache/{name}")
     _start_worker(
         executor,
         service,
-        "worker",
+        name,
         "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
-        "--runner-arg=--workspace-path=/var/cache/actions",
-        "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
+        f"--runner-arg=--workspace-path=/var/cache/{name}",
+        *(f"--runner-arg=--ro-bind-mount={folder}:{folder}" for folder in folders),
+        *options,
     )
 
 
