@@ -11,7 +11,7 @@ from typing import Any, Iterator
 import pytest
 
 from nix_remote.remote_execution.protobuf import encode
-from tests.integration.copier import Copier, new_closure
+from tests.integration.copier import Copier
 from tests.lab import nix, remote_execution
 from tests.lab.commands import Outcome
 from tests.lab.lab import ALIAS, Lab
@@ -162,7 +162,7 @@ def test_a_closure_with_a_shell_on_an_executor_without_one(lab: Lab, copier: Cop
 
 
 def test_what_was_seen_before_does_not_count(lab: Lab, copier: Copier) -> None:
-    path = new_closure(lab.workstation)[-1]
+    path = nix.build(lab.workstation, ["bash"])["bash"]
     copier.copy(path)
     assert verify(lab, USUAL, path)["path", path]["status"] == "ok"
     lab.server.sh(f"mv {path} /nix/store/away")
