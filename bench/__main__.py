@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from bench import (
+    alone,
     bazel_warm,
     burst,
     cold,
@@ -31,7 +32,7 @@ _BENCHMARKS = {
     for module in (cold, incremental, nothing_missing, memory, many_small)
 }
 
-_OF_HERDS = {thin_client.NAME: thin_client.run, burst.NAME: burst.run}
+_WITH_OWN_FIGURES = {each.NAME: each.run for each in (thin_client, burst, alone)}
 _RUNS = 5
 
 
@@ -40,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/bench", description="Measures a copy against Nix's own means, by turns."
     )
-    parser.add_argument("name", choices=[*_BENCHMARKS, *_OF_HERDS, bazel_warm.NAME])
+    parser.add_argument("name", choices=[*_BENCHMARKS, *_WITH_OWN_FIGURES, bazel_warm.NAME])
     parser.add_argument(
         "--rtt", type=float, default=0, metavar="MS", help="how far away the server is (default: 0)"
     )
@@ -95,7 +96,7 @@ def _measure(
     if options.name == bazel_warm.NAME:
         figures = bazel_warm.run(rig, plan, lab, options.rules_nixpkgs.resolve())
     else:
-        figures = _OF_HERDS[options.name](rig, plan)
+        figures = _WITH_OWN_FIGURES[options.name](rig, plan)
     return {**figures.as_json(), "versions": report.versions(rig)}, figures.as_table()
 
 

@@ -16,6 +16,13 @@ nix_remote found no store path of @{package}, so it copied nothing to {host}.
   Fix: remove that option.
 """
 
+ENSURE_WITHOUT_HOST = """\
+nix_remote cannot look after this workspace: no Nix server is named.
+  Why: BAZEL_NIX_REMOTE is not set, so fetches copy nothing.
+  Fix: name the server, a Host entry of your SSH config, in an rc file of Bazel:
+         common --repo_env=BAZEL_NIX_REMOTE=nix-server
+"""
+
 UNSUPPORTED_RULES_NIXPKGS = """\
 nix_remote does not support this rules_nixpkgs: it is {version}.
   What: {file} has this text {count} times, and must have it once:

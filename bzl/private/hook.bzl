@@ -49,11 +49,11 @@ def wrap(implementation):
         settings = json.decode(repository_ctx.read(copier.dirname.get_child("settings.json")))
 
         result = implementation(hidden)
-        store_paths = _store_paths(repository_ctx, copy_to)
-        if store_paths:
+        out_links = _realised(repository_ctx, copy_to)
+        if out_links:
             for number, host in enumerate(copy_to):
                 manifest_name = "manifest%s.json" % ("-%d" % (number + 1) if number else "")
-                _copy(repository_ctx, copier, host, settings, store_paths, manifest_name)
+                _copy(repository_ctx, copier, host, settings, out_links, manifest_name)
         return result
 
     return realise_and_copy
@@ -84,20 +84,20 @@ def wrap_source(implementation):
 
     return download_and_describe
 
-def _store_paths(repository_ctx, copy_to):
-    """What the package is in the store; empty where rules_nixpkgs did without Nix."""
-    store_paths = _realised_paths(repository_ctx)
+def _realised(repository_ctx, copy_to):
+    """Links to what the package is in the store; none where rules_nixpkgs did without Nix."""
+    out_links = _out_links(repository_ctx)
 
     # Without Nix and with `fail_not_supported = False` there is no BUILD file either.
     files = [repository_ctx.path(name) for name in ["BUILD", "BUILD.bazel"]]
-    if not store_paths and [file for file in files if file.exists]:
+    if not out_links and [file for file in files if file.exists]:
         fail(NOTHING_REALISED.format(
             host = " and ".join(copy_to),
             package = _readable_name(repository_ctx),
         ))
-    return store_paths
+    return out_links
 
-def _copy(repository_ctx, copier, host, settings, store_paths, manifest_name):
+def _copy(repository_ctx, copier, host, settings, out_links, manifest_name):
     package = _readable_name(repository_ctx)
     error_file = repository_ctx.path(_LINKS).get_child("nix-remote-error")
     arguments = ["copy", "--host=" + host, "--package=" + package]
@@ -110,9 +110,9 @@ def _copy(repository_ctx, copier, host, settings, store_paths, manifest_name):
     # What `nix-remote ensure` goes by: one for each host.
     manifest = repository_ctx.path(_LINKS).get_child("nix-remote").get_child(manifest_name)
     arguments.append("--manifest=%s" % manifest)
-    repository_ctx.report_progress("copying {} to {}".format(_count(store_paths), host))
+    repository_ctx.report_progress("copying {} to {}".format(_count(out_links), host))
     copied = repository_ctx.execute(
-        [copier] + arguments + store_paths + settings["store_paths"],
+        [copier] + arguments + out_links + settings["store_paths"],
         quiet = False,
         timeout = _COPY_TIMEOUT,
     )
@@ -125,26 +125,21 @@ def _copy(repository_ctx, copier, host, settings, store_paths, manifest_name):
             status = copied.return_code,
         ))
 
-def _realised_paths(repository_ctx):
-    """The store paths of all out-links: a package has one for each output that was built."""
+def _out_links(repository_ctx):
+    """All out-links: a package has one for each output that was built.
+
+    Where they lead the copier finds out: another process would cost as much as it does.
+    """
     links = repository_ctx.path(_LINKS)
     if not links.exists:
         return []
-    names = [link.basename for link in links.readdir()]
-    out_links = [links.get_child(name) for name in names if name.startswith(_LINK_PREFIX)]
-    if not out_links:
-        return []
-
-    # Not `realpath`: a store path that is itself a link has to be copied as well.
-    shown = repository_ctx.execute(["readlink"] + out_links)
-    if shown.return_code != 0:
-        fail("nix_remote: readlink failed: " + shown.stderr)
-    return sorted({path: None for path in shown.stdout.splitlines()}.keys())
+    names = sorted([link.basename for link in links.readdir()])
+    return [links.get_child(name) for name in names if name.startswith(_LINK_PREFIX)]
 
 def _readable_name(repository_ctx):
     """The package's name as a person would know it, for messages."""
     given = getattr(repository_ctx.attr, "unmangled_name", None)
     return given or repository_ctx.name.replace("+", "~").split("~")[-1]
 
-def _count(store_paths):
-    return "1 store path" if len(store_paths) == 1 else "%d store paths" % len(store_paths)
+def _count(out_links):
+    return "1 store path" if len(out_links) == 1 else "%d store paths" % len(out_links)

@@ -53,6 +53,12 @@ sys.exit(main())
 
 _BUILD = """\
 exports_files(["copier"])
+
+filegroup(
+    name = "copier_if_any",
+    srcs = glob(["copier"], allow_empty = True),
+    visibility = ["//visibility:public"],
+)
 """
 
 def _python_repository_impl(repository_ctx):

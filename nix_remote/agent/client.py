@@ -257,7 +257,16 @@ def try_to_lead(name: str) -> Optional[Lead]:
     lock = os.open(f"{name}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # A service manager listens without the lock, and starts an agent when somebody comes.
+        manager = connect(name)
     except BlockingIOError:
+        os.close(lock)
+        return None
+    except Unusable:
+        os.close(lock)
+        raise
+    if manager is not None:
+        manager.close()
         os.close(lock)
         return None
     return Lead(name, lock, listen(name))

@@ -29,6 +29,10 @@ _LOOK_AROUND: Final = 0.5
 _GATHER: Final = 2.0
 """Seconds that a copy is put off at most for those who arrive."""
 _GLANCE: Final = 0.01
+_STAY: Final = 0.4
+"""Seconds that one who leads stays for the next one, if there have been others: about what it
+costs the next one to lead."""
+_LONGEST_STAY: Final = 5.0
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
@@ -146,7 +150,7 @@ class Line:
         self._let_go()
 
     def lead(self, ticket: Ticket) -> CopyResult:
-        """Copies until that job is done. Raises what its failure is.
+        """Copies until that job is done, and a little longer in a crowd. Raises its failure.
 
         Everybody who is in the same group is answered as well; the others
         have to look for somebody else.
@@ -154,9 +158,28 @@ class Line:
         try:
             while not ticket.future.done():
                 self._next()
+            if ticket.future.exception() is None:
+                self._stay()
         finally:
             self._session.end()
         return ticket.future.result()
+
+    def _stay(self) -> None:
+        """Serves on as long as others keep coming: the next one to lead would log in anew."""
+        now = time.monotonic()
+        at_most = now + _LONGEST_STAY
+        served, until = 1, now  # who was alone does not wait for anybody
+        while now < at_most:
+            with self._lock:
+                waiting = self._sharing.waiting
+            if waiting:
+                self._next()
+            now = time.monotonic()
+            if self.figures.answered != served or self.somebody_arrives():
+                served, until = self.figures.answered, now + _STAY
+            if now >= until:
+                return
+            time.sleep(_GLANCE)
 
     def _next(self) -> None:
         """Answers whom it can, and carries out one group."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Final, Optional, TypeVar
 
 from nix_remote.agent import client as wire
+from nix_remote.agent.place import Place
 from nix_remote.agent.protocol import (
     Cancel,
     Inbox,
@@ -157,10 +158,8 @@ class Duties:
 class Server:
     """Takes clients from a socket until it is closed."""
 
-    def __init__(self, lead: wire.Lead, duties: Duties) -> None:
-        self._folder = lead.folder
-        self._lead = lead
-        self._listener = _as_socket(lead.listener)
+    def __init__(self, place: Place, duties: Duties) -> None:
+        self._place = place
         self._duties = duties
         self._lock = threading.Lock()
         self._connections: dict[threading.Thread, tuple[socket.socket, Client]] = {}
@@ -187,23 +186,15 @@ class Server:
 
     @property
     def lost_its_place(self) -> bool:
-        """Whether the lock that others see is not the one that we hold."""
-        try:
-            seen, held = os.stat(f"{self._folder}/{wire.LOCK_NAME}"), os.fstat(self._lead.lock)
-        except OSError:
-            return True
-        return (seen.st_dev, seen.st_ino) != (held.st_dev, held.st_ino)
+        """Whether no more clients can come."""
+        return self._place.lost
 
     def resign(self) -> None:
         """Takes no more clients; somebody else may serve. Those that are there stay."""
         if self._closing.is_set():
             return
         self._closing.set()
-        if not self.lost_its_place:
-            with suppress(OSError):
-                os.unlink(f"{self._folder}/{wire.SOCKET_NAME}")
-        self._listener.close()
-        os.close(self._lead.lock)
+        self._place.leave()
 
     def dismiss(self) -> None:
         """Waits until those who are answered have read it; sends the others away."""
@@ -223,11 +214,12 @@ class Server:
     def _accept_all(self) -> None:
         while not self._closing.is_set():
             try:
-                listener = self._listener
+                listener = self._place.listener
                 listener.settimeout(_LOOK_AROUND)
                 connection, _ = listener.accept()
             except socket.timeout:
-                self._mend()
+                if not self._closing.is_set() and self._place.mend():
+                    self._duties.log("the socket was gone: made it again")
                 continue
             except OSError:
                 # Closed, or out of descriptors for the moment.
@@ -247,17 +239,6 @@ class Server:
                     continue
                 self._connections[thread] = (connection, client)
             thread.start()
-
-    def _mend(self) -> None:
-        """Listens anew if somebody has removed the socket."""
-        if self._closing.is_set() or self.lost_its_place:
-            return
-        if not os.path.exists(f"{self._folder}/{wire.SOCKET_NAME}"):
-            self._duties.log("the socket is gone: making it again")
-            with suppress(OSError):
-                renewed = _as_socket(wire.listen(self._folder))
-                self._listener.close()
-                self._listener = renewed
 
     def _attend(self, connection: socket.socket, client: Client) -> None:
         try:
@@ -306,6 +287,7 @@ class Server:
             else:
                 raise Declined("not a request")
         except Declined as declined:
+            self._duties.log(f"declined a client: {declined}")
             client.end(wire.DECLINED, _encoded(str(declined)))
         except Gone:
             client.end(wire.DECLINED, b"")
@@ -340,10 +322,3 @@ def _write_all(connection: socket.socket, client: Client, inbox: Inbox) -> None:
             return
         if any(isinstance(message, Cancel) for message in inbox.receive(said)):
             client.cancel()
-
-
-def _as_socket(made: object) -> socket.socket:
-    """The same socket with the methods of the standard library's."""
-    if isinstance(made, socket.socket):
-        return made
-    return socket.socket(fileno=made.detach())  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import Callable, Final, Hashable
 from nix_remote import processes, settings
 from nix_remote.agent import client, lifecycle
 from nix_remote.agent.line import Line
+from nix_remote.agent.place import OwnPlace, lent
 from nix_remote.agent.server import Declined, Duties, Server
 from nix_remote.cli import copy, order
 from nix_remote.cli import options as common
@@ -34,7 +35,9 @@ user: no login for each, no path sent twice, no question about what it knows alr
 def _add_options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     start = actions.add_parser("start", help="start one in the background, if there is none")
-    run = actions.add_parser("run", help="be one, in the foreground: for containers and CI steps")
+    run = actions.add_parser(
+        "run", help="be one, in the foreground: for containers, CI steps and service managers"
+    )
     for action in (start, run):
         action.add_argument(
             "--idle",
@@ -86,10 +89,8 @@ def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
 
 def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     idle = options.idle if options.idle is not None else settings.agent_idle()
-    lead = client.try_to_lead(folder)
-    if lead is None:
-        raise AgentNotStarted("another one serves already: nix-remote agent status")
     environment = settings.own_environment()
+    place = lent(environment, folder) or _own_place(folder)
     log = lifecycle.open_log(lifecycle.state_folder(environment.get("XDG_STATE_HOME", "")))
     stay = lifecycle.Stay(idle)
     stay.obey_signals()
@@ -101,7 +102,7 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
         other_version=stay.end,
         log=log,
     )
-    server = Server(lead, duties)
+    server = Server(place, duties)
     lines.somebody_arrives = server.somebody_arrives
     server.start()
     log(f"serving in {folder}")
@@ -113,6 +114,13 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     server.dismiss()
     log("left")
     return {"agent": None, "why": why}
+
+
+def _own_place(folder: str) -> OwnPlace:
+    lead = client.try_to_lead(folder)
+    if lead is None:
+        raise AgentNotStarted("another one serves already: nix-remote agent status")
+    return OwnPlace(lead)
 
 
 class _Lines:

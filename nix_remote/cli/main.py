@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import signal
 import sys
 import traceback
 from types import FrameType
-from typing import Optional, Sequence
+from typing import Final, Optional, Sequence
 
 from nix_remote import __version__
-from nix_remote.cli import agent, copy, doctor, ensure, plan, roots, setup, verify
 from nix_remote.cli.command import Answered, Command, add_command
 from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
 
-_COMMANDS = (
-    *(copy.COMMAND, plan.COMMAND, ensure.COMMAND, verify.COMMAND),
-    *(roots.COMMAND, agent.COMMAND, setup.COMMAND, doctor.COMMAND),
-)
+COMMANDS: Final = ("copy", "plan", "ensure", "verify", "roots", "agent", "setup", "doctor")
+"""In the order of `--help`. Each is a module of this package."""
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command line; returns the exit status (`nix_remote.errors` lists them)."""
-    options = _parser().parse_args(argv)
-    options.arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    # Bazel waits for each start: only the command that is meant is loaded.
+    meant = [name for name in COMMANDS if name in arguments[:1]]
+    options = _parser(meant or COMMANDS).parse_args(arguments)
+    options.arguments = arguments
     command: Command = options.command
     # An orderly end for `kill` as well: the connection is closed, temporary roots go.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -44,14 +45,14 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     return conclude(command, options, result, OwnStreams())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nix-remote", description="Brings Nix store paths to where Bazel's remote actions run."
     )
     parser.add_argument("--version", action="version", version=f"nix-remote {__version__}")
     parsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        add_command(parsers, command)
+    for name in names:
+        add_command(parsers, importlib.import_module(f"nix_remote.cli.{name}").COMMAND)
     return parser
 
 

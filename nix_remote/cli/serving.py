@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from contextlib import closing, contextmanager
 from typing import Callable, Final, Iterator, Mapping, NoReturn, Optional
 
 from nix_remote import settings
 from nix_remote.agent import client as wire
 from nix_remote.agent.line import Line
+from nix_remote.agent.place import OwnPlace
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.server import Client, Declined, Duties, Server
 from nix_remote.cli import order as orders
@@ -34,6 +36,12 @@ _OF_CHILDREN: Final = "HOME"
 _OF_NIX: Final = "NIX_"
 _OURS: Final = "NIX_REMOTE_"
 _OF_SSH: Final = "SSH_AUTH_SOCK"
+_OF_SHELLS: Final = frozenset(
+    {"NIX_PATH", "NIX_PROFILES", "NIX_SSL_CERT_FILE", "NIX_USER_PROFILE_DIR"}
+)
+"""What Nix sets in login shells, and no service has: about evaluating and downloading, which
+we do not."""
+_SEARCHED: Final = "PATH"
 
 
 class _Unclear(Exception):
@@ -92,17 +100,28 @@ class Desk:
     def _check_environment(self, wanted: Order, environment: Mapping[str, str]) -> None:
         """Declines what programs that we start would see differently than the client's."""
         needed = [_OF_CHILDREN]
+        programs = ["nix-store"]
+        if wanted.destination.proxy_command is not None:
+            needed += [_OF_SSH, _SEARCHED]
         if wanted.settings.transport is TransportChoice.OPENSSH or (
             wanted.destination.needs_openssh
         ):
             needed.append(_OF_SSH)
-        names = {*environment, *self._environment}
+            programs.append("ssh")
+        names = {*environment, *self._environment} - _OF_SHELLS
         needed += [
             name for name in names if name.startswith(_OF_NIX) and not name.startswith(_OURS)
         ]
         for name in needed:
             if environment.get(name) != self._environment.get(name):
                 raise Declined(f"{name} is another one there")
+        for program in programs:
+            if _found(program, environment) != _found(program, self._environment):
+                raise Declined(f"{program} is another one by the PATH there")
+
+
+def _found(program: str, environment: Mapping[str, str]) -> Optional[str]:
+    return shutil.which(program, path=environment.get(_SEARCHED))
 
 
 @contextmanager
@@ -131,7 +150,7 @@ def others(command: Command, own: Order, line: Line, lead: Optional[wire.Lead]) 
         other_version=lambda: None,
         log=lambda _: None,
     )
-    server = Server(lead, duties)
+    server = Server(OwnPlace(lead), duties)
     line.somebody_arrives = server.somebody_arrives
     server.start()
     try:

@@ -1,8 +1,9 @@
-"""`nix-remote setup server|executor|kubernetes|bazelrc`: options in, a bundle of files out."""
+"""`nix-remote setup server|executor|kubernetes|bazelrc|agent`: options in, files out."""
 
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Callable, Mapping, Optional
 
@@ -11,7 +12,7 @@ from nix_remote.cli import options as common
 from nix_remote.cli.files import read, write_all
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server, wrapper
+from nix_remote.setup import agent_units, bazel_flags, executor, kubernetes, nixos, server, wrapper
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 
@@ -27,6 +28,7 @@ def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _add_executor(kinds.add_parser("executor", help="the mount on a machine that runs actions"))
     _add_kubernetes(kinds.add_parser("kubernetes", help="an overlay for Buildbarn on Kubernetes"))
     _add_bazelrc(kinds.add_parser("bazelrc", help="flags for Bazel"))
+    _add_agent(kinds.add_parser("agent", help="units with which systemd starts the agent"))
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -186,6 +188,34 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
         )
     )
     return wrapper.beside(flags, options.wrapper) if options.wrapper else flags
+
+
+def _add_agent(parser: argparse.ArgumentParser) -> None:
+    _finish(parser, _agent)
+    parser.add_argument(
+        "--write",
+        dest="out",
+        action="store_const",
+        const=_units_folder(),
+        help="write them where the user's service manager looks for them",
+    )
+    parser.add_argument(
+        "--program", metavar="FILE", help="what it starts (default: the nix-remote on PATH)"
+    )
+
+
+def _agent(options: argparse.Namespace) -> Bundle:
+    program = options.program or shutil.which("nix-remote")
+    if program is None:
+        raise SetupInputUnusable("--program", "where nix-remote is: there is none on PATH")
+    return agent_units.bundle(
+        agent_units.AgentPlan(program, settings.own_environment().get("PATH", ""))
+    )
+
+
+def _units_folder() -> Path:
+    given = Path(settings.own_environment().get("XDG_CONFIG_HOME", ""))
+    return (given if given.is_absolute() else Path("~/.config").expanduser()) / "systemd/user"
 
 
 def _finish(

@@ -21,6 +21,7 @@ _NIX_KEY: Final = re.compile(r"[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=")
 _KUBERNETES_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
 _RELATIVE: Final = re.compile(r"[A-Za-z0-9._@/?=:-]+")
 _ABSOLUTE: Final = re.compile(r"/[A-Za-z0-9._@+=:/-]+")
+_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _PROPERTY: Final = re.compile(r"[A-Za-z0-9_.-]+=[A-Za-z0-9_.:/@+-]*")
 _SCHEMES: Final = ("grpc", "grpcs", "http", "https", "unix")
 
@@ -94,6 +95,12 @@ def at_least(smallest: int, value: int, what: str) -> int:
     if value < smallest:
         raise SetupInputUnusable(what, f"a number from {smallest} on")
     return value
+
+
+def unit_text(text: str, what: str) -> str:
+    """Text that stands between double quotes in a unit of systemd, which leaves it as it is."""
+    _matching(_LINE, text, what, "one line of text")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def _matching(pattern: re.Pattern[str], text: str, what: str, expected: str) -> str:

@@ -10,16 +10,20 @@ _LOG = "/root/copies"
 
 _SCRIPT = f"""\
 #!/bin/sh
+copies=
+words=
 for word; do
-  if [ "$word" = copy ]; then echo "$*" >>{_LOG}; fi
+  if [ "$word" = copy ]; then copies=yes; fi
+  if [ -L "$word" ]; then words="$words $(readlink "$word")"; else words="$words $word"; fi
 done
+if [ "$copies" ]; then echo $words >>{_LOG}; fi
 exec /opt/nix-remote/bin/python "$@"
 """
 
 
 @dataclass(frozen=True)
 class Copy:
-    """One run of the copier: the words of its command line."""
+    """One run of the copier: the words of its command line, links as what they say."""
 
     words: tuple[str, ...]
 

@@ -7,14 +7,15 @@ not has said why; none hangs; and the next copy completes.
 from __future__ import annotations
 
 import random
-import re
+import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Callable, Final
+from dataclasses import dataclass
+from typing import Callable, Final, Sequence
 
 from nix_remote.agent.client import SILENCE
+from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
 from tests.lab import nix, sshd
 from tests.lab.content import Shape, make_closure
@@ -27,20 +28,8 @@ _BOUND: Final = 120.0
 """Seconds for a herd with everything that it tries again."""
 _NEXT_BOUND: Final = 60.0
 
-# What a copier may end with when its connection or its process was struck.
-_EXPECTED: Final = {"connection-broken", "server-ended-session", "connection-refused"}
-
-
-@dataclass
-class Findings:
-    """What the faults did."""
-
-    trials: int = 0
-    struck: int = 0
-    """Trials in which some copier was at work when the fault happened."""
-    failed: int = 0
-    """Copiers that ended with an error of their own, or were killed."""
-    wrong: list[str] = field(default_factory=list)
+# A copier may also meet a server that is being started again.
+_EXPECTED: Final = ENDINGS | {"connection-refused"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +39,7 @@ class Trial:
     lab: Lab
     herd: Herd
     chance: random.Random
+    running: Sequence[subprocess.Popen[bytes]]
 
     def agent_process(self) -> int:
         told = self.herd.told()
@@ -94,6 +84,9 @@ def put_to_sleep(trial: Trial) -> None:
         trial.lab.workstation.run(["kill", "-STOP", str(process)])
         trial.lab.workstation.run(["sleep", str(SILENCE + 1)])
         trial.lab.workstation.run(["kill", "-CONT", str(process)])
+        for copier in trial.running:
+            # `nsenter`, through which it was started, has stopped with it.
+            copier.send_signal(signal.SIGCONT)
 
 
 def remove_socket(trial: Trial) -> None:
@@ -173,17 +166,17 @@ def strike(lab: Lab, herd: Herd, name: str, *, count: int, seed: int) -> Finding
         herd.agent("stop").check()
         if number % 2 == 0:
             herd.agent("start").check()
-        trial = Trial(lab, herd, chance)
         running = [
             herd.start(top, package=f"package-{each}") for each, top in enumerate(paths[-_COPIERS:])
         ]
+        trial = Trial(lab, herd, chance, running)
         time.sleep(chance.uniform(0, 1.5))
         found.trials += 1
         found.struck += any(each.poll() is None for each in running)
         try:
             FAULTS[name](trial)
         finally:
-            _judge(trial, name, number, paths, running, found)
+            _judge(trial, name, number, paths, found)
     lab.workstation.sh("umount -l /root/.local/state/nix-remote 2>/dev/null || true")
     herd.agent("stop").check()
     return found
@@ -194,14 +187,13 @@ def _judge(
     name: str,
     number: int,
     paths: list[str],
-    running: list[subprocess.Popen[bytes]],
     found: Findings,
 ) -> None:
     def wrong(why: str) -> None:
         found.wrong.append(f"{name}, {number}: {why}")
 
     deadline = time.monotonic() + _BOUND
-    for top, copier in zip(paths[-_COPIERS:], running):
+    for top, copier in zip(paths[-_COPIERS:], trial.running):
         try:
             output, _ = copier.communicate(timeout=max(deadline - time.monotonic(), 1))
         except subprocess.TimeoutExpired:
@@ -214,9 +206,9 @@ def _judge(
             _check_kept(trial.lab, top, wrong)
             continue
         found.failed += 1
-        codes = set(re.findall(r"error\[([a-z-]+)\]", text))
+        told = codes(text)
         killed = copier.returncode == -9 and name in _MAY_KILL_COPIERS
-        if not killed and not (codes and codes <= _EXPECTED):
+        if not killed and not (told and told <= _EXPECTED):
             wrong(f"ended with {copier.returncode}: {text}")
     for top in paths[-_COPIERS:]:
         done = trial.herd.copy(top, timeout=_NEXT_BOUND)
@@ -233,14 +225,13 @@ def _judge(
 def _check_kept(lab: Lab, top: str, wrong: Callable[[str], None]) -> None:
     """The promise: the closure is valid, with the right content, and has a durable root."""
     needed = nix.closure(lab.workstation, top)
-    invalid = ["nix-store", "--check-validity", "--print-invalid", *needed]
-    missing = lab.server.run(invalid).stdout
+    missing = invalid(lab.server, needed)
     if missing:
         wrong(f"success, and not valid: {missing}")
         return
-    verified = lab.server.run(["nix-store", "--verify-path", *needed])
-    if verified.status != 0:
-        wrong(f"success, and not what it should be: {verified.text}")
+    damage = half_done(lab.server, needed)
+    if damage:
+        wrong(f"success, and not what it should be: {damage}")
     roots = lab.server.run(["nix-store", "--query", "--roots", top]).stdout
     if "nix-remote/gcroots" not in roots:
         wrong(f"success, and no durable root: {roots}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import queue
 import random
-import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Iterable, Sequence
 
+from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
 from tests.lab import sshd
 from tests.lab.commands import LabError
 from tests.lab.content import Shape, make_closure
@@ -33,22 +33,6 @@ _NEXT_BOUND: Final = 30.0
 _NO_PENALTIES: Final = "PerSourcePenalties no\nMaxStartups 100"
 _FIRST_PORT: Final = 2310
 _TARGET_PORT: Final = 2309
-
-EXPECTED_ERRORS: Final = {"connection-broken", "server-ended-session"}
-
-
-@dataclass
-class Findings:
-    """What the faults did."""
-
-    trials: int = 0
-    struck: int = 0
-    """Trials in which the fault happened before the copy was over."""
-    healed: int = 0
-    """Copies that were struck and succeeded all the same."""
-    failed: int = 0
-    """Copies that were struck and said so."""
-    wrong: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -154,33 +138,21 @@ class Trials:
             found.healed = int(struck)
         else:
             found.failed = 1
-            codes = set(re.findall(r"error\[([a-z-]+)\]", output))
-            if not struck or heals or not codes or not codes <= EXPECTED_ERRORS:
-                wrong(f"ended with {status} and {codes}")
-        half_done = self._half_done(closure)
-        if half_done:
-            wrong(f"not what it should be: {half_done}")
+            told = codes(output)
+            if not struck or heals or not told or not told <= ENDINGS:
+                wrong(f"ended with {status} and {told}")
+        damage = half_done(self.server, closure)
+        if damage:
+            wrong(f"not what it should be: {damage}")
         try:
             self._copy(alias(self.server), closure, _NEXT_BOUND)
         except LabError as error:
             wrong(f"the next copy: {error}")
         else:
-            checked = ["nix-store", "--check-validity", "--print-invalid", *closure]
-            missing = self.server.run(checked).stdout
-            if missing or self._half_done(closure):
+            missing = invalid(self.server, closure)
+            if missing or half_done(self.server, closure):
                 wrong(f"after the next copy: {missing}")
         return found
-
-    def _half_done(self, closure: Sequence[str]) -> str:
-        """What the server says of valid paths whose content is not the registered one."""
-        invalid = self.server.run(
-            ["nix-store", "--check-validity", "--print-invalid", *closure]
-        ).stdout.split()
-        valid = [path for path in closure if path not in invalid]
-        if not valid:
-            return ""
-        verified = self.server.run(["nix-store", "--verify-path", *valid])
-        return "" if verified.status == 0 else verified.text
 
     def _closures(self, what: str, count: int, *, file_size: int) -> list[list[str]]:
         name = f"{what}-{self.protocol}-{self.seed}"

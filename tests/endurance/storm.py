@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Iterator, Mapping, Sequence
 
+from tests.endurance.findings import invalid
 from tests.lab import content, nix
 from tests.lab.commands import LabError, Outcome
 from tests.lab.host import Host
@@ -94,7 +95,7 @@ class Storm:
                     for outcome in pool.map(self._copy, wanted, itertools.cycle(self.sources)):
                         findings.count(outcome)
                 promised = {path for top in wanted for path in needs[top]}
-                findings.lost += self._invalid(sorted(promised))
+                findings.lost += invalid(self.server, sorted(promised))
                 # A closure of which a part has been lost cannot be built upon.
                 kept = [] if findings.lost else wanted
         return findings
@@ -121,11 +122,6 @@ class Storm:
             return self.workstation.run(command, env=env, timeout=120)
         except LabError as hang:
             return Outcome(tuple(command), -1, "", str(hang))
-
-    def _invalid(self, paths: Sequence[str]) -> list[str]:
-        """Those of the paths that the server does not have."""
-        checked = self.server.run(["nix-store", "--check-validity", "--print-invalid", *paths])
-        return checked.stdout.split()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Final, Mapping
 
-from nix_remote.setup import bazel_flags, executor, kubernetes, nixos, server, wrapper
+from nix_remote.setup import agent_units, bazel_flags, executor, kubernetes, nixos, server, wrapper
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 
@@ -60,6 +60,11 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
     "bazelrc-copies-only": bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")),
     "bazelrc-ensure": wrapper.beside(
         bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")), "ensure"
+    ),
+    "agent": agent_units.bundle(
+        agent_units.AgentPlan(
+            "/home/me/.local/bin/nix-remote", "/home/me/.nix-profile/bin:/usr/bin"
+        )
     ),
 }
 

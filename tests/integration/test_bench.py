@@ -31,3 +31,17 @@ def test_a_benchmark_reports_every_contender(tmp_path: Path) -> None:
     assert all(seconds > 0 for seconds in result["seconds"].values())
     assert result["wire_bytes"]["nix-remote"] > 1000
     assert result["versions"]["nix"]
+
+
+@pytest.mark.thorough
+@pytest.mark.timeout(300)
+def test_the_parts_of_a_copier_that_is_alone_are_told_apart(tmp_path: Path) -> None:
+    output = tmp_path / "result.json"
+    command = [str(images.REPOSITORY / "tools" / "bench"), "alone", "--small"]
+    command += ["--runs=1", f"--json={output}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seconds = json.loads(output.read_text())["seconds"]
+    # The same in every run, whatever else the machine does.
+    assert seconds["python"] < seconds["loading"] < seconds["paramiko"]
+    assert {"openssh", "with master", "ssh", "ssh, master"} <= seconds.keys()

@@ -34,7 +34,8 @@ def unchecked(folder: Path) -> set[str]:
     found = set()
     for path in folder.rglob("*"):
         inside = path.relative_to(REPOSITORY)
-        if not path.is_file() or any(part.startswith(("bazel-", ".git")) for part in inside.parts):
+        made = any(part.startswith(("bazel-", ".git", "__pycache__")) for part in inside.parts)
+        if made or not path.is_file():
             continue
         if UNCHECKED.search(path.read_text(errors="replace")):
             found.add(str(inside))

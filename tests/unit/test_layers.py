@@ -14,7 +14,7 @@ LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
     ["agent.lifecycle", "agent.server", "agent.line"],
-    ["agent.kept_session", "agent.sharing"],
+    ["agent.kept_session", "agent.place", "agent.sharing"],
     ["copy.engine", "doctor", "setup"],
     ["remote", "local"],
     ["ssh"],
@@ -41,7 +41,7 @@ SANS_IO = [
     ),
     *("doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
     *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),
-    *("setup.bazel_flags", "setup.server", "setup.nixos"),
+    *("setup.agent_units", "setup.bazel_flags", "setup.server", "setup.nixos"),
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),

@@ -218,19 +218,68 @@ def test_who_arrives_during_the_login_is_waited_for(line: Line, server: Server) 
     assert server.secured == 1
 
 
-def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(line: Line) -> None:
+def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nix_remote.agent.line._GATHER", 0.2)
+    monkeypatch.setattr("nix_remote.agent.line._LONGEST_STAY", 0.2)
     line.somebody_arrives = lambda: True
     begun = time.monotonic()
     line.lead(submit(line, GLIBC, BASH))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
 
 
-def test_who_leads_does_not_wait_for_those_who_come_later(line: Line, server: Server) -> None:
+def test_who_leads_alone_waits_for_nobody(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = submit(line, GLIBC, BASH)
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    line.lead(ticket)
+    assert waits == []
+
+
+def test_who_leads_takes_along_those_who_came_meanwhile(line: Line, server: Server) -> None:
     others: list[Ticket] = []
-    server.while_sending = lambda: others.append(submit(line, GLIBC, GCC))
+
+    def somebody_comes() -> None:
+        if not others:
+            others.append(submit(line, GLIBC, GCC))
+
+    server.while_sending = somebody_comes
     line.lead(submit(line, GLIBC))
-    assert not others[0].future.done()
-    assert not server.roots.issuperset([DurableRoot(GCC.path, f"roots/{GCC.path}")])
+    assert outcome(others[0]).sent == (GCC.path,)
+    assert server.logins == 1
+
+
+def test_in_a_crowd_who_leads_stays_for_the_next_one(line: Line, server: Server) -> None:
+    first, second = submit(line, GLIBC), submit(line, GLIBC, BASH)
+    others: list[Ticket] = []
+
+    def arrives() -> bool:
+        if first.future.done() and not others:
+            others.append(submit(line, GLIBC, GCC))
+        return False
+
+    line.somebody_arrives = arrives
+    line.lead(first)
+    outcome(second)
+    assert outcome(others[0]).sent == (GCC.path,)
+    assert server.logins == 1
+
+
+def test_who_has_failed_waits_for_nobody(line: Line, server: Server) -> None:
+    server.refuses = HostNotFound("s", "s", None)
+    first = submit(line, GLIBC)
+    submit(line, GLIBC, BASH)
+    asked_afterwards: list[bool] = []
+
+    def arrives() -> bool:
+        asked_afterwards.extend([True] if first.future.done() else [])
+        return False
+
+    line.somebody_arrives = arrives
+    with pytest.raises(HostNotFound):
+        line.lead(first)
+    assert asked_afterwards == []
 
 
 def test_what_is_known_is_answered_without_a_question(agent: Line, server: Server) -> None:

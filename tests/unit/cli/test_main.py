@@ -1,5 +1,8 @@
+import importlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,9 +66,24 @@ def test_an_interruption_is_no_defect(
     assert "error[interrupted]" in capsys.readouterr().err
 
 
-def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in cli._COMMANDS:
-        with pytest.raises(SystemExit) as ended:
-            main([command.name, "--help"])
-        assert ended.value.code == 0
-        assert command.description.splitlines()[0] in capsys.readouterr().out
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command = importlib.import_module(f"nix_remote.cli.{name}").COMMAND
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    assert command.description.splitlines()[0] in capsys.readouterr().out
+
+
+def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = capsys.readouterr().out
+    assert [name for name in cli.COMMANDS if f"\n    {name} " in listed] == list(cli.COMMANDS)
+
+
+def test_only_the_command_that_is_meant_is_loaded() -> None:
+    code = "import sys; from nix_remote.cli.main import main\ntry: main(['copy', '--help'])\n"
+    code += "except SystemExit: print('nix_remote.cli.doctor' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1] == "False"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import bazel_flags, executor, inputs, kubernetes, nfs, server
+from nix_remote.setup import agent_units, bazel_flags, executor, inputs, kubernetes, nfs, server
 from nix_remote.setup.bundle import File, put
 from tests.golden.setup_files import BUNDLES, FOLDER, KEY, SERVER
 
@@ -95,6 +95,7 @@ def test_what_could_be_read_as_something_else_is_refused(text: str) -> None:
         lambda: kubernetes.bundle(kubernetes.OverlayPlan("base", text)),
         lambda: kubernetes.bundle(kubernetes.OverlayPlan("base", SERVER, namespace=text)),
         lambda: kubernetes.bundle(kubernetes.OverlayPlan("base", SERVER, container=text)),
+        lambda: agent_units.bundle(agent_units.AgentPlan(text, "/usr/bin")),
         lambda: inputs.nix_public_key(text),
         lambda: inputs.file_system_id(text),
         lambda: inputs.platform_property(text),
@@ -141,3 +142,14 @@ def test_a_network_with_host_bits_is_refused_and_says_so() -> None:
 def test_flags_without_a_service_have_no_remote_ones() -> None:
     text = bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")).files[0].text
     assert "build:remote" not in text
+
+
+@pytest.mark.parametrize("path", ["", "/usr/bin\nExecStartPre=/bin/reboot", "/a\x00", "/\udce9"])
+def test_a_search_path_that_is_not_one_line_of_text_is_refused(path: str) -> None:
+    with pytest.raises(SetupInputUnusable, match="PATH"):
+        agent_units.bundle(agent_units.AgentPlan("/usr/bin/nix-remote", path))
+
+
+def test_a_search_path_means_in_a_unit_what_it_means_in_a_shell() -> None:
+    text = agent_units.bundle(agent_units.AgentPlan("/bin/x", '/a b:/50%t:/"c"\\d')).files[1].text
+    assert 'Environment="PATH=/a b:/50%%t:/\\"c\\"\\\\d"' in text.splitlines()
