@@ -182,8 +182,6 @@ class Pod:
             ],
             "inputDownloadConcurrency": 10,
             "outputUploadConcurrency": 11,
-            # Bazel 7 says what an action makes as version 2.0 of the protocol does.
-            "supportLegacyOutputFilesAndDirectories": True,
             "directoryCache": {
                 "maximumCount": 1000,
                 "maximumSizeBytes": 1000 * 1024,
