@@ -242,7 +242,8 @@ _FROM_SERVER: Final = """\
 """
 
 _RUNNER_CONFIG: Final = """\
-// What the base says, and one thing more: no action is taken while the store is not there.
+// What the base says, and one thing more: while the store is not there, no action is asked for.
+// What was asked for before it went away still comes, and fails.
 (import '/config/{base}') + {{
   // Every Nix store has this folder.
   readinessCheckingPathnames: ['{sentinel}'],

@@ -34,11 +34,11 @@ import {nix.PACKAGE_SET} {{
 }}
 """
 
-# Where Bazel's own scripts find a shell.
+# Where Bazel's own scripts find a shell. An empty property is one less than the parent's.
 _PLATFORM = """\
 platform(
     name = "with_debian",
-    exec_properties = {"OSFamily": "linux", "pool": "debian"},
+    exec_properties = {"OSFamily": "", "pool": "debian"},
     parents = ["//platforms:executor"],
 )
 """

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Callable, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
@@ -80,6 +81,7 @@ class Lab:
         self._extra_servers: list[Host] = []
         self._extra_workstations: list[Host] = []
         self._kernel_hosts: list[KernelHost] = []
+        self._other_hosts: list[Host] = []
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -96,7 +98,7 @@ class Lab:
         servers = [*self._servers.values(), *self._extra_servers]
         workstations = [*self._workstations.values(), *self._extra_workstations]
         executors = [self.executor, *self._kernel_hosts]
-        known = [*workstations, *servers, *executors, self.service]
+        known = [*workstations, *servers, *executors, self.service, *self._other_hosts]
         return {host.name: host for host in known}
 
     @property
@@ -182,10 +184,19 @@ class Lab:
         self._start_server(host)
         return host
 
-    def start_kernel_executor(self, name: str) -> KernelHost:
+    def start_host(self, name: str, image: images.Image, binds: Mapping[Path, str]) -> Host:
+        """Starts one more host, and nothing on it; `binds` as in its plan."""
+        host = self._host(HostPlan(name, self._next_number(), image, binds))
+        self._other_hosts.append(host)
+        self._start(host)
+        return host
+
+    def start_kernel_executor(
+        self, name: str, binds: Mapping[Path, str] = MappingProxyType({})
+    ) -> KernelHost:
         """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
         number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
-        plan = HostPlan(name, number, images.KERNEL_EXECUTOR)
+        plan = HostPlan(name, number, images.KERNEL_EXECUTOR, binds)
         host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
         self._kernel_hosts.append(host)
         self._start(host)
@@ -198,6 +209,7 @@ class Lab:
         self._extra_servers.clear()
         self._extra_workstations.clear()
         self._kernel_hosts.clear()
+        self._other_hosts.clear()
         # Servers that another process added to this lab.
         for folder in self.folder.glob("*"):
             end_host(folder)
@@ -208,7 +220,8 @@ class Lab:
         return Host(plan, self.folder / plan.name, self._switch)
 
     def _next_number(self) -> int:
-        return _FIRST_EXTRA_NUMBER + len(self._extra_servers) + len(self._extra_workstations)
+        extra = (self._extra_servers, self._extra_workstations, self._other_hosts)
+        return _FIRST_EXTRA_NUMBER + sum(len(hosts) for hosts in extra)
 
     def _running_servers(self) -> list[Host]:
         servers = [*self._servers.values(), *self._extra_servers]

@@ -48,13 +48,15 @@ def start_worker(executor: Host, service: Host) -> None:
         "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
         "--runner-arg=--workspace-path=/var/cache/actions",
         "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
+        *("--platform", "OSFamily=linux"),
     )
 
 
 def start_worker_with_debian(executor: Host, service: Host) -> None:
     """Lets an executor take the actions of the pool `debian` as well.
 
-    They also see the executor's own programs: Bazel cannot run tests without a shell.
+    They also see the executor's own programs: Bazel cannot run tests without a shell. That it
+    is Linux the worker does not tell: it would be given the actions of everybody who asks for that.
     """
     _start_worker(
         executor,
@@ -77,7 +79,6 @@ def _start_worker(executor: Host, service: Host, name: str, *options: str) -> No
             "--concurrent-jobs=2",
             "--runner-arg=--disable-localcas",
             *options,
-            *("--platform", "OSFamily=linux"),
             *("--platform", "ISA=x86-64"),
             f"{executor.name}-{name}",
         ],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Iterator, Mapping
 
 from tests.lab import images, nfs, nix
 from tests.lab.host import Host
@@ -33,11 +35,11 @@ class Site:
         self.executor.sh(f"if grep -q ' {STORE} ' /proc/self/mounts; then umount {STORE}; fi")
 
 
-def start(lab: Lab) -> Site:
-    """A site's hosts in a lab that is up; they end with it."""
+def start(lab: Lab, binds: Mapping[Path, str] = MappingProxyType({})) -> Site:
+    """A site's hosts in a lab that is up; they end with it. `binds` are the executor's."""
     server = lab.start_server("store-server", nix.Version.CURRENT, image=images.NFS_SERVER)
     nfs.export(server)
-    return Site(lab, lab.workstation, server, lab.start_kernel_executor("machine"))
+    return Site(lab, lab.workstation, server, lab.start_kernel_executor("machine", binds))
 
 
 @contextmanager

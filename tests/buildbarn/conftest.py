@@ -1,0 +1,84 @@
+"""Buildbarn in the run's lab, a pod with the store, and workspaces to build."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from tests.bazel.test_cc_example import NIXPKGS
+from tests.buildbarn.remote import Remote
+from tests.lab import bazel, buildbarn, images, nix
+from tests.lab.bazel import Workspace
+from tests.lab.host import wait_until
+from tests.lab.lab import Lab
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--buildbarn",
+        type=Path,
+        metavar="DIR",
+        help=f"the folder with Buildbarn's programs: {', '.join(buildbarn.PROGRAMS)}",
+    )
+
+
+@pytest.fixture(scope="session")
+def programs(pytestconfig: pytest.Config) -> Path:
+    """The folder with Buildbarn's programs."""
+    given = pytestconfig.getoption("--buildbarn")
+    if given is None:
+        pytest.exit("these tests need --buildbarn DIR: docs/buildbarn.md", returncode=2)
+    folder = Path(given).resolve()
+    missing = [name for name in buildbarn.PROGRAMS if not os.access(folder / name, os.X_OK)]
+    if missing:
+        pytest.exit(f"--buildbarn: {folder} has no {', '.join(missing)}", returncode=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def remote(programs: Path, lab: Lab, rules_nixpkgs: Path) -> Remote:
+    """The lab with Buildbarn, and a workstation with Bazel ready."""
+    service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds(programs))
+    buildbarn.start_service(service)
+    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs)
+    return Remote(lab, service, programs)
+
+
+@pytest.fixture(scope="session")
+def pod(remote: Remote) -> buildbarn.Pod:
+    """A pod that takes actions; its store is the lab's Nix server's, by a bind mount."""
+    host = remote.start_node("node")
+    remote.mount_store(host)
+    pod = remote.start_pod(host, {"OSFamily": "linux"})
+    wait_until(pod.takes_actions, "the pod to take actions")
+    return pod
+
+
+@pytest.fixture(scope="session")
+def greeting(remote: Remote) -> Iterator[Workspace]:
+    """The smallest example, whose package set the lab replaces."""
+    folder = images.REPOSITORY / "examples" / "hello_bzlmod"
+    workspace = bazel.new_workspace(remote.lab.workstation, folder)
+    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
+    yield workspace
+    workspace.shut_down()
+
+
+@pytest.fixture(scope="session")
+def cc(remote: Remote) -> Iterator[Workspace]:
+    """The example with a compiler, whose package set the lab replaces."""
+    workstation = remote.lab.workstation
+    nix.build(workstation, ["gcc"])
+    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / "cc")
+    workspace.write(
+        {
+            "nixpkgs.nix": NIXPKGS,
+            # Without the second, Debian's Bazel 7 looks for what only WORKSPACE files need.
+            "user.bazelrc": bazel.toolchain_modules("cc") + "common --noenable_workspace\n",
+        }
+    )
+    yield workspace
+    workspace.shut_down()
