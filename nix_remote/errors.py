@@ -3,7 +3,7 @@
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
-                               OutputBaseNotFound
+                               OutputBaseNotFound · GrpcMissing
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -21,6 +21,8 @@
                                ServerStoreReadOnly · ContentDiffers
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
                                RootsUnreadable · ContentsUnreadable
+      RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
+                               ActionNotTaken · ActionNotFinished
       Interrupted        130
 
 Every leaf has a stable code (for scripts and for searching), an exit status
@@ -145,6 +147,16 @@ class OutputBaseNotFound(UsageError):
             "it is not known where Bazel keeps the workspace's repositories",
             why=f"{looked_for} is no output base, or no workspace that was built here",
             fix='say it: nix-remote ensure --output-base "$(bazel info output_base)"',
+        )
+
+
+class GrpcMissing(UsageError):
+    code = "grpc-missing"
+
+    def __init__(self, python: str) -> None:
+        super().__init__(
+            "talking to a Remote Execution service needs the Python package grpcio",
+            fix=f"{python} -m pip install grpcio",
         )
 
 
@@ -698,6 +710,64 @@ class AgentNotStarted(AgentError):
             why=why,
             fix="see what it says: nix-remote agent run\n"
             "copies work without one: each invocation does its work alone, or with the others",
+        )
+
+
+# Remote execution
+
+
+class RemoteExecutionError(NixRemoteError):
+    """The Remote Execution service does not run our action."""
+
+    exit_status = 20
+
+
+class ExecutionServiceUnreachable(RemoteExecutionError):
+    code = "execution-service-unreachable"
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"{url} cannot be reached",
+            why=why,
+            fix="give what --remote_executor of Bazel has; grpcs:// if the service speaks TLS",
+        )
+
+
+class ExecutionRefused(RemoteExecutionError):
+    code = "execution-refused"
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"{url} does not run our action",
+            why=why,
+            fix="give what Bazel's options have: --remote-instance-name, --remote-header,\n"
+            "and what executors have: --exec-property",
+        )
+
+
+class ActionNotTaken(RemoteExecutionError):
+    code = "action-not-taken"
+
+    def __init__(self, url: str, properties: str, seconds: float) -> None:
+        super().__init__(
+            f"no executor of {url} has taken our action within {seconds:g} s",
+            why=f"it waits for one that has {properties}"
+            if properties
+            else "all are busy, or none takes actions without properties",
+            fix="give what workers have, as remote_default_exec_properties of Bazel does:\n"
+            "--exec-property NAME=VALUE; if all are busy: --remote-timeout SECONDS",
+        )
+
+
+class ActionNotFinished(RemoteExecutionError):
+    code = "action-not-finished"
+
+    def __init__(self, url: str, seconds: float) -> None:
+        super().__init__(
+            f"an executor of {url} has not finished our action within {seconds:g} s",
+            why="it only looks at files: the NFS server does not answer, or is slow",
+            fix="on the executor: nix-remote doctor --on-executor; more time: --remote-timeout"
+            " SECONDS",
         )
 
 

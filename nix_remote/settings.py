@@ -132,10 +132,15 @@ def choose(
         sign_key_file=sign_key_file or _path(environment, "NIX_REMOTE_SIGN_KEY_FILE"),
         protocol=_one_of(Protocol, environment, "NIX_REMOTE_PROTOCOL"),
         stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
-        local_store=LocalStoreSettings(
-            environment.get("NIX_REMOTE", ""),
-            Path(environment.get("NIX_STATE_DIR") or LocalStoreSettings.state_directory),
-        ),
+        local_store=local_store(environment),
+    )
+
+
+def local_store(environment: Mapping[str, str] = os.environ) -> LocalStoreSettings:
+    """Which store of this machine is meant."""
+    return LocalStoreSettings(
+        environment.get("NIX_REMOTE", ""),
+        Path(environment.get("NIX_STATE_DIR") or LocalStoreSettings.state_directory),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from nix_remote import settings
 from nix_remote.agent import client, lifecycle
-from nix_remote.cli import findings
+from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
@@ -53,6 +53,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print a Python program for an executor that looks at its mount",
     )
+    remote_executor.add_url(parser)
+    remote_executor.add_details(parser)
 
 
 def _run(options: argparse.Namespace) -> Result:
@@ -70,6 +72,7 @@ def _run(options: argparse.Namespace) -> Result:
             getpass.getuser(),
             (options.workspace or Path.cwd()).absolute(),
             exported=not options.not_exported,
+            executors=remote_executor.chosen(options),
         )
     )
     found.append(_agent())

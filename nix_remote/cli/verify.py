@@ -6,7 +6,7 @@ import argparse
 from typing import Sequence
 
 from nix_remote import events, settings
-from nix_remote.cli import findings
+from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
@@ -21,8 +21,8 @@ from nix_remote.wire.types import StorePath
 
 _DESCRIPTION = """\
 Looks whether store paths, with their closures, are as they should be: on the Nix server, whose
-Nix reads them and compares their hashes; or with --executor, as that machine sees them through
-its mount. Ends with 1 if one is not."""
+Nix reads them and compares their hashes; with --executor, as that machine sees them through
+its mount; or with --remote-executor, as an action sees them. Ends with 1 if one is not."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,18 +31,29 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--server", action="store_true", help="look on the server (the default)")
     where.add_argument("--executor", metavar="ALIAS", help="look on that executor, over SSH")
+    remote_executor.add_url(where)
+    remote_executor.add_details(parser)
 
 
 def _run(options: argparse.Namespace) -> Result:
+    executors = remote_executor.chosen(options)
+    if executors is not None:
+        local = LocalStore(settings.local_store())
+        paths = _closure(options, local)
+        found = executors.examine(paths, local.shells(paths))
+        return findings.result("verify", executors.endpoint.url, found)
     chosen = settings.choose(host=options.executor or options.host, transport=options.transport)
-    local = LocalStore(chosen.local_store)
-    closure = local.closure(common.store_paths(options.paths, local))
-    paths = [info.path for info in closure]
+    paths = _closure(options, LocalStore(chosen.local_store))
     if options.executor is not None:
         found = executor.examine(chosen, paths)
     else:
         found = _on_server(chosen, paths)
     return findings.result("verify", chosen.host, found)
+
+
+def _closure(options: argparse.Namespace, local: LocalStore) -> list[StorePath]:
+    closure = local.closure(common.store_paths(options.paths, local))
+    return [info.path for info in closure]
 
 
 def _on_server(chosen: Settings, paths: Sequence[StorePath]) -> list[Finding]:

@@ -8,6 +8,8 @@
     store.py         Nix on the server: trust, a durable root, the roots there are
     workspace.py     what Bazel is told                                     (pure)
     on_executor.py   the mount; a file of its own that runs anywhere
+    executor.py      runs that on an executor, over SSH
+    remote.py        has an executor look, through the Remote Execution API
 
 A look has two halves: a thin probe that brings facts, and a judgement over them that is pure.
 Nothing is changed, but for one empty file in the server's store and a durable root of it, which

@@ -9,9 +9,11 @@ from typing import Optional
 from nix_remote import events, manifests
 from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
 from nix_remote.doctor.exports import EXPORTS_COMMAND
-from nix_remote.doctor.finding import Finding, from_error
+from nix_remote.doctor.finding import Finding, Status, from_error
+from nix_remote.doctor.remote import Executors
 from nix_remote.errors import NixRemoteError
 from nix_remote.local.signing import SigningKey
+from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.postmortem import LOOK_COMMAND
 from nix_remote.remote.programs import Programs
@@ -31,6 +33,8 @@ class Patient:
     """A folder in the Bazel workspace, if there is one."""
     exported: bool = True
     """Whether the server is the one that exports the store."""
+    executors: Optional[Executors] = None
+    """Those that are to look for what is sent, if any."""
 
 
 def examine(patient: Patient) -> list[Finding]:
@@ -46,14 +50,32 @@ def _server(patient: Patient) -> list[Finding]:
     except NixRemoteError as error:
         return [from_error(way_in.LAYER, "config", error)]
     found = [way_in.config(host), *way_in.keys(host), way_in.agent(host)]
+    seen: list[Finding] = []
     try:
         with connect.open_programs(settings, events.ignore) as programs:
             found += way_in.gates(host, None)
-            found += store.examine(settings, patient.key, patient.user)
+            trial = store.new_trial(patient.user)
+            sent = store.examine(settings, patient.key, trial)
+            found += sent
+            if patient.executors is not None:
+                # Now, that its durable root is still there.
+                kept = all(each.status is Status.OK for each in sent)
+                paths = [trial.info.path] if kept else []
+                seen = patient.executors.examine(paths, _copied_shells(patient))
             found += _over(programs, patient)
     except NixRemoteError as error:
         found += way_in.gates(host, error)
-    return found
+    return found + seen
+
+
+def _copied_shells(patient: Patient) -> list[str]:
+    """A shell that executors should have: one that was copied for the workspace."""
+    root = workspace_files.root(patient.folder)
+    base = manifests.output_base(root) if root is not None else None
+    made = manifests.find(base) if base is not None else []
+    host = patient.settings.host
+    copied = [path for each in made if each.host == host for path in each.paths]
+    return LocalStore(patient.settings.local_store).shells(copied)
 
 
 def _over(programs: Programs, patient: Patient) -> list[Finding]:

@@ -35,18 +35,17 @@ OLD_DAYS: Final = 90
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """The path that is sent, and its root."""
+class Trial:
+    """A path to be sent, and its root."""
 
     info: PathInfo
     root: DurableRoot
 
 
-def examine(settings: Settings, key: Optional[SigningKey], user: str) -> list[Finding]:
+def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list[Finding]:
     """Opens a session, sends a path, makes a durable root. Stops where it does not go on."""
     found: list[Finding] = []
-    trial = _new_trial(user)
-    steps: tuple[tuple[str, str, Callable[[RemoteStore, _Trial], None]], ...] = (
+    steps: tuple[tuple[str, str, Callable[[RemoteStore, Trial], None]], ...] = (
         ("trust", _passed_trust(key), _send),
         ("durable root", f"in ~/{FOLDER}", _keep),
     )
@@ -73,20 +72,20 @@ def _passed_trust(key: Optional[SigningKey]) -> str:
     return "it takes what we send" + (f", signed by {key.name}" if key else "")
 
 
-def _new_trial(user: str) -> _Trial:
-    # A new path each time: one that is there already is taken from anybody.
+def new_trial(user: str) -> Trial:
+    """A path that nobody has: one that is there already is taken from anybody."""
     digest = base32.encode(hashlib.sha256(os.urandom(32)).digest()[:20])
     info = replace(PROBE, path=parse_store_path(f"/nix/store/{digest}-nix-remote-doctor"))
     owner = Owner(platform.node(), user, PurePath("doctor"))
-    return _Trial(info, DurableRoot(info.path, location(owner, None, info.path)))
+    return Trial(info, DurableRoot(info.path, location(owner, None, info.path)))
 
 
-def _send(store: RemoteStore, trial: _Trial) -> None:
+def _send(store: RemoteStore, trial: Trial) -> None:
     store.check_acceptable([trial.info])
     store.push([Outgoing(trial.info, iter([PROBE_CONTENT]))])
 
 
-def _keep(store: RemoteStore, trial: _Trial) -> None:
+def _keep(store: RemoteStore, trial: Trial) -> None:
     # A collector that takes it at this moment says nothing against the server.
     try:
         store.secure([trial.info.path], [trial.root])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from typing import Final, Iterator, Optional, Sequence
 
@@ -25,6 +26,8 @@ from nix_remote.wire.types import STORE_DIRECTORY, PathInfo, StorePath, parse_st
 _ORDINARY: Final = ("", "auto", "daemon", "local")
 
 _MAX_LINKS: Final = 40
+
+_SHELLS: Final = ("sh", "bash")
 
 
 class LocalStore:
@@ -87,6 +90,12 @@ class LocalStore:
         for info in infos:
             if not os.path.lexists(info.path):
                 raise PathContentMissing(info.path, "it is registered as valid, but does not exist")
+
+    def shells(self, paths: Sequence[StorePath]) -> list[str]:
+        """The first shell among these paths, if one of them has any."""
+        programs = (f"{path}/bin/{name}" for path in paths for name in _SHELLS)
+        found = (each for each in programs if os.access(each, os.X_OK))
+        return list(itertools.islice(found, 1))
 
     def nar(self, info: PathInfo) -> Iterator[bytes]:
         """The NAR of a path, in pieces.

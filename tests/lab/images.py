@@ -256,8 +256,9 @@ chmod +x /usr/local/bin/nix-remote
     )
 
 
-# The current one can also run the Python tests, as Bazel targets.
-WORKSTATION = Layer(
+# The current one can also run the Python tests, as Bazel targets; and ask a Remote Execution
+# service itself.
+_WORKSTATION_WITH_PYTEST = Layer(
     "workstation-pytest",
     _workstation("workstation", CURRENT),
     r"""
@@ -266,6 +267,13 @@ site=$(echo /opt/tests/lib/python3*/site-packages)
 echo /opt/nix-remote/lib/python3*/site-packages > "$site/copier.pth"
 packages="hypothesis pytest pytest-bazel pytest-timeout"
 PIP_CONFIG_FILE=/dev/null /opt/tests/bin/pip install --quiet --disable-pip-version-check $packages
+""",
+)
+WORKSTATION = Layer(
+    "workstation-grpc",
+    _WORKSTATION_WITH_PYTEST,
+    r"""
+PIP_CONFIG_FILE=/dev/null /opt/nix-remote/bin/pip install --quiet --disable-pip-version-check grpcio
 """,
 )
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)

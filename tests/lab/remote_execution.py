@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Sequence
 
 from tests.lab.host import Host, wait_until
 
@@ -40,23 +41,43 @@ def start_worker(executor: Host, service: Host) -> None:
     Actions run under bubblewrap with an empty root: they see their inputs,
     `/nix/store` (read-only), `/proc`, `/dev` and nothing else.
     """
-    executor.sh("mkdir -p /var/cache/actions")
+    linux = ("--platform", "OSFamily=linux")
+    _start_bubblewrap_worker(executor, service, "worker", ["/nix/store"], *linux)
+
+
+def start_worker_of_pool(executor: Host, service: Host, pool: str, folders: Sequence[str]) -> None:
+    """Lets an executor take the actions of a pool as well, which see these folders of it.
+
+    That it is Linux this worker does not tell, nor does the other one below: it would be given
+    the actions of everybody who asks for that.
+    """
+    name = f"worker-{pool}"
+    _start_bubblewrap_worker(executor, service, name, folders, "--platform", f"pool={pool}")
+
+
+def stop_worker_of_pool(executor: Host, pool: str) -> None:
+    executor.stop_service(f"worker-{pool}")
+
+
+def _start_bubblewrap_worker(
+    executor: Host, service: Host, name: str, folders: Sequence[str], *options: str
+) -> None:
+    executor.sh(f"mkdir -p /var/cache/{name}")
     _start_worker(
         executor,
         service,
-        "worker",
+        name,
         "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
-        "--runner-arg=--workspace-path=/var/cache/actions",
-        "--runner-arg=--ro-bind-mount=/nix/store:/nix/store",
-        *("--platform", "OSFamily=linux"),
+        f"--runner-arg=--workspace-path=/var/cache/{name}",
+        *(f"--runner-arg=--ro-bind-mount={folder}:{folder}" for folder in folders),
+        *options,
     )
 
 
 def start_worker_with_debian(executor: Host, service: Host) -> None:
     """Lets an executor take the actions of the pool `debian` as well.
 
-    They also see the executor's own programs: Bazel cannot run tests without a shell. That it
-    is Linux the worker does not tell: it would be given the actions of everybody who asks for that.
+    They also see the executor's own programs: Bazel cannot run tests without a shell.
     """
     _start_worker(
         executor,

@@ -16,7 +16,7 @@ LAYERS = [
     ["agent.lifecycle", "agent.server", "agent.line"],
     ["agent.kept_session", "agent.place", "agent.sharing"],
     ["copy.engine", "doctor", "setup"],
-    ["remote", "local"],
+    ["remote", "local", "remote_execution"],
     ["ssh"],
     ["settings", "processes", "events", "copy.retry"],
     ["errors", "manifests"],
@@ -40,6 +40,8 @@ SANS_IO = [
         "agent.sharing",
     ),
     *("doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
+    *("remote_execution.endpoint", "remote_execution.look"),
+    *("remote_execution.messages", "remote_execution.protobuf"),
     *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),
     *("setup.agent_units", "setup.bazel_flags", "setup.server", "setup.nixos"),
 ]
@@ -129,3 +131,8 @@ def test_only_the_ssh_package_knows_paramiko() -> None:
         if any("paramiko." in f"{n}." for n in imports(m) if not n.startswith("nix_remote"))
     }
     assert users == {"ssh"}
+
+
+def test_only_the_service_knows_grpc() -> None:
+    users = [m for m in MODULES if any(f"{n}.".startswith("grpc.") for n in imports(m))]
+    assert users == ["remote_execution.service"]

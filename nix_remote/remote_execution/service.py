@@ -1,0 +1,201 @@
+"""A Remote Execution service: sends it an action, and brings back how that ended.
+
+The seam that hides grpcio: nothing else imports it, and none of its exceptions gets past.
+It is installed only if it is wanted (`pip install nix-remote[remote-execution]`), so this
+module is loaded only by who has been asked to talk to a service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Final, Optional, TypeVar
+
+import grpc
+
+from nix_remote.errors import (
+    ActionNotFinished,
+    ActionNotTaken,
+    ExecutionRefused,
+    ExecutionServiceUnreachable,
+    RemoteExecutionError,
+)
+from nix_remote.remote_execution import messages
+from nix_remote.remote_execution.endpoint import Endpoint
+from nix_remote.remote_execution.look import Look
+from nix_remote.remote_execution.messages import Digest, digest_of
+from nix_remote.remote_execution.protobuf import ProtobufError, decode, encode
+
+_API: Final = "/build.bazel.remote.execution.v2."
+_PATIENCE: Final = 10.0
+"""Seconds for an answer that needs no executor, and for the connection."""
+
+_OPTIONS: Final = (
+    # Bazel does not, either; and a proxy says "unavailable" of whatever is behind it.
+    ("grpc.enable_http_proxy", 0),
+    # Otherwise a service that has just failed is not asked again for a while.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an action ended."""
+
+    worker: str
+    """Who has run it; empty if the service does not tell."""
+    exit_status: int
+    stdout: str
+    stderr: str
+    failure: str = ""
+    """Why it was not run at all; empty if it was."""
+
+
+class ExecutionService:
+    """A connection to a service."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        if endpoint.is_encrypted:
+            credentials = grpc.ssl_channel_credentials(endpoint.authority)
+            self._channel = grpc.secure_channel(endpoint.target, credentials, _OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(endpoint.target, _OPTIONS)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._channel.close()
+
+    def check(self) -> None:
+        """Raises `RemoteExecutionError` unless it is there, and runs actions."""
+        request = messages.GetCapabilitiesRequest(self._endpoint.instance_name)
+        method = f"{_API}Capabilities/GetCapabilities"
+        able = self._ask(method, request, messages.ServerCapabilities)
+        if not able.execution_capabilities.exec_enabled:
+            raise ExecutionRefused(self._endpoint.url, "it is a cache, and runs no actions")
+        digests = able.cache_capabilities.digest_functions
+        if digests and messages.SHA256 not in digests:
+            raise ExecutionRefused(self._endpoint.url, "it does not take SHA-256")
+
+    def run(self, look: Look) -> Ended:
+        """Has an executor run it, now: no result of an earlier time counts.
+
+        Raises `RemoteExecutionError`.
+        """
+        self._upload(look)
+        response = self._execute(digest_of(look.action))
+        if response.cached_result:
+            raise ExecutionRefused(self._endpoint.url, "it gives a result of an earlier time")
+        if response.status.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]:
+            raise ActionNotFinished(self._endpoint.url, self._endpoint.timeout)
+        if response.status.code:
+            return Ended("", -1, "", "", failure=_described(response.status))
+        result = response.result
+        return Ended(
+            result.execution_metadata.worker,
+            result.exit_code,
+            self._text(result.stdout_raw, result.stdout_digest),
+            self._text(result.stderr_raw, result.stderr_digest),
+        )
+
+    def _upload(self, look: Look) -> None:
+        updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in look.blobs)
+        request = messages.BatchUpdateBlobsRequest(self._endpoint.instance_name, tuple(updates))
+        method = f"{_API}ContentAddressableStorage/BatchUpdateBlobs"
+        for each in self._ask(method, request, messages.BatchUpdateBlobsResponse).responses:
+            if each.status.code:
+                raise ExecutionRefused(self._endpoint.url, _described(each.status))
+
+    def _text(self, raw: bytes, digest: Digest) -> str:
+        """What an action has printed; services send it along, or keep it as a blob."""
+        if not raw and digest.size_bytes:
+            request = messages.BatchReadBlobsRequest(self._endpoint.instance_name, (digest,))
+            method = f"{_API}ContentAddressableStorage/BatchReadBlobs"
+            for each in self._ask(method, request, messages.BatchReadBlobsResponse).responses:
+                if each.status.code:
+                    raise ExecutionRefused(self._endpoint.url, _described(each.status))
+                raw = each.data
+        return raw.decode(errors="replace")
+
+    def _execute(self, action: Digest) -> messages.ExecuteResponse:
+        endpoint = self._endpoint
+        request = messages.ExecuteRequest(
+            endpoint.instance_name, skip_cache_lookup=True, action_digest=action
+        )
+        latest = messages.Operation()
+        execute: grpc.UnaryStreamMultiCallable[bytes, bytes]
+        execute = self._channel.unary_stream(f"{_API}Execution/Execute")
+        call = execute(encode(request), timeout=endpoint.timeout, metadata=endpoint.headers)
+        try:
+            for answer in call:
+                latest = self._decoded(messages.Operation, answer)
+                if latest.done:
+                    return self._response(latest)
+        except grpc.RpcError as error:
+            if _status_of(error) is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise self._translated(error) from None
+            raise self._overdue(latest) from None
+        finally:
+            call.cancel()
+            if not latest.done:
+                self._give_up(latest)
+        raise ExecutionRefused(endpoint.url, "it ended the conversation before the action ended")
+
+    def _response(self, operation: messages.Operation) -> messages.ExecuteResponse:
+        if operation.error.code:
+            raise ExecutionRefused(self._endpoint.url, _described(operation.error))
+        return self._decoded(messages.ExecuteResponse, operation.response.value)
+
+    def _overdue(self, operation: messages.Operation) -> RemoteExecutionError:
+        metadata = self._decoded(messages.ExecuteOperationMetadata, operation.metadata.value)
+        endpoint = self._endpoint
+        if metadata.stage == messages.EXECUTING:
+            return ActionNotFinished(endpoint.url, endpoint.timeout)
+        wanted = " ".join(f"{name}={value}" for name, value in endpoint.properties)
+        return ActionNotTaken(endpoint.url, wanted, endpoint.timeout)
+
+    def _give_up(self, operation: messages.Operation) -> None:
+        """Takes the action out of the queue. Not every service can; none needs to."""
+        if operation.name:
+            request = messages.CancelOperationRequest(operation.name)
+            with contextlib.suppress(grpc.RpcError):
+                self._call("/google.longrunning.Operations/CancelOperation", request, seconds=2)
+
+    def _ask(self, method: str, request: object, answer: type[T]) -> T:
+        try:
+            return self._decoded(answer, self._call(method, request, _PATIENCE))
+        except grpc.RpcError as error:
+            raise self._translated(error) from None
+
+    def _call(self, method: str, request: object, seconds: float) -> bytes:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(method)
+        return call(encode(request), timeout=seconds, metadata=self._endpoint.headers)
+
+    def _decoded(self, kind: type[T], data: bytes) -> T:
+        try:
+            return decode(kind, data)
+        except ProtobufError as error:
+            why = f"its {kind.__name__} makes no sense: {error}"
+            raise ExecutionRefused(self._endpoint.url, why) from None
+
+    def _translated(self, error: grpc.RpcError) -> RemoteExecutionError:
+        status = _status_of(error)
+        details = str(error.details() or "") if isinstance(error, grpc.Call) else str(error)
+        if status is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ExecutionServiceUnreachable(self._endpoint.url, f"no answer in {_PATIENCE:g} s")
+        if status is grpc.StatusCode.UNAVAILABLE:
+            return ExecutionServiceUnreachable(self._endpoint.url, details)
+        name = status.name if status is not None else "no status"
+        return ExecutionRefused(self._endpoint.url, f"{name}: {details}")
+
+
+def _status_of(error: grpc.RpcError) -> Optional[grpc.StatusCode]:
+    return error.code() if isinstance(error, grpc.Call) else None
+
+
+def _described(status: messages.Status) -> str:
+    """`NOT_FOUND: no such file`."""
+    names = {each.value[0]: each.name for each in grpc.StatusCode}
+    return f"{names.get(status.code, status.code)}: {status.message}"
