@@ -33,6 +33,8 @@ def running_manager(lab: Lab, herd: Herd) -> Iterator[UserManager]:
     """A service manager with the units that `nix-remote setup agent` makes."""
     manager = UserManager(lab.workstation)
     with manager.running():
+        # A unit of Debian's OpenSSH sets it, and the copiers of the tests have none.
+        manager.systemctl("unset-environment", "SSH_AUTH_SOCK").check()
         lab.workstation.run(["nix-remote", "setup", "agent", "--write"]).check()
         manager.systemctl("daemon-reload").check()
         manager.systemctl("enable", "--now", SOCKET).check()
@@ -102,6 +104,7 @@ def test_it_leaves_when_nobody_comes_and_the_next_copy_starts_it_again(
     assert manager.property(SOCKET, "SubState") == "listening"
 
 
+@pytest.mark.thorough
 def test_stopping_the_service_lets_a_copy_finish(
     lab: Lab, herd: Herd, manager: UserManager
 ) -> None:
@@ -109,6 +112,9 @@ def test_stopping_the_service_lets_a_copy_finish(
     before = lab.ssh_server.logins()
     running = herd.start("--transport=openssh", closure[-1])
     wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)
+    told = herd.told()
+    assert told is not None
+    assert told["servers"][0]["waiting"] == 1
     # Neither the agent nor its `ssh` ends at once.
     manager.systemctl("stop", SERVICE).check()
     output, _ = running.communicate(timeout=60)
