@@ -123,7 +123,7 @@ def test_a_key_with_a_passphrase_is_never_asked_for(
     sshd.authorize(lab.server, ACCOUNT, lab.workstation.read(f"{locked}.pub").strip())
     alias = entry("odd", f"IdentityFile {locked}")
     text = copier.fails("login-refused", path, alias=alias)
-    assert "/root/locked (needs a passphrase; is it in the agent?)" in text
+    assert f"{locked} (needs a passphrase; is it in the agent?)" in text
     assert "ssh-add" in text
 
 
