@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Sequence
 
 from nix_remote import events, settings
@@ -11,7 +12,8 @@ from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
-from nix_remote.doctor.finding import Finding, broken, ok
+from nix_remote.doctor.finding import Finding, Status, broken, ok
+from nix_remote.doctor.remote import Executors
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.contents import differing
@@ -39,8 +41,7 @@ def _run(options: argparse.Namespace) -> Result:
     executors = remote_executor.chosen(options)
     if executors is not None:
         local = LocalStore(settings.local_store())
-        paths = _closure(options, local)
-        found = executors.examine(paths, local.shells(paths))
+        found = _by_action(executors, _closure(options, local), local)
         return findings.result("verify", executors.endpoint.url, found)
     chosen = settings.choose(host=options.executor or options.host, transport=options.transport)
     paths = _closure(options, LocalStore(chosen.local_store))
@@ -54,6 +55,19 @@ def _run(options: argparse.Namespace) -> Result:
 def _closure(options: argparse.Namespace, local: LocalStore) -> list[StorePath]:
     closure = local.closure(common.store_paths(options.paths, local))
     return [info.path for info in closure]
+
+
+def _by_action(
+    executors: Executors, paths: Sequence[StorePath], local: LocalStore
+) -> list[Finding]:
+    found = executors.examine(paths, local.shells(paths))
+    if any(each.layer == "path" for each in found):
+        return found
+    # Paths that nobody could look at are not verified.
+    return [
+        replace(each, status=Status.BROKEN) if each.status is Status.UNKNOWN else each
+        for each in found
+    ]
 
 
 def _on_server(chosen: Settings, paths: Sequence[StorePath]) -> list[Finding]:

@@ -108,5 +108,5 @@ def _no_shell(failures: Sequence[str]) -> Finding:
     text = f"no shell runs there: {'; '.join(failures)}"
     if len(failures) > 1:
         return broken(LAYER, "shell", text, _LET_IT_SEE)
-    fix = "nix-remote verify --remote-executor URL PATH, with a path that needs a shell of Nix's"
+    fix = "nix-remote verify --remote-executor URL PATH, with a path that needs Nix's bash as well"
     return Finding(LAYER, "shell", Status.UNKNOWN, text, fix)

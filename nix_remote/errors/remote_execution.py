@@ -18,7 +18,8 @@ class ExecutionServiceUnreachable(RemoteExecutionError):
         super().__init__(
             f"{url} cannot be reached",
             why=why,
-            fix="give what --remote_executor of Bazel has; grpcs:// if the service speaks TLS",
+            fix="give what --remote_executor of Bazel has; grpcs:// if the service speaks TLS,\n"
+            "with --tls-certificate FILE if an authority of your own certifies it",
         )
 
 

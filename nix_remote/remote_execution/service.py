@@ -134,9 +134,10 @@ class ExecutionService:
                 if latest.done:
                     return self._response(latest)
         except grpc.RpcError as error:
-            if _status_of(error) is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise self._translated(error) from None
-            raise self._overdue(latest) from None
+            if _status_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise self._overdue(latest) from None
+            # It has answered before: what is unavailable are executors.
+            raise ExecutionRefused(endpoint.url, _told_by(error)) from None
         finally:
             call.cancel()
             if not latest.done:
@@ -181,18 +182,23 @@ class ExecutionService:
             raise ExecutionRefused(self._endpoint.url, why) from None
 
     def _translated(self, error: grpc.RpcError) -> RemoteExecutionError:
-        status = _status_of(error)
-        details = str(error.details() or "") if isinstance(error, grpc.Call) else str(error)
+        status, url = _status_of(error), self._endpoint.url
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ExecutionServiceUnreachable(self._endpoint.url, f"no answer in {_PATIENCE:g} s")
+            return ExecutionServiceUnreachable(url, f"no answer in {_PATIENCE:g} s")
         if status is grpc.StatusCode.UNAVAILABLE:
-            return ExecutionServiceUnreachable(self._endpoint.url, details)
-        name = status.name if status is not None else "no status"
-        return ExecutionRefused(self._endpoint.url, f"{name}: {details}")
+            return ExecutionServiceUnreachable(url, _told_by(error))
+        return ExecutionRefused(url, _told_by(error))
 
 
 def _status_of(error: grpc.RpcError) -> Optional[grpc.StatusCode]:
     return error.code() if isinstance(error, grpc.Call) else None
+
+
+def _told_by(error: grpc.RpcError) -> str:
+    """`NOT_FOUND: no such file`."""
+    if isinstance(error, grpc.Call):
+        return f"{error.code().name}: {error.details()}"
+    return str(error)
 
 
 def _described(status: messages.Status) -> str:

@@ -180,6 +180,13 @@ def test_a_closure_that_no_shell_can_look_for(lab: Lab) -> None:
     assert path in found["remote", "shell"]["text"]
 
 
+def test_paths_that_no_shell_can_look_for_are_not_verified(lab: Lab, copier: Copier) -> None:
+    path = nix.build(lab.workstation, ["glibc"])["glibc"]
+    copier.copy(path)
+    found = verify(lab, BARE, path)
+    assert statuses(found) == {("remote", "service"): "ok", ("remote", "shell"): "broken"}
+
+
 # The messages, as the library of protocol buffers takes them, with BuildGrid's description
 
 _NAMES = {

@@ -146,11 +146,16 @@ def test_operations_that_fail(
     assert why in caught.value.why
 
 
-def test_a_refusal(script: Script, connect: Connect) -> None:
-    script.operations, script.abort = [], (grpc.StatusCode.FAILED_PRECONDITION, "no property x")
+@pytest.mark.parametrize(
+    "status",
+    # Buildbarn says the second where nobody has the properties.
+    [grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNAVAILABLE],
+)
+def test_a_refusal(script: Script, connect: Connect, status: grpc.StatusCode) -> None:
+    script.operations, script.abort = [], (status, "no worker")
     with pytest.raises(ExecutionRefused) as caught:
         connect().run(LOOK)
-    assert caught.value.why == "FAILED_PRECONDITION: no property x"
+    assert caught.value.why == f"{status.name}: no worker"
 
 
 def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:

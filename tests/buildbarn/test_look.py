@@ -1,0 +1,46 @@
+"""`nix-remote verify --remote-executor` on Buildbarn, whose runner has nothing but the store."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.buildbarn.remote import Remote
+from tests.lab import buildbarn, nix
+from tests.lab.lab import ALIAS
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def verify(remote: Remote, path: str, *properties: str) -> dict[str, dict[str, Any]]:
+    """By subject, what an action finds."""
+    url = f"grpc://{remote.service.address}:{buildbarn.PORT}"
+    options = [f"--exec-property={each}" for each in properties]
+    words = ["nix-remote", "verify", "--json", f"--remote-executor={url}", *options, path]
+    done = remote.lab.workstation.run(words, timeout=90)
+    found: list[dict[str, Any]] = json.loads(done.stdout)["data"]["findings"]
+    assert done.status == (1 if any(each["status"] == "broken" for each in found) else 0)
+    return {each["subject"]: each for each in found}
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_shell_of_the_closure_looks(remote: Remote) -> None:
+    workstation = remote.lab.workstation
+    bash = nix.build(workstation, ["bash"])["bash"]
+    workstation.run(["nix-remote", "copy", "--host", ALIAS, bash]).check()
+    found = verify(remote, bash, "OSFamily=linux")
+    assert f"looks with {bash}/bin/" in found["executor"]["text"]
+    assert "node" in found["executor"]["text"]
+    assert {found[path]["status"] for path in nix.closure(workstation, bash)} == {"ok"}
+    nix.empty_store(remote.lab.server)
+    assert verify(remote, bash, "OSFamily=linux")["shell"]["status"] == "broken"
+
+
+@pytest.mark.usefixtures("pod")
+def test_no_pod_has_the_properties(remote: Remote) -> None:
+    bash = nix.build(remote.lab.workstation, ["bash"])["bash"]
+    found = verify(remote, bash, "OSFamily=plan9")
+    assert "No workers exist" in found["executor"]["text"]
+    assert "--exec-property" in found["executor"]["fix"]

@@ -1,0 +1,71 @@
+"""The look of an action through a real NFS mount: what `--remote-executor` says of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator
+
+import pytest
+
+from nix_remote.setup import nfs as chosen
+from tests.lab import nix, remote_execution
+from tests.lab.host import wait_until
+from tests.nfs.site import STORE, Site
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def worker(site: Site) -> Iterator[None]:
+    """Takes actions on the machine, which see all of it."""
+    remote_execution.start_worker_with_debian(site.executor, site.lab.service)
+    yield
+    site.executor.stop_service("worker-with-debian")
+
+
+def look(site: Site, *words: str) -> dict[str, dict[str, Any]]:
+    """By subject, what an action on the machine finds."""
+    url = f"grpc://{site.lab.service.address}:{remote_execution.PORT}"
+    options = ["--json", f"--remote-executor={url}", "--exec-property=pool=debian"]
+    done = site.workstation.run(["nix-remote", *words, *options], timeout=90)
+    found = json.loads(done.stdout)["data"]["findings"]
+    return {each["subject"]: each for each in found if each["layer"] in ("remote", "mount", "path")}
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_is_copied_after_it_was_looked_for_in_vain_is_seen(unmounted: Site) -> None:
+    site = unmounted
+    site.mount(chosen.mount_options())
+    nix.empty_store(site.server)
+    hello = nix.build(site.workstation, ["hello"])["hello"]
+    assert look(site, "verify", hello)[hello]["status"] == "broken"
+    site.workstation.run(["nix-remote", "copy", "--host", site.server.name, hello]).check()
+    found = look(site, "verify", hello)
+    assert {each["status"] for each in found.values()} == {"ok"}
+    assert set(nix.closure(site.workstation, hello)) < set(found)
+    assert {"store", "read-only", "new paths", "patience"} < set(found)
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_doctor_tells_that_the_mount_hides_new_paths(unmounted: Site) -> None:
+    unmounted.mount("ro,nfsvers=4.2")
+    found = look(unmounted, "doctor", unmounted.server.name)
+    assert found["executor"]["status"] == "ok"
+    assert found["new paths"]["status"] == "broken"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_server_that_does_not_answer(unmounted: Site) -> None:
+    site = unmounted
+    site.mount(chosen.mount_options())
+    hello = nix.build(site.workstation, ["hello"])["hello"]
+    site.server.sh(f"ip route add blackhole {site.executor.address}/32")
+    try:
+        found = look(site, "verify", hello, "--remote-timeout=5s")
+    finally:
+        site.server.sh(f"ip route delete blackhole {site.executor.address}/32")
+        # The action that hung lets go of the mount when the server is back.
+        umount = ["umount", STORE]
+        wait_until(lambda: site.executor.run(umount).status == 0, "its end", timeout=60, interval=1)
+    assert "[action-not-finished]" in found["executor"]["text"]
+    assert "--on-executor" in found["executor"]["fix"]
