@@ -6,14 +6,16 @@ from tests.lab.host import Host, wait_until
 
 PORT = 2049
 
-# Ganesha remembers attributes for a minute, which a kernel's server does not: with 0 it answers
-# as that does. It wants to be able to write `/nix/store` as a file system of its own.
+# Ganesha remembers attributes for a minute, and names in a folder for longer than they stand for
+# the same: a kernel's server does not, and with 0 for both it answers as that does. It wants to be
+# able to write `/nix/store` as a file system of its own.
 _CONFIGURATION = """\
 NFS_CORE_PARAM {{
   Protocols = {protocols}; NFS_Port = {port}; MNT_Port = 20048; Enable_NLM = false;
   Enable_RQUOTA = false; Mount_Path_Pseudo = true; allow_set_io_flusher_fail = true;
 }}
 NFSV4 {{ Graceless = true; RecoveryBackend = fs; }}
+MDCACHE {{ Dir_Chunk = 0; }}
 EXPORT_DEFAULTS {{ SecType = sys; Transports = TCP; }}
 EXPORT {{
   Export_Id = 1; Path = {path}; Pseudo = {path}; Protocols = {protocols};

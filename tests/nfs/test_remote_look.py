@@ -41,7 +41,7 @@ def test_what_is_copied_after_it_was_looked_for_in_vain_is_seen(unmounted: Site)
     assert look(site, "verify", hello)[hello]["status"] == "broken"
     site.workstation.run(["nix-remote", "copy", "--host", site.server.name, hello]).check()
     found = look(site, "verify", hello)
-    assert {each["status"] for each in found.values()} == {"ok"}
+    assert [each for each in found.values() if each["status"] != "ok"] == []
     assert set(nix.closure(site.workstation, hello)) < set(found)
     assert {"store", "read-only", "new paths", "patience"} < set(found)
 

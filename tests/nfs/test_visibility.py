@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nix_remote.setup import nfs as chosen
+from tests.lab import nix
 from tests.nfs import headers
 from tests.nfs.site import STORE, Site
 from tests.nfs.visibility import seconds_until_visible
@@ -22,6 +23,26 @@ def test_with_our_options_a_path_is_seen_at_once(unmounted: Site) -> None:
     set_up(unmounted, "--way=fstab")
     assert "lookupcache=pos" in unmounted.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
     assert seconds_until_visible(unmounted, at_most=20) < 1
+
+
+def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmounted: Site) -> None:
+    site = unmounted
+    hello = nix.build(site.workstation, ["hello"])["hello"]
+    program = ["cat", f"{hello}/bin/hello"]
+
+    def copy() -> None:
+        site.workstation.run(["nix-remote", "copy", f"--host={site.server.name}", hello]).check()
+
+    copy()
+    site.mount(chosen.mount_options())
+    site.executor.run(program).check()
+    # Another client, so to speak: what is left of the path only the server can remember.
+    site.unmount()
+    nix.empty_store(site.server)
+    site.mount(chosen.mount_options())
+    assert site.executor.run(program).status != 0
+    copy()
+    site.executor.run(program).check()
 
 
 @pytest.mark.thorough
