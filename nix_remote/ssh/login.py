@@ -19,8 +19,8 @@ from nix_remote.ssh.key_files import UnusableKey
 from nix_remote.ssh.known_hosts import fingerprint, kind_of
 from nix_remote.ssh.negotiation import Connection, reason
 
-# How paramiko says that the stream has ended, if it was waiting for an answer.
-_END_OF_STREAM: Final = "saw EOF"
+# How paramiko says that the stream has ended: while it waited for an answer, and before it asked.
+_END_OF_STREAM: Final = ("saw EOF", "No existing session")
 _HUNG_UP: Final = "the server hung up: too many keys, or the account is locked"
 
 
@@ -48,7 +48,8 @@ def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> None:
             if connection.said_goodbye():
                 keys.tried.append(f"{name} ({_HUNG_UP})")
                 break
-            if isinstance(error, (OSError, EOFError)) or _END_OF_STREAM in str(error):
+            lost = any(sign in str(error) for sign in _END_OF_STREAM)
+            if lost or isinstance(error, (OSError, EOFError)):
                 raise ConnectionBroken(config.alias, "logging in", reason(error)) from None
             keys.tried.append(f"{name} ({reason(error)})")
             if not connection.is_active():
