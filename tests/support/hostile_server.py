@@ -28,6 +28,7 @@ def text(value: bytes) -> bytes:
     return number(len(value)) + value + bytes(-len(value) % 8)
 
 
+SERVED = threading.Event()
 ASKED = threading.Event()
 GREETED_WITH = 32
 """Bytes that a client sends before it asks anything."""
@@ -170,7 +171,8 @@ def endless_errors() -> Iterator[bytes]:
 
 
 def changing_key() -> Iterator[bytes]:
-    """Ends at once; the next connection is shown another key."""
+    """Ends at once; whoever connects after that is shown another key."""
+    SERVED.set()
     yield GREETING
 
 
@@ -262,12 +264,12 @@ def serve(connection: socket.socket, mode: str, key: paramiko.PKey) -> None:
 
 def main(mode: str, port: int, key_file: str) -> None:
     """Serves until it is ended."""
-    key: paramiko.PKey = paramiko.Ed25519Key.from_private_key_file(key_file)
+    known: paramiko.PKey = paramiko.Ed25519Key.from_private_key_file(key_file)
+    other: paramiko.PKey = paramiko.ECDSAKey.generate()
     listener = socket.create_server(("127.0.0.1", port))
-    for count in itertools.count():
+    while True:
         connection, _ = listener.accept()
-        if mode == "changing_key" and count:
-            key = paramiko.ECDSAKey.generate() if count == 1 else key
+        key = other if mode == "changing_key" and SERVED.is_set() else known
         threading.Thread(target=serve, args=(connection, mode, key), daemon=True).start()
 
 
