@@ -9,6 +9,7 @@ from typing import Final, Sequence
 from nix_remote import events
 from nix_remote.errors import ServerEndedSession, TransferStalled
 from nix_remote.protocol.worker_log import plain_text
+from nix_remote.remote.notices import Notices
 from nix_remote.ssh.transport import Channel, ChannelTimeout, Transport
 
 # sshd gives a login without a terminal a short PATH, and reads no profile.
@@ -23,7 +24,6 @@ _SEARCH: Final = ("sh", "-c", f'PATH="$PATH:{":".join(_USUAL_PLACES)}"; exec "$@
 
 _MAX_OUTPUT: Final = 16 * 1024 * 1024
 _READ_SIZE: Final = 64 * 1024
-_FIRST_NOTICE: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -83,16 +83,15 @@ class Programs:
         output = bytearray()
         rest = memoryview(stdin)
         input_open = True
-        begun, notice = time.monotonic(), _FIRST_NOTICE
+        begun = time.monotonic()
+        notices = Notices(self._listener, waiting_for)
         data = b"more"
         while data:
             # Output does not make a difference: it could go on for ever.
             idle = time.monotonic() - begun
             if idle >= self._stall_timeout:
                 raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
-            if idle >= notice:
-                self._listener(events.Waiting(waiting_for, idle))
-                notice *= 2
+            notices.after(idle)
             try:
                 if rest:
                     rest = rest[channel.write(rest) :]

@@ -38,6 +38,7 @@ from nix_remote.protocol.conversation import (
 )
 from nix_remote.protocol.versions import UnsupportedVersion
 from nix_remote.protocol.worker_log import plain_text
+from nix_remote.remote.notices import Notices
 from nix_remote.remote.refusals import condition
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.wire.codec import WireError
@@ -47,7 +48,6 @@ T = TypeVar("T")
 _READ_SIZE: Final = 64 * 1024
 _WRITE_SIZE: Final = 256 * 1024
 _SHOWN: Final = 200
-_FIRST_NOTICE: Final = 10.0
 _COMMAND_NOT_FOUND: Final = 127
 
 
@@ -117,14 +117,14 @@ class Session(Generic[Server]):
         self._send(memoryview(pending))
 
     def _send(self, pending: memoryview) -> None:
-        notice = _FIRST_NOTICE
+        notices = Notices(self._listener, "the server to take more data")
         while pending:
             if self._failure is not None:
                 raise self._failure
             try:
                 pending = pending[self._channel.write(pending) :]
             except ChannelTimeout:
-                notice = self._check_movement("the server to take more data", notice)
+                self._check_movement("the server to take more data", notices)
             except ConnectionBroken:
                 # The reader knows the cause; this side only noticed the effect.
                 self._reader.join(2)
@@ -144,7 +144,7 @@ class Session(Generic[Server]):
         seconds; the request goes on, then.
         """
         self.flush()
-        notice = _FIRST_NOTICE
+        notices = Notices(self._listener, waiting_for)
         deadline = None if at_most is None else self._clock() + at_most
         while not future.done():
             if self._failure is not None:
@@ -152,7 +152,7 @@ class Session(Generic[Server]):
             if deadline is not None and self._clock() >= deadline:
                 raise TimeoutError(f"{at_most:g} s were not enough")
             concurrent.futures.wait([future], timeout=POLL_SECONDS)
-            notice = self._check_movement(waiting_for, notice)
+            self._check_movement(waiting_for, notices)
         return future.result()
 
     @property
@@ -166,15 +166,12 @@ class Session(Generic[Server]):
         self._channel.close()
         self._reader.join(2)
 
-    def _check_movement(self, waiting_for: str, notice: float) -> float:
-        """Reports or raises when nothing has moved for long; returns when to report next."""
+    def _check_movement(self, waiting_for: str, notices: Notices) -> None:
+        """Reports or raises when nothing has moved for long."""
         idle = self._clock() - self._last_movement
         if idle >= self._stall_timeout:
             raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
-        if idle < notice:
-            return notice
-        self._listener(events.Waiting(waiting_for, idle))
-        return notice * 2
+        notices.after(idle)
 
     def _read_all(self) -> None:
         try:

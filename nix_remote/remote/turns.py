@@ -17,11 +17,11 @@ from typing import Callable, Final, Iterator, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.remote.forwarding_store import ForwardingStore
+from nix_remote.remote.notices import Notices
 from nix_remote.remote.store import Outgoing, Question, RemoteStore
 from nix_remote.wire.types import StorePath
 
 _PAUSE: Final = 0.05
-_FIRST_NOTICE: Final = 10.0
 _BEAT: Final = 1.0
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -66,14 +66,13 @@ class Turn:
             lock = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return False
-        waited, notice = 0.0, _FIRST_NOTICE
+        waited = 0.0
+        notices = Notices(self._listener, "another copy from this machine to end")
         while not _locked(lock):
             if time.time() - self.state() / _NANOSECONDS > self._patience:
                 os.close(lock)
                 return True
-            if waited >= notice:
-                self._listener(events.Waiting("another copy from this machine to end", waited))
-                notice *= 2
+            notices.after(waited)
             self._sleep(_PAUSE)
             waited += _PAUSE
         changed = waited > 0 or self.state() != since
