@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Iterator
 
@@ -16,35 +15,13 @@ from tests.lab.host import wait_until
 from tests.lab.lab import Lab
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--buildbarn",
-        type=Path,
-        metavar="DIR",
-        help=f"the folder with Buildbarn's programs: {', '.join(buildbarn.PROGRAMS)}",
-    )
-
-
 @pytest.fixture(scope="session")
-def programs(pytestconfig: pytest.Config) -> Path:
-    """The folder with Buildbarn's programs."""
-    given = pytestconfig.getoption("--buildbarn")
-    if given is None:
-        pytest.exit("these tests need --buildbarn DIR: docs/buildbarn.md", returncode=2)
-    folder = Path(given).resolve()
-    missing = [name for name in buildbarn.PROGRAMS if not os.access(folder / name, os.X_OK)]
-    if missing:
-        pytest.exit(f"--buildbarn: {folder} has no {', '.join(missing)}", returncode=2)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def remote(programs: Path, lab: Lab, rules_nixpkgs: Path) -> Remote:
+def remote(lab: Lab, rules_nixpkgs: Path) -> Remote:
     """The lab with Buildbarn, and a workstation with Bazel ready."""
-    service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds(programs))
+    service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds())
     buildbarn.start_service(service)
     bazel.prepare(lab.workstation, lab.service, rules_nixpkgs)
-    return Remote(lab, service, programs)
+    return Remote(lab, service)
 
 
 @pytest.fixture(scope="session")

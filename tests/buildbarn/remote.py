@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Mapping
 
 from tests.lab import buildbarn, images
@@ -26,13 +25,12 @@ class Remote:
 
     lab: Lab
     service: Host
-    programs: Path
 
     def start_node(self, name: str) -> Host:
         """Starts a host for a pod. Nothing is in its `/nix/store`."""
         # Every store that a daemon has opened has it.
         self.lab.server.sh("mkdir -p /nix/store/.links")
-        binds = {**buildbarn.binds(self.programs), self.lab.server.store: _EXPORTED}
+        binds = {**buildbarn.binds(), self.lab.server.store: _EXPORTED}
         return self.lab.start_host(name, images.CURRENT, binds)
 
     def mount_store(self, node: Host) -> None:

@@ -22,7 +22,8 @@ lab runs before anything is installed.
     content.py           store content in bulk
     sshd.py              an SSH server on a host, and accounts for it
     remote_execution.py  BuildGrid, and buildbox workers on executors
-    buildbarn.py         Buildbarn, whose programs a test brings
+    buildbarn.py         Buildbarn; buildbarn_programs.py is where it comes from
+    go_tools.py          Go, and programs written in it
     bazel.py             Bazel on the workstation; bazel_modules/ has what it misses there
     lab.py               all of it, put together
     nixpkgs/             a small package set made of Debian packages

@@ -6,7 +6,9 @@ import argparse
 import os
 import sys
 
+from tests.lab import buildbarn_programs
 from tests.lab.commands import LabError
+from tests.lab.go_tools import JSONNET, KUSTOMIZE
 from tests.lab.lab import Lab, names
 
 
@@ -16,6 +18,7 @@ def main() -> int:
     parser.add_argument("--name", default="hand", help="which lab (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build the root trees of all hosts, and start none")
+    commands.add_parser("programs", help="build what the tests need beside the hosts")
     commands.add_parser("up", help="start a fresh lab")
     commands.add_parser("down", help="end it and delete its files")
     commands.add_parser("list", help="the labs that exist, and their hosts")
@@ -29,6 +32,10 @@ def main() -> int:
     try:
         if options.command == "build":
             lab.build()
+        elif options.command == "programs":
+            for program in (KUSTOMIZE, JSONNET):
+                program.program()
+            buildbarn_programs.programs()
         elif options.command == "up":
             lab.up()
         elif options.command == "down":

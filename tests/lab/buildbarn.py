@@ -1,7 +1,6 @@
 """Buildbarn, a second Remote Execution service: storage, frontend, scheduler, and pods.
 
 It is configured as bb-deployments does it for Kubernetes; docs/buildbarn.md says what differs.
-Buildbarn's programs are no part of the lab: who wants it brings a folder with them.
 """
 
 from __future__ import annotations
@@ -11,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Mapping, Sequence
 
+from tests.lab import buildbarn_programs
 from tests.lab.host import Host, wait_until
-
-PROGRAMS: Final = ("bb_runner", "bb_scheduler", "bb_storage", "bb_worker")
 
 PORT: Final = 8980
 """Where the frontend answers Bazel."""
@@ -34,9 +32,9 @@ _ALLOWED: Final[_Configuration] = {"allow": {}}
 _MESSAGE_SIZE: Final[_Configuration] = {"maximumMessageSizeBytes": 2 * 1024 * 1024}
 
 
-def binds(programs: Path) -> dict[Path, str]:
+def binds() -> dict[Path, str]:
     """What a host needs to see of the outer machine to run Buildbarn."""
-    return {programs: _PROGRAMS}
+    return {buildbarn_programs.programs(): _PROGRAMS}
 
 
 def start_service(host: Host) -> None:

@@ -19,7 +19,7 @@ import re
 import shutil
 from pathlib import Path
 from types import MappingProxyType
-from typing import Callable, Mapping, Optional
+from typing import Callable, Final, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.host import Host, HostPlan, end_host
@@ -57,6 +57,15 @@ _FIRST_EXTRA_NUMBER = 100
 _FIRST_KERNEL_NUMBER = 150
 
 Progress = Callable[[str], None]
+
+
+# Of hosts that only some tests start, and what their stores are made of.
+_FURTHER_IMAGES: Final = (
+    images.NFS_SERVER,
+    images.KERNEL_EXECUTOR,
+    images.TOKEN_WORKSTATION,
+    images.PACKAGE_FILES,
+)
 
 
 def _silent(_: str) -> None:
@@ -114,9 +123,9 @@ class Lab:
         return sshd.SshServer(self.server)
 
     def build(self) -> None:
-        """Builds the root trees of all its hosts, unless they are there. Starts nothing."""
+        """Builds every root tree that a host of it may have, unless it is there. Starts nothing."""
         prerequisites.ensure()
-        for image in [*(host.plan.image for host in self.hosts.values()), images.PACKAGE_FILES]:
+        for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
 
     def up(self) -> None:

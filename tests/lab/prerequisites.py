@@ -16,6 +16,7 @@ _COMMANDS = {
     "setpriv": "util-linux",
     "mount": "mount",
     "tar": "tar",
+    "patch": "patch",
 }
 
 

@@ -1,0 +1,92 @@
+"""Buildbarn's four programs, built from its Go modules with the patches of its own build.
+
+Nothing of it is kept in this repository: the modules come by name and version, once.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.lab import cache, go_tools, prerequisites
+from tests.lab.commands import LabError, check
+from tests.lab.go_tools import Workshop
+
+_REMOTE_EXECUTION: Final = "github.com/buildbarn/bb-remote-execution"
+_VERSION: Final = "v0.0.0-20260319042723-cd89f0554d18"
+"""One before the last that speaks to Bazel 7; the last is not to be had from Go's module proxy."""
+_CHECKSUM: Final = "h1:xDjczRdWxG2EIhqZbIR8gYLTKKLZezTFxKKe0fkihCo="
+"""Go's checksum database need not know this version. What it wants is in its own go.sum."""
+_STORAGE: Final = "github.com/buildbarn/bb-storage"
+"""In the version that bb-remote-execution wants."""
+_PACKAGES: Final = (
+    "./cmd/bb_runner",
+    "./cmd/bb_scheduler",
+    "./cmd/bb_worker",
+    f"{_STORAGE}/cmd/bb_storage",
+)
+
+
+@dataclass(frozen=True)
+class _Patched:
+    """A module of others, which Buildbarn changes."""
+
+    name: str
+    version: str
+    owner: str
+    """Buildbarn's module that has the patches."""
+    patches: str
+    """Their folder there."""
+
+
+_PATCHED: Final = (
+    _Patched(
+        "github.com/hanwen/go-fuse/v2",
+        "v2.5.1",
+        _REMOTE_EXECUTION,
+        "patches/com_github_hanwen_go_fuse_v2",
+    ),
+    _Patched(
+        "google.golang.org/genproto/googleapis/bytestream",
+        "v0.0.0-20260526163538-3dc84a4a5aaa",
+        _STORAGE,
+        "patches/org_golang_google_genproto_googleapis_bytestream",
+    ),
+)
+
+
+def programs() -> Path:
+    """The folder with the programs; built now if need be, which takes about three minutes."""
+    state = cache.digest(_VERSION, _PATCHED, go_tools.GO_VERSION)
+    return cache.build_once(f"buildbarn-{state}", _build)
+
+
+def _build(target: Path) -> None:
+    prerequisites.ensure()
+    with go_tools.workshop(target.with_suffix(".scratch")) as go:
+        module = go.download(f"{_REMOTE_EXECUTION}@{_VERSION}", unlisted=_REMOTE_EXECUTION)
+        if module.checksum != _CHECKSUM:
+            raise LabError(f"{_REMOTE_EXECUTION}@{_VERSION} is {module.checksum}: not {_CHECKSUM}")
+        own = _copy(module.folder, go.folder / "own")
+        storage = go.download(_STORAGE, cwd=own)
+        owners = {_REMOTE_EXECUTION: own, _STORAGE: storage.folder}
+        for number, patched in enumerate(_PATCHED):
+            folder = _patch(go, patched, owners[patched.owner], go.folder / f"patched{number}")
+            go.run("mod", "edit", "-replace", f"{patched.name}={folder}", cwd=own)
+        flags = ["-trimpath", "-ldflags=-s -w"]
+        go.run("build", *flags, "-o", f"{target}/", *_PACKAGES, cwd=own)
+
+
+def _patch(go: Workshop, patched: _Patched, owner: Path, folder: Path) -> Path:
+    _copy(go.download(f"{patched.name}@{patched.version}").folder, folder)
+    for patch in sorted((owner / patched.patches).glob("*.diff")):
+        check(["patch", "--silent", "-p0", f"--directory={folder}", f"--input={patch}"])
+    return folder
+
+
+def _copy(module: Path, folder: Path) -> Path:
+    shutil.copytree(module, folder)
+    check(["chmod", "-R", "u+w", str(folder)])
+    return folder
