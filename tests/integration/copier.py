@@ -14,9 +14,7 @@ import pytest
 from tests.lab import nix
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
-from tests.lab.lab import ALIAS
-
-WORKSPACE = "/root/projects/app"
+from tests.lab.lab import ALIAS, WORKSPACE
 
 over_both_transports = pytest.mark.parametrize("copier", ["paramiko", "openssh"], indirect=True)
 """For tests of what depends on the transport; the others run over the one that is chosen."""

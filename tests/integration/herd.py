@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from tests.integration.copier import WORKSPACE
 from tests.lab.commands import Outcome
 from tests.lab.host import Host, wait_until
-from tests.lab.lab import ALIAS
+from tests.lab.lab import ALIAS, WORKSPACE
 
 PROGRAM = "/usr/local/lib/nix-remote/copier.py"
 LAUNCHER = "/usr/local/bin/nix-remote-fetch"

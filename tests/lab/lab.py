@@ -35,6 +35,9 @@ ROOT_ALIAS = "nix-server-root"
 ACCOUNT = "copier"
 """The account behind `ALIAS`: an ordinary user in Nix's `trusted-users`."""
 
+WORKSPACE = "/root/projects/app"
+"""The folder that copies are made for; it need not be there."""
+
 GUEST = "guest"
 """An account that Nix does not trust."""
 
