@@ -22,7 +22,8 @@ def test_with_our_options_a_path_is_seen_at_once(unmounted: Site) -> None:
     unmounted.server.sh(f"mkdir -p {STORE}/.links")
     set_up(unmounted, "--way=fstab")
     assert "lookupcache=pos" in unmounted.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
-    assert seconds_until_visible(unmounted, at_most=20) < 1
+    # A busy machine may look late; what is remembered as absent is so for much longer.
+    assert seconds_until_visible(unmounted, at_most=20) < 5
 
 
 def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmounted: Site) -> None:
