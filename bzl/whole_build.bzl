@@ -15,7 +15,7 @@ nix_remote_wrap = _wrap
 nix_remote_wrap_source = _wrap_source
 
 PATCH_CMDS = [
-    "{ echo 'load(\"@nix_remote//bzl:whole_build.bzl\", \"nix_remote_wrap\", \"nix_remote_wrap_source\")'; sed -e 's/^    implementation = \\(_nixpkgs_.*package_impl\\),$/    implementation = nix_remote_wrap(\\1), environ = [\"BAZEL_NIX_REMOTE\"], configure = True,/' -e 's/^    implementation = \\(_nixpkgs_http_repository_impl\\),$/    implementation = nix_remote_wrap_source(\\1),/' nixpkgs.bzl; } > hooked && mv hooked nixpkgs.bzl",
+    "{ echo 'load(\"@nix_remote//bzl:whole_build.bzl\", \"nix_remote_wrap\", \"nix_remote_wrap_source\")'; sed -e 's/^    implementation = \\(_nixpkgs_.*package_impl\\),$/    implementation = nix_remote_wrap(\\1), environ = [\"BAZEL_NIX_REMOTE\"], configure = True,/' -e 's/^    implementation = \\(_nixpkgs_http_repository_impl\\),$/    implementation = nix_remote_wrap_source(\\1), environ = [\"BAZEL_NIX_REMOTE\"],/' nixpkgs.bzl; } > hooked && mv hooked nixpkgs.bzl",
     "test $(grep -c 'implementation = nix_remote_wrap' nixpkgs.bzl) = 3 || { echo 'nix_remote does not support this version of rules_nixpkgs_core' >&2; exit 1; }",
     "echo 'bazel_dep(name = \"nix_remote\", version = \"0.1.0\")' >> MODULE.bazel",
 ]

@@ -62,7 +62,8 @@ def wrap_source(implementation):
     """Lets packages notice when the Nix repository that they come from changes.
 
     Bazel fetches a package again when a file changes that it has looked at. Of a whole
-    nixpkgs that is `default.nix`, which is the same in almost every revision.
+    nixpkgs that is `default.nix`, which is the same in almost every revision. Without a
+    host the repository is as rules_nixpkgs makes it.
 
     Args:
       implementation: a function of rules_nixpkgs that downloads a Nix repository
@@ -73,6 +74,8 @@ def wrap_source(implementation):
 
     def download_and_describe(repository_ctx):
         result = implementation(repository_ctx)
+        if not hosts(read_variable(repository_ctx, HOST_VARIABLE)):
+            return result
         attr = repository_ctx.attr
         source = [attr.url, attr.urls, attr.sha256, attr.integrity, attr.strip_prefix]
         repository_ctx.file(_SOURCE_FILE, json.encode(source), executable = False)

@@ -36,6 +36,7 @@ _WRAPPED_RULE = """
 
 _WRAPPED_SOURCE_RULE = """
     implementation = {wrap}({implementation}),
+    environ = ["{variable}"],
 """
 
 def _wrapped(implementation, text, wrap):

@@ -13,6 +13,7 @@ from typing import Iterator
 
 import pytest
 
+from tests.bazel import archived
 from tests.bazel.project import Mode, Package, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix
@@ -132,45 +133,12 @@ def test_an_edited_nixpkgs_is_followed(counted: Counted, lab: Lab) -> None:
     assert counted.last_copied() == counted.project.store_paths(edited)
 
 
-_ARCHIVED_BZLMOD = """\
-archived = use_extension("@nix_remote//bzl:nix_repo.bzl", "nix_repo")
-archived.http(name = "archived", url = "file://{archive}", sha256 = "{digest}")
-use_repo(archived, "archived")
-nix_pkg.attr(name = "{name}", attr = "package", repo = "@archived", build_file_content = '{build}')
-use_repo(nix_pkg, "{name}")
-"""
-
-_ARCHIVED_WORKSPACE = """\
-load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_http_repository")
-nixpkgs_http_repository(name = "archived", url = "file://{archive}", sha256 = "{digest}")
-nixpkgs_package(name = "{name}", attribute_path = "package", repository = "@archived",
-    build_file_content = '{build}')
-"""
-
-
-def _archive(project: Project, text: str) -> dict[str, str]:
-    """A revision of a nixpkgs whose default.nix never changes."""
-    folder = f"/root/nixpkgs-{uuid.uuid4().hex[:8]}"
-    host = project.workspace.host
-    packages = f"""
-      let pkgs = import {nix.PACKAGE_SET} {{ }};
-      in {{ package = pkgs.runCommand "package" {{ }} "mkdir $out; echo {text} > $out/text"; }}
-    """
-    host.write(f"{folder}/default.nix", "{ ... }: import ./packages.nix")
-    host.write(f"{folder}/packages.nix", packages)
-    host.sh(f"tar -C {folder} -czf {folder}.tar.gz default.nix packages.nix")
-    digest = host.sh(f"sha256sum {folder}.tar.gz").split()[0]
-    return {"archive": f"{folder}.tar.gz", "digest": digest}
-
-
 def test_a_bumped_nixpkgs_is_followed(project: Project, lab: Lab) -> None:
     package = new_package()
-    declaration = _ARCHIVED_BZLMOD if project.mode is Mode.BZLMOD else _ARCHIVED_WORKSPACE
     counted = Counted(project, package)
     for text in ("first", "second"):
-        archive = _archive(project, f"{text} {package.name}")
-        more = declaration.format(name=package.name, build=_EXPORTS, **archive)
-        project.declare(more=more)
+        archive = archived.new_archive(project, f"{text} {package.name}")
+        archived.declare(project, package.name, archive)
         project.workspace.write(_use(package))
         assert counted.build() == 1
         assert counted.used() == f"{text} {package.name}"

@@ -7,6 +7,7 @@ from typing import Optional
 
 import pytest
 
+from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
 
 pytestmark = pytest.mark.timeout(180)
@@ -28,12 +29,14 @@ def _action(project: Project, package: Package) -> str:
     return "\n".join(lines).replace("nix_remote~~nix_pkg", "rules_nixpkgs_core~~nix_pkg")
 
 
-def _content(project: Project, package: Package) -> str:
-    """Everything in the package's repository: names, kinds, link targets, digests."""
-    folder = project.workspace.repositories()[package.name]
-    return project.workspace.host.sh(
+def _content(project: Project, name: str) -> str:
+    """Everything in a repository: names, kinds, link targets, digests."""
+    folder = project.workspace.repositories()[name]
+    seen = project.workspace.host.sh(
         f"cd {folder}; find . -printf '%P %y %m %l\\n' | sort; find . -type f | sort | xargs md5sum"
     )
+    # Links of a repository to itself say which module it belongs to.
+    return seen.replace(f"{folder}/", "")
 
 
 def test_repositories_and_actions_are_those_of_rules_nixpkgs(project: Project) -> None:
@@ -41,8 +44,24 @@ def test_repositories_and_actions_are_those_of_rules_nixpkgs(project: Project) -
     seen = {}
     for rules in Rules:
         project.declare(package, rules=rules)
-        seen[rules] = (_action(project, package), _content(project, package))
+        seen[rules] = (_action(project, package), _content(project, package.name))
     assert package.name in seen[Rules.NIX_REMOTE][0]
+    assert seen[Rules.NIX_REMOTE] == seen[Rules.RULES_NIXPKGS]
+
+
+def test_a_nix_repository_that_is_downloaded_is_that_of_rules_nixpkgs(project: Project) -> None:
+    package = new_package()
+    archive = archived.new_archive(project, package.name)
+    archived.declare(project, package.name, archive)
+    project.fetch(package).check()
+    # What is there more with a host, and by which packages notice another revision.
+    assert "nix-remote-source" in _content(project, archived.NAME)
+    seen = {}
+    for rules in Rules:
+        archived.declare(project, package.name, archive, rules)
+        project.fetch(package, host=None).check()
+        seen[rules] = _content(project, archived.NAME)
+    assert "packages.nix" in seen[Rules.NIX_REMOTE]
     assert seen[Rules.NIX_REMOTE] == seen[Rules.RULES_NIXPKGS]
 
 

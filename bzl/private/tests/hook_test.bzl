@@ -14,9 +14,10 @@ def _unset_impl(ctx):
 def _source(url):
     return {"integrity": "", "sha256": "", "strip_prefix": "", "url": url, "urls": []}
 
-def _download(url, files):
+def _download(url, files, host = "nix-server"):
     """The files of a Nix repository that was downloaded, with these among them."""
-    context = fake_context(files = files, attr = _source(url))
+    environ = {"BAZEL_NIX_REMOTE": host}
+    context = fake_context(environ = environ, files = files, attr = _source(url))
     result = wrap_source(lambda given: "result of rules_nixpkgs")(context)
     return struct(files = files, result = result)
 
@@ -29,6 +30,9 @@ def _source_impl(ctx):
     asserts.true(env, one.files["nix-remote-source"] != other.files["nix-remote-source"])
     listed = _download("one", {"nix-file-deps": "default.nix\n"})
     asserts.equals(env, "default.nix\nnix-remote-source", listed.files["nix-file-deps"])
+    without_host = _download("one", {"default.nix": ""}, host = "")
+    asserts.equals(env, "result of rules_nixpkgs", without_host.result)
+    asserts.equals(env, ["default.nix"], without_host.files.keys())
     return unittest.end(env)
 
 _unset_test = unittest.make(_unset_impl)
