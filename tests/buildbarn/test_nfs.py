@@ -38,7 +38,7 @@ def server(greeting: Workspace, remote: Remote) -> Host:
     # All that takes time is done before: a mount forgets by itself what was absent, half a minute
     # after it looked at the folder.
     remote.build(greeting, "--nobuild", "//:greeting").check()
-    site = sites.start(remote.lab, buildbarn.binds())
+    site = sites.start(remote.lab, "buildbarn-nfs", buildbarn.binds())
     site.server.sh("mkdir -p /nix/store/.links")
     pod = remote.start_pod(site.executor, {"OSFamily": "linux", "pool": "nfs"})
     wait_until(lambda: NOT_READY in site.executor.log("worker"), "the worker to miss the store")

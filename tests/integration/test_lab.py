@@ -9,7 +9,7 @@ from typing import Iterator
 import pytest
 
 from tests.lab import images, nix, sshd
-from tests.lab.commands import run
+from tests.lab.commands import LabError, run
 from tests.lab.content import Shape, make_closure, make_sparse_file
 from tests.lab.host import Host, wait_until
 from tests.lab.lab import ACCOUNT, GUEST, Lab, alias
@@ -68,6 +68,12 @@ def test_a_store_of_a_limited_size_is_full_at_its_limit(lab: Lab) -> None:
     assert "No space left on device" in nix_copy(lab.workstation, alias(server), too_large)
     assert nix.is_valid(server, fits)
     assert not nix.is_valid(server, too_large)
+
+
+def test_a_second_host_of_one_name_is_refused_and_the_first_stays(lab: Lab) -> None:
+    with pytest.raises(LabError, match="a host named nix-server already"):
+        lab.start_server(lab.server.name, nix.Version.CURRENT)
+    assert lab.server.sh("hostname") == "nix-server\n"
 
 
 def test_bulk_content_is_as_valid_as_any(lab: Lab) -> None:
@@ -228,12 +234,6 @@ def test_a_relay_breaks_a_connection_at_the_byte_asked_for(
     assert connection.forwarded[direction] == after
     if direction is Direction.DOWN and action is not Action.RST:
         assert received == after
-
-
-def test_a_relay_drips(lab: Lab, talker: Relay) -> None:
-    talker.fault = Fault(Direction.DOWN, 49_950, Action.DRIP)
-    assert listen(lab) == (50_000, "end")
-    assert talker.connections[-1].happened is Action.DRIP
 
 
 def test_a_relay_carries_ssh(lab: Lab) -> None:

@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
+from tests.lab.commands import LabError
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
@@ -176,7 +177,7 @@ class Lab:
 
     def start_workstation(self, name: str, image: images.Image) -> Host:
         """Starts one more workstation, with a root tree of its own."""
-        host = self._host(HostPlan(name, self._next_number(), image, _SOURCES))
+        host = self._further_host(HostPlan(name, self._next_number(), image, _SOURCES))
         self._extra_workstations.append(host)
         self._start_workstation(host)
         return host
@@ -191,14 +192,14 @@ class Lab:
     ) -> Host:
         """Starts one more Nix server; with a size, its store is in memory and holds no more."""
         image = image or _SERVERS[version].image
-        host = self._host(HostPlan(name, self._next_number(), image, store_size=store_size))
+        host = self._further_host(HostPlan(name, self._next_number(), image, store_size=store_size))
         self._extra_servers.append(host)
         self._start_server(host)
         return host
 
     def start_host(self, name: str, image: images.Image, binds: Mapping[Path, str]) -> Host:
         """Starts one more host, and nothing on it; `binds` as in its plan."""
-        host = self._host(HostPlan(name, self._next_number(), image, binds))
+        host = self._further_host(HostPlan(name, self._next_number(), image, binds))
         self._other_hosts.append(host)
         self._start(host)
         return host
@@ -208,6 +209,7 @@ class Lab:
     ) -> KernelHost:
         """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
         number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+        self._refuse_second(name)
         plan = HostPlan(name, number, images.KERNEL_EXECUTOR, binds)
         host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
         self._kernel_hosts.append(host)
@@ -230,6 +232,14 @@ class Lab:
 
     def _host(self, plan: HostPlan) -> Host:
         return Host(plan, self.folder / plan.name, self._switch)
+
+    def _further_host(self, plan: HostPlan) -> Host:
+        self._refuse_second(plan.name)
+        return self._host(plan)
+
+    def _refuse_second(self, name: str) -> None:
+        if name in self.hosts:
+            raise LabError(f"the lab {self.name} has a host named {name} already")
 
     def _next_number(self) -> int:
         extra = (self._extra_servers, self._extra_workstations, self._other_hosts)

@@ -26,7 +26,6 @@ from tests.lab.host import Host
 from tests.lab.network import enter_namespace
 
 _PIECE = 64 * 1024
-_DRIP_SECONDS = 0.01
 
 
 class Direction(Enum):
@@ -42,7 +41,6 @@ class Action(Enum):
     FIN = "both sides see a clean end"
     RST = "both sides see a reset"
     FREEZE = "nothing moves any more, and both sides stay connected"
-    DRIP = "one byte every 10 ms, each way"
 
 
 @dataclass(frozen=True)
@@ -66,8 +64,6 @@ class Connection:
 
     def allowance(self, direction: Direction) -> int:
         """How many bytes may be passed on at once."""
-        if self.happened is Action.DRIP:
-            return 1
         if self.happened is None and self.fault and self.fault.direction is direction:
             return min(_PIECE, self.fault.after - self.forwarded[direction])
         return _PIECE
@@ -178,8 +174,6 @@ class Relay:
             await sink.drain()
             connection.forwarded[direction] += len(piece)
             await self._act_if_due(connection, writers)
-            if connection.happened is Action.DRIP:
-                await asyncio.sleep(_DRIP_SECONDS)
         if connection.happened is not Action.FIN:
             sink.write_eof()
 

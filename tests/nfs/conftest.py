@@ -14,7 +14,7 @@ from tests.nfs.site import Site
 @pytest.fixture(scope="session")
 def site(lab: Lab) -> Site:
     """A server that exports its store, and a machine with a kernel of its own, in the run's lab."""
-    return sites.start(lab)
+    return sites.start(lab, "nfs")
 
 
 @pytest.fixture

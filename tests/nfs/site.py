@@ -35,11 +35,15 @@ class Site:
         self.executor.sh(f"if grep -q ' {STORE} ' /proc/self/mounts; then umount {STORE}; fi")
 
 
-def start(lab: Lab, binds: Mapping[Path, str] = MappingProxyType({})) -> Site:
-    """A site's hosts in a lab that is up; they end with it. `binds` are the executor's."""
-    server = lab.start_server("store-server", nix.Version.CURRENT, image=images.NFS_SERVER)
+def start(lab: Lab, name: str, binds: Mapping[Path, str] = MappingProxyType({})) -> Site:
+    """A site's hosts in a lab that is up; they end with it. `binds` are the executor's.
+
+    `name` is the first part of their names: a lab may have several sites.
+    """
+    server = lab.start_server(f"{name}-server", nix.Version.CURRENT, image=images.NFS_SERVER)
     nfs.export(server)
-    return Site(lab, lab.workstation, server, lab.start_kernel_executor("machine", binds))
+    executor = lab.start_kernel_executor(f"{name}-executor", binds)
+    return Site(lab, lab.workstation, server, executor)
 
 
 @contextmanager
@@ -48,6 +52,6 @@ def running(lab: Lab) -> Iterator[Site]:
     lab.open()
     try:
         lab.workstation_with(nix.Version.CURRENT)
-        yield start(lab)
+        yield start(lab, "nfs")
     finally:
         lab.down()
