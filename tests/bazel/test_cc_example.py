@@ -35,10 +35,11 @@ import {nix.PACKAGE_SET} {{
 """
 
 # Where Bazel's own scripts find a shell. An empty property is one less than the parent's.
-_PLATFORM = """\
+_POOL = "debian"
+_PLATFORM = f"""\
 platform(
     name = "with_debian",
-    exec_properties = {"OSFamily": "", "pool": "debian"},
+    exec_properties = {{"OSFamily": "", "pool": "{_POOL}"}},
     parents = ["//platforms:executor"],
 )
 """
@@ -66,8 +67,10 @@ def example(workstation: Host) -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="module")
-def worker_with_debian(lab: Lab) -> None:
-    remote_execution.start_worker_with_debian(lab.executor, lab.service)
+def worker_with_debian(lab: Lab) -> Iterator[None]:
+    remote_execution.start_worker_with_debian(lab.executor, lab.service, _POOL)
+    yield
+    remote_execution.stop_worker_of_pool(lab.executor, _POOL)
 
 
 def _bazel(example: Workspace, *words: str, host: str = laboratory.ALIAS) -> Outcome:

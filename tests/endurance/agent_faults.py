@@ -73,6 +73,8 @@ def reboot_server(trial: Trial) -> None:
     """Its sshd and its daemons end with all that they have started, and come again."""
     server = trial.lab.server
     server.sh("pkill -KILL -x nix-daemon; pkill -KILL -f '[s]shd'; true")
+    server.stop_service("nix-daemon")
+    trial.lab.ssh_server.stop()
     nix.start_daemon(server)
     trial.lab.ssh_server.start()
 

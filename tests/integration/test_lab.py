@@ -76,6 +76,12 @@ def test_a_second_host_of_one_name_is_refused_and_the_first_stays(lab: Lab) -> N
     assert lab.server.sh("hostname") == "nix-server\n"
 
 
+def test_a_service_is_not_started_twice(lab: Lab) -> None:
+    with pytest.raises(LabError, match="nix-daemon on nix-server is running already"):
+        nix.start_daemon(lab.server)
+    nix.restart_daemon(lab.server)
+
+
 def test_bulk_content_is_as_valid_as_any(lab: Lab) -> None:
     shape = Shape("bulk", paths=200, files_per_path=3, file_size=1000)
     paths = make_closure(lab.workstation, shape)

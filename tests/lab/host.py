@@ -180,7 +180,12 @@ class Host:
         )
 
     def start_service(self, name: str, argv: Sequence[Argument], *, user: str = "root") -> None:
-        """Starts a program that lives as long as the host; it logs to `/var/log/NAME.log`."""
+        """Starts a program that lives as long as the host; it logs to `/var/log/NAME.log`.
+
+        Of each name one at a time: of two, a test would end only the second.
+        """
+        if self.run(["bash", "-c", f"kill -0 $(cat /run/{name}.pid)"]).status == 0:
+            raise LabError(f"the service {name} on {self.name} is running already")
         switch = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}"]
         switch += [] if user == "root" else ["--init-groups"]
         script = 'log=$1; shift; setsid "$@" </dev/null >>"$log" 2>&1 & echo $!'

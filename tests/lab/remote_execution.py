@@ -74,17 +74,17 @@ def _start_bubblewrap_worker(
     )
 
 
-def start_worker_with_debian(executor: Host, service: Host) -> None:
-    """Lets an executor take the actions of the pool `debian` as well.
+def start_worker_with_debian(executor: Host, service: Host, pool: str) -> None:
+    """Lets an executor take the actions of a pool as well.
 
     They also see the executor's own programs: Bazel cannot run tests without a shell.
     """
     _start_worker(
         executor,
         service,
-        "worker-with-debian",
+        f"worker-{pool}",
         "--buildbox-run=/usr/bin/buildbox-run-hosttools",
-        *("--platform", "pool=debian"),
+        *("--platform", f"pool={pool}"),
     )
 
 

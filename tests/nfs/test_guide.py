@@ -57,6 +57,7 @@ def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
     # The module is that of the lab's repository, wherever the example lies.
     site.lab.executor.stop_service("worker")
     yield site
+    executor.stop_service("worker")
     remote_execution.start_worker(site.lab.executor, site.lab.service)
     workstation.sh(f"cd {HOME}/examples/hello_bzlmod && bazel shutdown")
     workstation.sh("rm -rf /root/.ssh; mv /root/ssh-before /root/.ssh")

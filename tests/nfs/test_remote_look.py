@@ -14,19 +14,22 @@ from tests.nfs.site import STORE, Site
 
 pytestmark = pytest.mark.timeout(300)
 
+# Of nobody else: the lab's own executor may take actions of other pools.
+_POOL = "nfs"
+
 
 @pytest.fixture(scope="module")
 def worker(site: Site) -> Iterator[None]:
     """Takes actions on the machine, which see all of it."""
-    remote_execution.start_worker_with_debian(site.executor, site.lab.service)
+    remote_execution.start_worker_with_debian(site.executor, site.lab.service, _POOL)
     yield
-    site.executor.stop_service("worker-with-debian")
+    remote_execution.stop_worker_of_pool(site.executor, _POOL)
 
 
 def look(site: Site, *words: str) -> dict[str, dict[str, Any]]:
     """By subject, what an action on the machine finds."""
     url = f"grpc://{site.lab.service.address}:{remote_execution.PORT}"
-    options = ["--json", f"--remote-executor={url}", "--exec-property=pool=debian"]
+    options = ["--json", f"--remote-executor={url}", f"--exec-property=pool={_POOL}"]
     done = site.workstation.run(["nix-remote", *words, *options], timeout=90)
     found = json.loads(done.stdout)["data"]["findings"]
     return {each["subject"]: each for each in found if each["layer"] in ("remote", "mount", "path")}
