@@ -5,17 +5,15 @@ that every realised path and its closure are on that host: on each of them, if t
 variable names several. Without one, no process is started and nothing is copied.
 """
 
+load(":copying.bzl", "copy_to_all")
 load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable", "without_variable")
-load(":errors.bzl", "COPY_FAILED", "NOTHING_REALISED")
+load(":errors.bzl", "NOTHING_REALISED")
 
 # Resolved for nix_remote; fetched only when a rule asks for its path.
 _COPIER = Label("@nix_remote_python//:copier")
 
 _LINKS = "bazel-support"
 _LINK_PREFIX = "nix-out-link"
-
-# A day. Bazel's default of ten minutes would end a large first copy.
-_COPY_TIMEOUT = 86400
 
 # A file of a Nix repository that changes when its source does, and the list in which
 # `nixpkgs_package` looks for files that it has to watch.
@@ -51,9 +49,14 @@ def wrap(implementation):
         result = implementation(hidden)
         out_links = _realised(repository_ctx, copy_to)
         if out_links:
-            for number, host in enumerate(copy_to):
-                manifest_name = "manifest%s.json" % ("-%d" % (number + 1) if number else "")
-                _copy(repository_ctx, copier, host, settings, out_links, manifest_name)
+            copy_to_all(
+                repository_ctx,
+                copier,
+                package = _readable_name(repository_ctx),
+                hosts = copy_to,
+                arguments = _workspace(repository_ctx, settings) + settings["arguments"],
+                paths = out_links + settings["store_paths"],
+            )
         return result
 
     return realise_and_copy
@@ -100,33 +103,10 @@ def _realised(repository_ctx, copy_to):
         ))
     return out_links
 
-def _copy(repository_ctx, copier, host, settings, out_links, manifest_name):
-    package = _readable_name(repository_ctx)
-    error_file = repository_ctx.path(_LINKS).get_child("nix-remote-error")
-    arguments = ["copy", "--host=" + host, "--package=" + package]
+def _workspace(repository_ctx, settings):
+    """The option that names the workspace; none if nobody knows it."""
     workspace = settings["workspace"] or str(getattr(repository_ctx, "workspace_root", ""))
-    if workspace:
-        arguments.append("--workspace=" + workspace)
-    arguments.append("--error-file=%s" % error_file)
-    arguments += settings["arguments"]
-
-    # What `nix-remote ensure` goes by: one for each host.
-    manifest = repository_ctx.path(_LINKS).get_child("nix-remote").get_child(manifest_name)
-    arguments.append("--manifest=%s" % manifest)
-    repository_ctx.report_progress("copying {} to {}".format(_count(out_links), host))
-    copied = repository_ctx.execute(
-        [copier] + arguments + out_links + settings["store_paths"],
-        quiet = False,
-        timeout = _COPY_TIMEOUT,
-    )
-    if copied.return_code != 0:
-        reason = repository_ctx.read(error_file) if error_file.exists else copied.stderr
-        fail(COPY_FAILED.format(
-            host = host,
-            package = package,
-            reason = reason.strip(),
-            status = copied.return_code,
-        ))
+    return ["--workspace=" + workspace] if workspace else []
 
 def _out_links(repository_ctx):
     """All out-links: a package has one for each output that was built.
@@ -143,6 +123,3 @@ def _readable_name(repository_ctx):
     """The package's name as a person would know it, for messages."""
     given = getattr(repository_ctx.attr, "unmangled_name", None)
     return given or repository_ctx.name.replace("+", "~").split("~")[-1]
-
-def _count(out_links):
-    return "1 store path" if len(out_links) == 1 else "%d store paths" % len(out_links)

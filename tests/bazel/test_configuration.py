@@ -7,7 +7,7 @@ import pytest
 from tests.bazel.project import Mode, Project, new_package
 from tests.lab import bazel, nix
 from tests.lab import lab as laboratory
-from tests.lab.host import Host
+from tests.lab.host import Host, wait_until
 from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(180)
@@ -29,19 +29,111 @@ def test_every_server_that_is_named_gets_the_package(
     project.declare(package)
     hosts = [laboratory.ALIAS, laboratory.alias(second_server)]
     project.fetch(package, host="  ".join(hosts)).check()
-    assert [copy.option("host") for copy in project.python.copies()[-2:]] == hosts
+    copies = project.python.copies()[-2:]
+    assert {copy.option("host") for copy in copies} == set(hosts)
+    assert len({copy.option("manifest") for copy in copies}) == 2
     (path,) = project.store_paths(package)
     assert nix.is_valid(lab.server, path)
     assert nix.is_valid(second_server, path)
 
 
-def test_all_servers_have_to_succeed(project: Project) -> None:
+_MEETING = "/root/meeting"
+
+# A copier waits until there is one for each host, for ten seconds at most.
+_MEET = f"""\
+#!/bin/sh
+for word; do
+  case $word in --host=*) met=yes; : >"{_MEETING}/${{word#--host=}}" ;; esac
+done
+turns=0
+while [ "$met" ] && [ "$(ls {_MEETING} | wc -l)" -lt 2 ]; do
+  turns=$((turns + 1))
+  if [ "$turns" -gt 200 ]; then echo "nobody came" >&2; exit 9; fi
+  sleep 0.05
+done
+exec /opt/nix-remote/bin/python "$@"
+"""
+
+
+def test_servers_are_copied_to_at_the_same_time(
+    project: Project, lab: Lab, second_server: Host
+) -> None:
     package = new_package()
     project.declare(package)
-    failed = project.fetch(package, host=f"{laboratory.ALIAS} no-such-host")
-    assert failed.status != 0
-    assert f"nix_remote could not copy @{package.name} to no-such-host" in failed.stderr
+    host = project.workspace.host
+    host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
+    host.write("/root/meeting-python", _MEET, mode="755")
+    hosts = f"{laboratory.ALIAS} {laboratory.alias(second_server)}"
+    project.fetch(package, host=hosts, env={"NIX_REMOTE_PYTHON": "/root/meeting-python"}).check()
+    (path,) = project.store_paths(package)
+    assert nix.is_valid(lab.server, path)
+    assert nix.is_valid(second_server, path)
+
+
+_CLIENT = "/root/bazel-client"
+
+# Copiers never end; the last of them interrupts Bazel, as Ctrl-C does.
+_STAY = f"""\
+#!/bin/sh
+for word; do
+  case $word in --host=*) copies=yes; echo "$$" >"{_MEETING}/${{word#--host=}}" ;; esac
+done
+[ "$copies" ] || exec /opt/nix-remote/bin/python "$@"
+if [ "$(ls {_MEETING} | wc -l)" = 2 ]; then kill -INT "$(cat {_CLIENT})"; fi
+exec sleep 300
+"""
+
+
+def test_an_interrupted_bazel_leaves_no_copier_behind(
+    project: Project, second_server: Host
+) -> None:
+    package = new_package()
+    project.declare(package)
+    host = project.workspace.host
+    host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
+    host.write("/root/staying-python", _STAY, mode="755")
+    query = f"exec bazel query @{package.name}//:all"
+    script = f"echo $$ >{_CLIENT}; cd {project.workspace.folder}; {query}"
+    interrupted = host.run(
+        ["sh", "-c", script],
+        env={
+            "BAZEL_NIX_REMOTE": f"{laboratory.ALIAS} {laboratory.alias(second_server)}",
+            "NIX_REMOTE_PYTHON": "/root/staying-python",
+        },
+        timeout=60,
+    )
+    assert interrupted.status == 8  # what Bazel says when it was interrupted
+    copiers = host.sh(f"cat {_MEETING}/*").split()
+    assert len(copiers) == 2
+    wait_until(
+        lambda: not any(host.run(["kill", "-0", pid]).status == 0 for pid in copiers),
+        "the copiers are gone",
+    )
     project.fetch(package).check()
+
+
+def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, host=f"no-such-host {laboratory.ALIAS}")
+    assert failed.status != 0
+    assert f"could not copy @{package.name} to no-such-host (exit status 12)" in failed.stderr
+    assert failed.stderr.count("nix_remote could not copy") == failed.stderr.count("no-such-host (")
+    (path,) = project.store_paths(package)
+    assert nix.is_valid(lab.server, path)
+    project.fetch(package).check()
+
+
+def test_every_server_that_fails_is_named_with_its_own_reason(project: Project) -> None:
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, host="no-such-host -dash")
+    assert failed.status != 0
+    could_not = f"nix_remote could not copy @{package.name} to"
+    assert f"{could_not} no-such-host (exit status 12).\n" in failed.stderr
+    assert "error[host-not-found]: the Nix server no-such-host " in failed.stderr
+    assert f"{could_not} -dash (exit status 2).\n" in failed.stderr
+    assert "error[invalid-host-alias]: '-dash' " in failed.stderr
 
 
 def test_blanks_name_no_server(project: Project) -> None:

@@ -1,0 +1,99 @@
+"""How a repository rule starts the copier, and what it makes of its end.
+
+Only that: what is copied, and when, is the hook's business.
+"""
+
+load(":errors.bzl", "COPY_FAILED")
+
+# Of the repository: what copies leave there, manifests among it.
+_FOLDER = "bazel-support/nix-remote"
+
+# A day. Bazel's default of ten minutes would end a large first copy.
+_TIMEOUT = 86400
+
+def copy_to_all(repository_ctx, copier, package, hosts, arguments, paths):
+    """Has store paths copied to hosts, to all of them at the same time.
+
+    So the slowest host decides how long it takes, and what all of them lack is read from the
+    disk once, as far as the page cache goes. Fails unless all of them have everything; those
+    that could be copied to have it then nevertheless.
+
+    Args:
+      repository_ctx: the repository rule's context
+      copier: the program, a path
+      package: what people call the package
+      hosts: a list of names
+      arguments: options of `nix-remote copy`, a list of strings
+      paths: store paths, or links to them
+    """
+    what = "1 store path" if len(paths) == 1 else "%d store paths" % len(paths)
+    repository_ctx.report_progress("copying {} to {}".format(what, " and ".join(hosts)))
+    copies = [_copy(repository_ctx, host, number) for number, host in enumerate(hosts)]
+    statuses = repository_ctx.path(_FOLDER).get_child("statuses")
+    command = [copier, "copy", "--package=" + package] + arguments + paths
+    done = repository_ctx.execute(
+        copies_command(command, [copy.options for copy in copies], str(statuses)),
+        quiet = False,
+        timeout = _TIMEOUT,
+    )
+    if done.return_code == 0:
+        return
+    each = [str(done.return_code)] * len(copies)
+    if statuses.exists:
+        each = repository_ctx.read(statuses).strip().split(" ")
+    fail("\n".join([
+        COPY_FAILED.format(
+            host = copy.host,
+            package = package,
+            reason = _reason(repository_ctx, copy, done),
+            status = status,
+        )
+        for copy, status in zip(copies, each)
+        if status != "0"
+    ]))
+
+def copies_command(command, options, statuses):
+    """What runs a command once with each of these options, all at the same time.
+
+    Args:
+      command: what they have in common, a list
+      options: for each its own, a list of lists of strings
+      statuses: if one fails, the file that will have the exit status of each
+
+    Returns:
+      a command, a list; it fails if one of them does
+    """
+    if len(options) == 1:
+        return command + options[0]
+    script = []
+    for number, own in enumerate(options):
+        words = " ".join([_quoted(word) for word in own])
+        script.append('"$@" %s & copy_%d=$!' % (words, number))
+    script.append("set --")
+    for number in range(len(options)):
+        script.append('wait "$copy_%d"; set -- "$@" "$?"' % number)
+    script.append('[ "$*" = "%s" ] && exit' % " ".join(["0"] * len(options)))
+    script.append('mkdir -p "${0%/*}" && echo "$*" >"$0"')
+    script.append("exit 1")
+    return ["/bin/sh", "-c", "\n".join(script), statuses] + command
+
+def _copy(repository_ctx, host, number):
+    suffix = "-%d" % (number + 1) if number else ""
+    folder = repository_ctx.path(_FOLDER)
+    error_file = folder.get_child("error" + suffix)
+
+    # What `nix-remote ensure` goes by: one for each host.
+    manifest = folder.get_child("manifest%s.json" % suffix)
+    return struct(
+        error_file = error_file,
+        host = host,
+        options = ["--host=" + host, "--error-file=%s" % error_file, "--manifest=%s" % manifest],
+    )
+
+def _reason(repository_ctx, copy, done):
+    said = repository_ctx.read(copy.error_file) if copy.error_file.exists else done.stderr
+    return said.strip()
+
+def _quoted(word):
+    """As a word of a shell script."""
+    return "'%s'" % word.replace("'", "'\\''")
