@@ -4,6 +4,7 @@ Only that: what is copied, and when, is the hook's business.
 """
 
 load(":errors.bzl", "COPY_FAILED")
+load(":shell.bzl", "quoted")
 
 # Of the repository: what copies leave there, manifests among it.
 _FOLDER = "bazel-support/nix-remote"
@@ -29,7 +30,9 @@ def copy_to_all(repository_ctx, copier, package, hosts, arguments, paths):
     what = "1 store path" if len(paths) == 1 else "%d store paths" % len(paths)
     repository_ctx.report_progress("copying {} to {}".format(what, " and ".join(hosts)))
     copies = [_copy(repository_ctx, host, number) for number, host in enumerate(hosts)]
-    statuses = repository_ctx.path(_FOLDER).get_child("statuses")
+
+    # Where there is a folder for it, whatever becomes of the copies.
+    statuses = repository_ctx.path("nix-remote-statuses")
     command = [copier, "copy", "--package=" + package] + arguments + paths
     done = repository_ctx.execute(
         copies_command(command, [copy.options for copy in copies], str(statuses)),
@@ -67,14 +70,13 @@ def copies_command(command, options, statuses):
         return command + options[0]
     script = []
     for number, own in enumerate(options):
-        words = " ".join([_quoted(word) for word in own])
+        words = " ".join([quoted(word) for word in own])
         script.append('"$@" %s & copy_%d=$!' % (words, number))
     script.append("set --")
     for number in range(len(options)):
         script.append('wait "$copy_%d"; set -- "$@" "$?"' % number)
-    script.append('[ "$*" = "%s" ] && exit' % " ".join(["0"] * len(options)))
-    script.append('mkdir -p "${0%/*}" && echo "$*" >"$0"')
-    script.append("exit 1")
+    all_well = " ".join(["0"] * len(options))
+    script.append('[ "$*" = "%s" ] || { echo "$*" >"$0"; exit 1; }' % all_well)
     return ["/bin/sh", "-c", "\n".join(script), statuses] + command
 
 def _copy(repository_ctx, host, number):
@@ -93,7 +95,3 @@ def _copy(repository_ctx, host, number):
 def _reason(repository_ctx, copy, done):
     said = repository_ctx.read(copy.error_file) if copy.error_file.exists else done.stderr
     return said.strip()
-
-def _quoted(word):
-    """As a word of a shell script."""
-    return "'%s'" % word.replace("'", "'\\''")

@@ -18,6 +18,7 @@ load(
     "PYTHON_NOT_ABSOLUTE",
     "PYTHON_UNSUITABLE",
 )
+load(":shell.bzl", "quoted")
 
 _SOURCES = Label("//nix_remote:__init__.py")
 
@@ -36,7 +37,7 @@ print(os.path.realpath(sys.executable))
 # The prefix keeps bytecode out of source folders, which may be shared or read-only.
 _LAUNCHER = """\
 #!/bin/sh
-exec '{python}' -I -S -X pycache_prefix='{bytecode}' -c '{client}' '{program}' "$@"
+exec {python} -I -S -X pycache_prefix={bytecode} -c {client} {program} "$@"
 """
 
 _CLIENT = "import sys; sys.path.insert(0, {}); import client; sys.exit(client.main())"
@@ -93,10 +94,10 @@ def _python_repository_impl(repository_ctx):
     content = _PROGRAM.format(sources = repr(str(sources)))
     repository_ctx.file("copier.py", content, executable = False)
     repository_ctx.file("copier", _LAUNCHER.format(
-        bytecode = _quoted(bytecode),
-        client = _quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
-        program = _quoted(program),
-        python = _quoted(python),
+        bytecode = quoted(bytecode),
+        client = quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
+        program = quoted(program),
+        python = quoted(python),
     ))
     repository_ctx.file("settings.json", repository_ctx.attr.settings, executable = False)
     _run(
@@ -161,10 +162,6 @@ def _run(repository_ctx, what, command, error, python):
 
 def _indented(text):
     return "\n".join(["       | " + line for line in text.splitlines()])
-
-def _quoted(path):
-    """For use between single quotes in a shell script."""
-    return str(path).replace("'", "'\\''")
 
 python_repository = repository_rule(
     implementation = _python_repository_impl,

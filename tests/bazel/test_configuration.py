@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import Mode, Project, new_package
+from tests.bazel.project import Mode, Package, Project, new_package
 from tests.lab import bazel, nix
 from tests.lab import lab as laboratory
 from tests.lab.host import Host, wait_until
@@ -22,22 +22,40 @@ def second_server(lab: Lab) -> Host:
     return lab.server_with(nix.Version.V2_26)
 
 
+def _both(second_server: Host) -> list[str]:
+    return [laboratory.ALIAS, laboratory.alias(second_server)]
+
+
+def _check_valid(project: Project, package: Package, *servers: Host) -> None:
+    (path,) = project.store_paths(package)
+    for server in servers:
+        assert nix.is_valid(server, path)
+
+
 def test_every_server_that_is_named_gets_the_package(
     project: Project, lab: Lab, second_server: Host
 ) -> None:
     package = new_package()
     project.declare(package)
-    hosts = [laboratory.ALIAS, laboratory.alias(second_server)]
+    hosts = _both(second_server)
     project.fetch(package, host="  ".join(hosts)).check()
     copies = project.python.copies()[-2:]
     assert {copy.option("host") for copy in copies} == set(hosts)
     assert len({copy.option("manifest") for copy in copies}) == 2
-    (path,) = project.store_paths(package)
-    assert nix.is_valid(lab.server, path)
-    assert nix.is_valid(second_server, path)
+    _check_valid(project, package, lab.server, second_server)
 
 
 _MEETING = "/root/meeting"
+
+
+def _meeting_python(project: Project, script: str) -> str:
+    """A script in place of Python, whose copiers meet in a folder that is empty yet."""
+    host = project.workspace.host
+    path = f"{_MEETING}-python"
+    host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
+    host.write(path, script, mode="755")
+    return path
+
 
 # A copier waits until there is one for each host, for ten seconds at most.
 _MEET = f"""\
@@ -60,14 +78,10 @@ def test_servers_are_copied_to_at_the_same_time(
 ) -> None:
     package = new_package()
     project.declare(package)
-    host = project.workspace.host
-    host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
-    host.write("/root/meeting-python", _MEET, mode="755")
-    hosts = f"{laboratory.ALIAS} {laboratory.alias(second_server)}"
-    project.fetch(package, host=hosts, env={"NIX_REMOTE_PYTHON": "/root/meeting-python"}).check()
-    (path,) = project.store_paths(package)
-    assert nix.is_valid(lab.server, path)
-    assert nix.is_valid(second_server, path)
+    python = _meeting_python(project, _MEET)
+    hosts = " ".join(_both(second_server))
+    project.fetch(package, host=hosts, env={"NIX_REMOTE_PYTHON": python}).check()
+    _check_valid(project, package, lab.server, second_server)
 
 
 _CLIENT = "/root/bazel-client"
@@ -90,23 +104,19 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
     package = new_package()
     project.declare(package)
     host = project.workspace.host
-    host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
-    host.write("/root/staying-python", _STAY, mode="755")
+    python = _meeting_python(project, _STAY)
     query = f"exec bazel query @{package.name}//:all"
     script = f"echo $$ >{_CLIENT}; cd {project.workspace.folder}; {query}"
     interrupted = host.run(
         ["sh", "-c", script],
-        env={
-            "BAZEL_NIX_REMOTE": f"{laboratory.ALIAS} {laboratory.alias(second_server)}",
-            "NIX_REMOTE_PYTHON": "/root/staying-python",
-        },
+        env={"BAZEL_NIX_REMOTE": " ".join(_both(second_server)), "NIX_REMOTE_PYTHON": python},
         timeout=60,
     )
     assert interrupted.status == 8  # what Bazel says when it was interrupted
     copiers = host.sh(f"cat {_MEETING}/*").split()
     assert len(copiers) == 2
     wait_until(
-        lambda: not any(host.run(["kill", "-0", pid]).status == 0 for pid in copiers),
+        lambda: not any(host.has_process(pid) for pid in copiers),
         "the copiers are gone",
     )
     project.fetch(package).check()
@@ -119,8 +129,7 @@ def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
     assert failed.status != 0
     assert f"could not copy @{package.name} to no-such-host (exit status 12)" in failed.stderr
     assert failed.stderr.count("nix_remote could not copy") == failed.stderr.count("no-such-host (")
-    (path,) = project.store_paths(package)
-    assert nix.is_valid(lab.server, path)
+    _check_valid(project, package, lab.server)
     project.fetch(package).check()
 
 

@@ -184,7 +184,8 @@ class Host:
 
         Of each name one at a time: of two, a test would end only the second.
         """
-        if self.run(["bash", "-c", f"kill -0 $(cat /run/{name}.pid)"]).status == 0:
+        known = self.run(["cat", f"/run/{name}.pid"])
+        if known.status == 0 and self.has_process(known.stdout.strip()):
             raise LabError(f"the service {name} on {self.name} is running already")
         switch = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}"]
         switch += [] if user == "root" else ["--init-groups"]
@@ -197,9 +198,11 @@ class Host:
         """Ends a service started with `start_service` and waits until it is gone."""
         pid = self.read(f"/run/{name}.pid").strip()
         self.run(["kill", f"-{how.name[3:]}", pid])
-        wait_until(
-            lambda: self.run(["kill", "-0", pid]).status != 0, f"{name} on {self.name} to end"
-        )
+        wait_until(lambda: not self.has_process(pid), f"{name} on {self.name} to end")
+
+    def has_process(self, pid: Union[int, str]) -> bool:
+        """Whether a process lives, by its number on this host."""
+        return self.run(["kill", "-0", str(pid)]).status == 0
 
     def log(self, name: str) -> str:
         """What a service has logged so far."""

@@ -50,7 +50,7 @@ class UserManager:
             self.systemctl("exit")
             process = self.host.read(f"/run/{_SERVICE}.pid").strip()
             wait_until(
-                lambda: self.host.run(["kill", "-0", process]).status != 0,
+                lambda: not self.host.has_process(process),
                 "the user's service manager to end",
             )
             self.host.run(self._script(_REMOVE)).check()
