@@ -121,7 +121,8 @@ def tell(lab: Lab, story: Story) -> None:
         again = show(story, example, ALIAS, folder).check()
         expect("sending" not in again.text, f"something was sent again:\n{again.text}")
         expect(lab.ssh_server.logins() > logins, "the copier did not ask the server")
-        story.tell(f"{lab.ssh_server.logins() - logins} copies looked, none sent a byte of content")
+        more = lab.ssh_server.logins() - logins
+        story.tell(f"Logins to look at what is there: {more}. Not a byte of content was sent.")
 
         story.step("Garbage collection on the server keeps the closure while its root exists ...")
         story.command("nix-store --gc   # on nix-server")
