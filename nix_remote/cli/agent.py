@@ -16,7 +16,7 @@ from nix_remote.agent.place import OwnPlace, lent
 from nix_remote.agent.server import Declined, Duties, Server
 from nix_remote.cli import copy, order
 from nix_remote.cli import options as common
-from nix_remote.cli.command import Command
+from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.order import Order
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
@@ -34,9 +34,9 @@ user: no login for each, no path sent twice, no question about what it knows alr
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    start = actions.add_parser("start", help="start one in the background, if there is none")
-    run = actions.add_parser(
-        "run", help="be one, in the foreground: for containers, CI steps and service managers"
+    start = add_action(actions, "start", "start one in the background, if there is none")
+    run = add_action(
+        actions, "run", "be one, in the foreground: for containers, CI steps and service managers"
     )
     for action in (start, run):
         action.add_argument(
@@ -45,8 +45,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
             metavar="TIME",
             help="leave when nobody came for so long (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
         )
-    actions.add_parser("status", help="tell whether there is one, and what it has done")
-    actions.add_parser("stop", help="let it finish what has begun, and wait until it has left")
+    add_action(actions, "status", "tell whether there is one, and what it has done")
+    add_action(actions, "stop", "let it finish what has begun, and wait until it has left")
 
 
 def _run(options: argparse.Namespace) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from nix_remote.cli.result import Result
 
@@ -43,15 +43,31 @@ def add_command(parsers: Any, command: Command) -> None:
         help=command.summary,
         description=command.description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[_common_options()],
     )
     own.set_defaults(command=command, package=None)
-    own.add_argument("--host", metavar="ALIAS", help="the Nix server (default: BAZEL_NIX_REMOTE)")
-    own.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    own.add_argument("-v", "--verbose", action="store_true", help="say what is done, and how")
-    own.add_argument(
+    command.add_options(own)
+
+
+def add_action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    """Adds an action of a command; the options that all have may come before it or after it."""
+    # What is said before it stays: after it, an option that is not given says nothing.
+    common = _common_options(argument_default=argparse.SUPPRESS)
+    action: argparse.ArgumentParser = actions.add_parser(name, help=summary, parents=[common])
+    return action
+
+
+def _common_options(argument_default: Optional[str] = None) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=argument_default)
+    common.add_argument(
+        "--host", metavar="ALIAS", help="the Nix server (default: BAZEL_NIX_REMOTE)"
+    )
+    common.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    common.add_argument("-v", "--verbose", action="store_true", help="say what is done, and how")
+    common.add_argument(
         "--error-file",
         type=Path,
         metavar="FILE",
         help="put the text of a failure there instead of on standard error",
     )
-    command.add_options(own)
+    return common

@@ -7,7 +7,7 @@ from contextlib import closing
 
 from nix_remote import settings
 from nix_remote.cli import options as common
-from nix_remote.cli.command import Command
+from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.render import count_of, format_age
 from nix_remote.cli.result import Result
 from nix_remote.errors import NothingToSelectBy, RootsUnreadable
@@ -28,8 +28,8 @@ collection take what nothing else keeps."""
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_transport(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="list them, with the time since each was last used")
-    pruning = actions.add_parser("prune", help="remove those that are selected")
+    listing = add_action(actions, "list", "list them, with the time since each was last used")
+    pruning = add_action(actions, "prune", "remove those that are selected")
     for action in (listing, pruning):
         action.add_argument(
             "--older-than",

@@ -42,6 +42,24 @@ def test_the_text_of_an_error_can_go_to_a_file(
     assert "error[no-host]" in file.read_text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--host", "two words", "--json", "list"],
+        ["--host", "two words", "list", "--json"],
+        ["--json", "list", "--host", "two words"],
+        ["list", "--host", "two words", "--json"],
+    ],
+)
+def test_what_all_commands_take_may_stand_before_an_action_or_after_it(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["roots", *words]) == 2
+    envelope = json.loads(capsys.readouterr().out)
+    assert envelope["error"]["code"] == "invalid-host-alias"
+    assert "'two words'" in envelope["error"]["what"]
+
+
 def test_a_defect_is_called_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
