@@ -26,7 +26,7 @@ MOST_REPLIES: Final = 100
 """Short replies that fit into the buffers for certain."""
 SHORT_REPLY: Final = 512
 """Bytes."""
-MOST_BYTES: Final = 64 * 1024
+MOST_BYTES: Final = 128 * 1024
 """Bytes of requests that fit into the buffers for certain."""
 
 

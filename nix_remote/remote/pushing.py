@@ -141,8 +141,8 @@ class Push(Generic[Server]):
             unconfirmed.popleft()
             self._listener(events.PathDone(info.path))
 
-        def confirm_half() -> None:
-            for _ in range(max(len(unconfirmed) // 2, 1)):
+        def confirm_some() -> None:
+            for _ in range(max(len(unconfirmed) // 4, 1)):
                 confirm_oldest()
 
         while True:
@@ -150,7 +150,7 @@ class Push(Generic[Server]):
             if position is not None:
                 outgoing = self._paths[position]
                 registered: Future[None] = session.submit(
-                    self._add(outgoing.info), make_room=confirm_half if unconfirmed else None
+                    self._add(outgoing.info), make_room=confirm_some if unconfirmed else None
                 )
                 unconfirmed.append((outgoing.info, registered))
                 registered.add_done_callback(partial(self._answered, position))

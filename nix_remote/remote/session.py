@@ -100,12 +100,12 @@ class Session(Generic[Server]):
         """Queues a request behind everything submitted or written before.
 
         While too much is unanswered, calls `make_room`, which waits for answers; by
-        default to half of what is unanswered. Raises what ended the session, and
-        what `make_room` raises.
+        default for a quarter of those that are due. Raises what ended the session,
+        and what `make_room` raises.
         """
         encoded = request.encode()
         while not self._conversation.admits(request, len(encoded)):
-            (make_room or self._wait_for_half)()
+            (make_room or self._wait_for_some)()
         future: Future[T] = Future()
         # First the future: the reply may be here before this thread goes on.
         self._futures.append(future)
@@ -113,14 +113,14 @@ class Session(Generic[Server]):
         self.write(encoded)
         return future
 
-    def _wait_for_half(self) -> None:
+    def _wait_for_some(self) -> None:
         # Not only for the oldest: requests that are sent one by one use far more than their
         # size of the buffers on the way.
         try:
-            middle = self._futures[len(self._futures) // 2]
+            awaited = self._futures[len(self._futures) // 4]
         except IndexError:  # They were answered just now.
             return
-        self._wait_until_done(middle, "the server to answer earlier requests")
+        self._wait_until_done(awaited, "the server to answer earlier requests")
 
     def write(self, data: Buffer) -> None:
         """Queues bytes that belong to the request submitted last."""
