@@ -1,8 +1,9 @@
 """The server's store over the serve protocol (`nix-store --serve --write`).
 
-For accounts that may run only that, and for servers without a worker
-protocol that we speak. Barrier and durable roots need commands, so the
-account must be allowed to run `nix-store`. A refusal ends the session.
+For accounts without `nix-daemon --stdio`, and for servers without a worker
+protocol that we speak. Durable roots and the barrier need commands, so the
+account must be allowed to run `nix-store`. A refusal ends the session. A
+session remembers the paths that it has added, or told about, as valid.
 """
 
 from __future__ import annotations

@@ -107,8 +107,8 @@ class WorkerStore(SessionStore[WorkerServer]):
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
         self._wait_for_locks()
-        # The server answers in order: the barrier follows the roots, and the look follows
-        # the barrier, although all of them may go out in one write.
+        # The server handles requests in order, so the barrier begins when the roots exist, and
+        # the look when the barrier has returned, although all of them may go out in one write.
         requested = [self._begin_root(root) for root in roots]
         barrier = self._session.submit(worker.CollectGarbage())
         look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
