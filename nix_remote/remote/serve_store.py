@@ -100,7 +100,15 @@ class ServeStore(SessionStore[ServeServer]):
         self._wait_for_locks()
         vanished = self._make_roots(roots)
         commands.wait_for_collector(self._programs, self._account.alias)
-        return self._look(paths) - vanished
+        # A session that has added a path answers that it is valid, whatever happens to it.
+        session = self._open_session()
+        query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+        valid = session.wait(query, "which paths are valid there") - vanished
+        # With a gap, the next round must not ask the old one. Otherwise its temporary roots stay.
+        if len(valid) < len(set(paths)):
+            self._session, session = session, self._session
+        session.close()
+        return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> frozenset[StorePath]:
         """Makes durable roots; returns the paths that have none because they are not valid."""
@@ -113,9 +121,3 @@ class ServeStore(SessionStore[ServeServer]):
                 continue
             self._listener(events.RootMade(root.path, made))
         return frozenset(vanished)
-
-    def _look(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        # A session that has added a path remembers it as valid, whatever happens to it.
-        with closing(self._open_session()) as session:
-            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
-            return session.wait(query, "which paths are valid there")
