@@ -31,11 +31,13 @@ _numbers = itertools.count(1)
 
 
 class There(enum.Enum):
-    """What the server has before the copy. Nothing keeps it."""
+    """What the server has before the copy. Unless a root is named, nothing keeps it."""
 
     ALL = "all"
     HALF = "half"
     """All but the top path."""
+    KEPT = "kept"
+    """All, by the durable root of an earlier copy, which this one makes again."""
 
 
 class Side(enum.Enum):
@@ -68,7 +70,10 @@ def product() -> Iterator[Case]:
         (Side.COLLECTOR, Side.COLLECTOR),
     ]
     held = [point for point in Point if point is not Point.END]
-    for there, step in itertools.product(There, Step):
+    for step in Step:
+        for point in (Point.ROOTS, Point.TEMPORARY_ROOTS, Point.DELETION):
+            yield Case(step, point, There.KEPT)
+    for there, step in itertools.product((There.ALL, There.HALF), Step):
         yield Case(step, Point.END, there)
         for point, (first, goes_on) in itertools.product(held, orders):
             yield Case(step, point, there, first, goes_on)
@@ -89,8 +94,9 @@ class Verdict:
 
     @property
     def kept(self) -> bool:
-        """Whether the copy succeeded and lost nothing."""
-        return self.status == 0 and not self.lost
+        """Whether the copy succeeded and lost nothing, nor had to send what was kept."""
+        sent = self.case.there is There.KEPT and "registered /nix/store" in self.text
+        return self.status == 0 and not self.lost and not sent
 
 
 class Races:
@@ -113,7 +119,7 @@ class Races:
 
     def _stock(self, there: There) -> None:
         """Puts the closure, or a part of it, into the server's store."""
-        paths = self._closure if there is There.ALL else self._closure[:-1]
+        paths = self._closure[:-1] if there is There.HALF else self._closure
         export = self._workstation.enter(["nix-store", "--export", *paths], {})
         store = ["/usr/bin/nix-store", "--import"]
         target = self._server.enter(store, {"NIX_REMOTE": "local"})
@@ -128,7 +134,7 @@ class Races:
         are not put off until it is deleted.
         """
         (middle,) = (path for path in self._closure if "-middle-" in path)
-        needed = self._closure[-1] if there is There.ALL else middle
+        needed = middle if there is There.HALF else self._closure[-1]
         while True:
             name = f"race-{os.getpid()}-{next(_numbers)}"
             content.make_referrers(self._server, name, 1, [needed])
@@ -148,6 +154,9 @@ class Races:
         self._empty()
         self._stock(case.there)
         self._condemn(case.there)
+        if case.there is There.KEPT:
+            _, text = self.start_copier("none", account, protocol, "none").finish()
+            assert "kept by" in text, text
         self._workstation.sh(f"mkdir -p {FOLDER}; rm -f {REACHED} {RELEASED}")
         with ExitStack() as stack:
             race = _Running(self, case, stack)
@@ -166,10 +175,10 @@ class Races:
         seconds = time.monotonic() - begun
         return Verdict(case, status, text, tuple(dict.fromkeys(lost)), seconds)
 
-    def start_copier(self, step: Step, account: str, protocol: str, mutant: str) -> _Copier:
+    def start_copier(self, step: str, account: str, protocol: str, mutant: str) -> _Copier:
         host = alias(self._server) if account == "copier" else alias(self._server, account)
         command = ["/opt/nix-remote/bin/python", "-m", "tests.races.held_copier"]
-        command += [step.value, mutant, "copy", "--no-agent", "-v", f"--host={host}"]
+        command += [step, mutant, "copy", "--no-agent", "-v", f"--host={host}"]
         command += [f"--workspace={_WORKSPACE}", self._closure[-1]]
         env = {
             "NIX_REMOTE_PROTOCOL": protocol,
@@ -233,7 +242,7 @@ class _Running:
     def start(self, side: Side, account: str, protocol: str, mutant: str) -> None:
         """Starts one of the two, and waits until it is held, or cannot get there."""
         if side is Side.COPIER:
-            copier = self._races.start_copier(self._case.step, account, protocol, mutant)
+            copier = self._races.start_copier(self._case.step.value, account, protocol, mutant)
             self._stack.callback(copier.kill)
             self._copier = copier
             alone = not self._collectors
