@@ -22,7 +22,7 @@ from tests.races.held_copier import FOLDER, REACHED, RELEASED, Step
 from tests.races.servers import Mixture
 
 _BOUND: Final = 60.0
-_PATIENCE: Final = 4.0
+_PATIENCE: Final = 30.0
 """Seconds after which a copier that neither ends nor waits for the lock is taken to wait for the
 collector in another way."""
 _WORKSPACE: Final = "/root/projects/race"
@@ -245,8 +245,7 @@ class _Running:
             copier = self._races.start_copier(self._case.step.value, account, protocol, mutant)
             self._stack.callback(copier.kill)
             self._copier = copier
-            alone = not self._collectors
-            self._watch_copier(lambda: copier.held, patience=_BOUND if alone else _PATIENCE)
+            self._watch_copier(lambda: copier.held)
         else:
             self._add_collector(self._case.point, "collector-1").arrive_or_wait()
 
@@ -270,23 +269,20 @@ class _Running:
         assert self._copier is not None
         if side is Side.COPIER:
             self._copier.release()
-            self._watch_copier(lambda: False, patience=_PATIENCE)
+            self._watch_copier(lambda: False)
         else:
             for collector in self._collectors:
                 collector.release()
             for collector in self._collectors:
                 collector.wait()
 
-    def _watch_copier(self, arrived: Callable[[], bool], *, patience: float) -> None:
+    def _watch_copier(self, arrived: Callable[[], bool]) -> None:
         copier, queued = self._copier, len(self._collectors) - 1
         assert copier is not None
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + _PATIENCE
         while not (arrived() or copier.ended) and time.monotonic() < deadline:
             if self._collectors and self._races.waiting > queued:
                 return
-            if self._collectors and all(each.ended for each in self._collectors):
-                # Nothing holds it up.
-                deadline = max(deadline, time.monotonic() + 1)
             time.sleep(0.01)
 
     def finish(self) -> tuple[int, str]:
