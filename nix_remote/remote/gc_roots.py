@@ -2,9 +2,9 @@
 
 Pure: values only; `nix_remote.remote.roots` reads and removes them.
 
-    .local/state/nix-remote/gcroots / WORKSPACE-DIGEST / PACKAGE / STORE-PATH-NAME
+    PLACE / WORKSPACE-DIGEST / PACKAGE / STORE-PATH-NAME
 
-below the home folder of the account. Workspace and package are there for
+PLACE is a folder on the server, one of `places`. Workspace and package are there for
 people; the digest tells workspaces of the same name apart. A path that is
 copied again gets its link anew, so that the link's time is that of last use.
 """
@@ -12,6 +12,7 @@ copied again gets its link anew, so that the link's time is that of last use.
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -20,9 +21,29 @@ from typing import Final, Optional
 from nix_remote.wire.types import StorePath, base_name, package_name
 
 FOLDER: Final = ".local/state/nix-remote/gcroots"
+"""Below the account's home folder: the place that is tried first."""
+
+GCROOTS: Final = "/nix/var/nix/gcroots"
+"""Where every collector of the store starts: roots below it count by their place alone."""
+
+# For a shell script: sets `home` to the account's home folder, as its entry in passwd has it.
+# The variable HOME may have been set to another folder. No single quotes, for every login shell.
+SET_HOME: Final = (
+    'me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=${home:-$HOME};'
+    ' cd "$home" 2>/dev/null && home=$(pwd -P);'
+)
+
+# For a shell script: sets the positional parameters to the folders in which the account's
+# durable roots can be, whether they exist or not, each once.
+SET_PLACES: Final = (
+    f'{SET_HOME} set -- "${{home%/}}/{FOLDER}"'
+    f' "{GCROOTS}/nix-remote/$me" "{GCROOTS}/per-user/$me/nix-remote";'
+    f' [ "$HOME" -ef "$home" ] || set -- "$@" "${{HOME%/}}/{FOLDER}";'
+)
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._+-]+")
 _LONGEST: Final = 64
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*")
 
 
 @dataclass(frozen=True)
@@ -67,6 +88,28 @@ class Owner:
         identity = f"{self.machine}\0{self.user}\0{self.workspace}"
         digest = hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:8]
         return f"{_readable(self.workspace.name)}-{digest}"
+
+
+def places(account: str, home: Optional[str]) -> tuple[str, ...]:
+    """The folders in which a durable root may be made, the best first.
+
+    Without a home folder the first one is relative to the folder in which the
+    session runs. `setup server` makes the second one, Nix before 2.20 the
+    parent of the third one; root can make all of them.
+    """
+    below_home = FOLDER if home is None else posixpath.join(home, FOLDER)
+    if not _ACCOUNT.fullmatch(account):
+        return (below_home,)
+    return (
+        below_home,
+        f"{GCROOTS}/nix-remote/{account}",
+        f"{GCROOTS}/per-user/{account}/nix-remote",
+    )
+
+
+def name_in_place(location: str) -> str:
+    """The part of a root's location that is the same in every place."""
+    return "/".join(location.rsplit("/", 3)[1:])
 
 
 def location(owner: Owner, package: Optional[str], path: StorePath) -> str:
