@@ -50,6 +50,8 @@ from nix_remote.errors.promise import (
     ContentsUnreadable,
     PathRefused,
     PromiseError,
+    RootNotConfirmed,
+    RootNotCounted,
     RootRefused,
     RootsUnreadable,
     ServerDiskFull,

@@ -12,10 +12,9 @@ copied again gets its link anew, so that the link's time is that of last use.
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Final, Optional
 
 from nix_remote.wire.types import StorePath, base_name, package_name
@@ -38,7 +37,8 @@ SET_HOME: Final = (
 SET_PLACES: Final = (
     f'{SET_HOME} set -- "${{home%/}}/{FOLDER}"'
     f' "{GCROOTS}/nix-remote/$me" "{GCROOTS}/per-user/$me/nix-remote";'
-    f' [ "$HOME" -ef "$home" ] || set -- "$@" "${{HOME%/}}/{FOLDER}";'
+    ' [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] ||'
+    f' set -- "$@" "${{HOME%/}}/{FOLDER}";'
 )
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._+-]+")
@@ -90,26 +90,28 @@ class Owner:
         return f"{_readable(self.workspace.name)}-{digest}"
 
 
-def places(account: str, home: Optional[str]) -> tuple[str, ...]:
-    """The folders in which a durable root may be made, the best first.
+def places(account: str, home: Optional[str], location: str) -> tuple[str, ...]:
+    """Where a root can be made, the best place first: `location` in each of the folders for roots.
 
-    Without a home folder the first one is relative to the folder in which the
-    session runs. `setup server` makes the second one, Nix before 2.20 the
-    parent of the third one; root can make all of them.
+    `location` is relative to the account's home folder. If that is not known, the
+    first place is relative to the folder in which the session runs. `setup server`
+    makes the second folder, Nix before 2.20 the parent of the third one; root can
+    make all of them.
     """
-    below_home = FOLDER if home is None else posixpath.join(home, FOLDER)
+    below_home = str(PurePosixPath(home or "", location))
     if not _ACCOUNT.fullmatch(account):
         return (below_home,)
+    name = location.removeprefix(f"{FOLDER}/")
     return (
         below_home,
-        f"{GCROOTS}/nix-remote/{account}",
-        f"{GCROOTS}/per-user/{account}/nix-remote",
+        f"{GCROOTS}/nix-remote/{account}/{name}",
+        f"{GCROOTS}/per-user/{account}/nix-remote/{name}",
     )
 
 
-def name_in_place(location: str) -> str:
-    """The part of a root's location that is the same in every place."""
-    return "/".join(location.rsplit("/", 3)[1:])
+def asked_location(location: str) -> str:
+    """The location relative to the home folder that was asked for, from where the root is."""
+    return "/".join((FOLDER, *location.rsplit("/", 3)[1:]))
 
 
 def location(owner: Owner, package: Optional[str], path: StorePath) -> str:

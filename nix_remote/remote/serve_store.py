@@ -8,10 +8,10 @@ account must be allowed to run `nix-store`. A refusal ends the session.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.errors import ServerEndedSession, ServerError
+from nix_remote.errors import RootRefused, ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands, trust
@@ -102,14 +102,38 @@ class ServeStore(SessionStore[ServeServer]):
         valid = self.ask(Question(tuple(paths), lock=tops))
         if len(valid) < len(set(paths)):
             return valid
-        for root in roots:
+        while True:
+            made = self._make_roots(roots)
+            # Once more, for a collector that looked at durable roots just before.
+            still_there = self.ask(Question(tops, lock=tops))
+            if made is not None and self._roots_count(made, still_there):
+                return valid - (frozenset(tops) - (still_there & {root.path for root in made}))
+
+    def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
+        """The roots of paths that are valid, where they were made; None: try another place."""
+        made = []
+        for root in self._placing.located(roots):
             try:
-                # A process of its own, so it does not believe what this session remembers:
+                # A process of its own, so it does not rely on what this session remembers:
                 # the path, and with it all it needs, really is valid at this moment.
-                made = commands.add_root(self._programs, self._account.alias, root)
+                location = commands.add_root(self._programs, self._account.alias, root)
             except ReferenceVanished:
-                valid -= {root.path}
                 continue
-            self._listener(events.RootMade(root.path, made))
-        # Once more, for a collector that looked at durable roots just before.
-        return valid - (frozenset(tops) - self.ask(Question(tops, lock=tops)))
+            except RootRefused as refused:
+                self._placing.failed(refused)
+                return None
+            if not self._placing.accepts(root, location):
+                return None
+            made.append(DurableRoot(root.path, location))
+        return made
+
+    def _roots_count(self, made: Sequence[DurableRoot], valid: frozenset[StorePath]) -> bool:
+        """Whether the server counts the roots of valid paths; if not, try another place."""
+        of_valid = [root for root in made if root.path in valid]
+        if not self._placing.counts:
+            counted = commands.find_roots(self._programs, self._account.alias, of_valid)
+            if not self._placing.count(of_valid, counted):
+                return False
+        for root in of_valid:
+            self._listener(events.RootMade(root.path, root.location))
+        return True

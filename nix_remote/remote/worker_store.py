@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from typing import (
     Iterator,
     Mapping,
@@ -13,7 +14,7 @@ from typing import (
 )
 
 from nix_remote import events
-from nix_remote.errors import RootRefused, ServerError
+from nix_remote.errors import PromiseError, RootRefused, ServerError
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands, trust
@@ -40,6 +41,16 @@ def ask(session: WorkerSession, question: Question) -> Asked:
     locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
     valid = session.submit(worker.QueryValidPaths(question.paths))
     return Asked(question, locks, valid)
+
+
+@dataclass(frozen=True)
+class _Rooting:
+    """Durable roots that have been asked for."""
+
+    roots: Sequence[DurableRoot]
+    links: Sequence[Future[str]]
+    asked: Optional[Future[frozenset[worker.RootLink]]]
+    """Which of them the server counts; None if that has not been asked."""
 
 
 class WorkerStore(SessionStore[WorkerServer]):
@@ -116,42 +127,84 @@ class WorkerStore(SessionStore[WorkerServer]):
         if not server.collector_heeds_temporary_roots:
             barrier = self._session.submit(worker.CollectGarbage())
         query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        if server.can_make_roots:
-            requested = [
-                self._session.submit(worker.AddPermRoot(root.path, root.location)) for root in roots
-            ]
-        else:
-            requested = []
+        if not server.can_make_roots:
             self._wait_for_barrier(barrier)
             if len(self._wait(query, "which paths are valid there")) < len(set(paths)):
                 return query.result()
-            self._add_roots_by_command(roots)
         tops = tuple(root.path for root in roots)
-        self.lock(tops)
-        last_look = self._session.submit(worker.QueryValidPaths(tops))
-
-        self._wait_for_barrier(barrier)
-        valid = self._wait(query, "which paths are valid there")
-        for root, link in zip(roots, requested):
-            try:
-                made = self._session.wait(link, "a durable root")
-            except RequestRefused as refusal:
-                raise condition(refusal.message, self._account.alias) or RootRefused(
-                    self._account.alias, root.location, refusal.message
-                ) from None
-            self._listener(events.RootMade(root.path, made))
-        self._wait_for_locks()
-        still_there = self._wait(last_look, "which paths are valid there")
-        return valid - (frozenset(tops) - still_there)
+        while True:
+            rooting = self._begin_roots(roots)
+            self.lock(tops)
+            last_look = self._session.submit(worker.QueryValidPaths(tops))
+            self._wait_for_barrier(barrier)
+            valid = self._wait(query, "which paths are valid there")
+            self._wait_for_locks()
+            still_there = self._wait(last_look, "which paths are valid there")
+            if self._roots_count(rooting, still_there):
+                return valid - (frozenset(tops) - still_there)
 
     def _wait_for_barrier(self, barrier: Optional[Future[None]]) -> None:
         if barrier is not None:
             self._wait(barrier, "a garbage collection on the server to end")
 
-    def _add_roots_by_command(self, roots: Sequence[DurableRoot]) -> None:
-        for root in roots:
+    def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
+        """Asks for durable roots, and behind that whether the server counts them.
+
+        Waits only where Nix is too old to make them on request.
+        """
+        located = self._placing.located(roots)
+        links = [self._begin_root(root) for root in located]
+        # Once per session and place; and not where the location is only known from the reply.
+        known = all(root.location.startswith("/") for root in located)
+        asked = self._find(located) if known and not self._placing.counts else None
+        return _Rooting(located, links, asked)
+
+    def _begin_root(self, root: DurableRoot) -> Future[str]:
+        if self._session.greeting().can_make_roots:
+            return self._session.submit(worker.AddPermRoot(root.path, root.location))
+        made: Future[str] = Future()
+        try:
+            made.set_result(commands.add_root(self._programs, self._account.alias, root))
+        except (ReferenceVanished, RootRefused) as failure:
+            made.set_exception(failure)
+        return made
+
+    def _find(self, roots: Sequence[DurableRoot]) -> Future[frozenset[worker.RootLink]]:
+        wanted = frozenset((root.location, root.path) for root in roots)
+        return self._session.submit(worker.FindRoots(wanted))
+
+    def _roots_count(self, rooting: _Rooting, valid: frozenset[StorePath]) -> bool:
+        """Whether the roots were made and the server counts those of valid paths.
+
+        If not, another place is to be tried. Raises `PromiseError` if there is none.
+        """
+        made = []
+        for root, link in zip(rooting.roots, rooting.links):
             try:
-                made = commands.add_root(self._programs, self._account.alias, root)
+                location = self._session.wait(link, "a durable root")
             except ReferenceVanished:
-                continue  # the last look will say so
-            self._listener(events.RootMade(root.path, made))
+                continue
+            except (RequestRefused, RootRefused) as refusal:
+                self._placing.failed(self._root_refused(root, refusal))
+                return False
+            if not self._placing.accepts(root, location):
+                return False
+            if root.path in valid:
+                made.append(DurableRoot(root.path, location))
+        if not self._placing.counts:
+            asked = rooting.asked or self._find(made)
+            counted = self._wait(asked, "the roots that Nix there counts")
+            if not self._placing.count(made, counted):
+                return False
+        for root in made:
+            self._listener(events.RootMade(root.path, root.location))
+        return True
+
+    def _root_refused(self, root: DurableRoot, refusal: Exception) -> PromiseError:
+        if isinstance(refusal, RootRefused):
+            return refusal
+        said = str(refusal)
+        cause = condition(said, self._account.alias)
+        if cause is not None:
+            raise cause
+        return RootRefused(self._account.alias, root.location, said)
