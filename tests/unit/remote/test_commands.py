@@ -99,7 +99,7 @@ def test_many_roots_are_asked_for_in_several_portions() -> None:
     programs = Answering(0, "complete\n")
     roots = [DurableRoot(path("x"), f"/roots/{number}") for number in range(250)]
     assert find_roots(programs, "server", roots) == set()
-    assert [data.count(b"\n") for data in programs.inputs] == [200, 200, 50]
+    assert [data.count(b"\n") for data in programs.inputs] == [200, 200, 100]
 
 
 def test_an_account_that_may_run_plain_commands_prints_all_roots() -> None:

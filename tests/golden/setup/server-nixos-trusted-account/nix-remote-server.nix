@@ -53,6 +53,17 @@ sh -c 'for folder in /nix/store /nix/var/nix/db; do echo "disk $folder $(stat --
 END
 )
 
+ask_home=$(
+  cat <<'END'
+sh -c 'me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); echo "home $home"'
+END
+)
+find_roots=$(
+  cat <<'END'
+sh -c 'wanted=$(cat); { nix-store --gc --print-roots && echo complete; } | grep -F -x -e complete -e "$wanted"'
+END
+)
+
 exports=$(
   cat <<'END'
 sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ''${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
@@ -63,21 +74,25 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac
 
-# A durable root of a path, in the folder for them. Quotes come with names that have a `?`.
+# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=''${3#/nix/store/}
-link=''${5#"$roots"/}
-[ "$path" != "$3" ] && [ "$link" != "$5" ] || refuse
+link=$5
+[ "$path" != "$3" ] || refuse
 case $path in ''' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
-case /$link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
-run nix-store --realise "/nix/store/$path" --add-root "$roots/$link"
+case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
+me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots";
+for place in "$roots" "$@"; do
+  case $link in "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;; esac
+done
+refuse
 '';
   collect = pkgs.writeScript "nix-remote-collect" ''
 #!/bin/sh
@@ -155,6 +170,9 @@ in
     "d /var/lib/copies/.local 0755 root root -"
     "d /var/lib/copies/.local/state 0755 root root -"
     "d /var/lib/copies/.local/state/nix-remote 0755 copies copies -"
+    # And where they go if the Nix daemon cannot read that folder.
+    "d /nix/var/nix/gcroots/nix-remote 0755 root root -"
+    "d /nix/var/nix/gcroots/nix-remote/copies 0755 copies copies -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
