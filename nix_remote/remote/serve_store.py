@@ -132,6 +132,8 @@ class ServeStore(SessionStore[ServeServer]):
         of_valid = [root for root in made if root.path in valid]
         if not self._placing.counts:
             counted = commands.find_roots(self._programs, self._account.alias, of_valid)
+            if self._account.is_root:
+                counted &= commands.find_roots_of_daemon(self._programs, of_valid)
             if not self._placing.count(of_valid, counted):
                 return False
         for root in of_valid:

@@ -194,6 +194,8 @@ class WorkerStore(SessionStore[WorkerServer]):
         if not self._placing.counts:
             asked = rooting.asked or self._find(made)
             counted = self._wait(asked, "the roots that Nix there counts")
+            if self._account.is_root:
+                counted &= commands.find_roots_of_daemon(self._programs, made)
             if not self._placing.count(made, counted):
                 return False
         for root in made:

@@ -12,7 +12,14 @@ from nix_remote.errors import (
     RootRefused,
     ServerQuotaExceeded,
 )
-from nix_remote.remote.commands import FIND_ROOTS, add_root, find_roots, wait_for_collector
+from nix_remote.remote.commands import (
+    FIND_ROOTS,
+    FIND_ROOTS_OF_DAEMON,
+    add_root,
+    find_roots,
+    find_roots_of_daemon,
+    wait_for_collector,
+)
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot
@@ -137,3 +144,12 @@ def test_the_filter_on_the_server_passes_only_what_was_asked_for(tmp_path: Path)
     # Nix has failed before it had printed them all.
     nix_store.write_text(f"#!/bin/sh\necho '{LINE}'\nexit 1\n")
     assert run() == [LINE]
+
+
+def test_root_asks_the_daemon_as_well_if_there_is_one() -> None:
+    programs = Answering(0, "complete\n")
+    assert find_roots_of_daemon(programs, [MADE]) == set()
+    assert programs.commands == [FIND_ROOTS_OF_DAEMON]
+    assert find_roots_of_daemon(Answering(0, f"{LINE}\ncomplete\n"), [MADE]) == {LINK}
+    nobody = Answering(1, stderr="cannot connect to socket: Connection refused")
+    assert find_roots_of_daemon(nobody, [MADE]) == {LINK}
