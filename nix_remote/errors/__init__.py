@@ -112,6 +112,6 @@ from nix_remote.errors.usage import (
     OutputBaseNotFound,
     SetupInputUnusable,
     SigningKeyUnusable,
-    WorkspaceAmbiguous,
     UsageError,
+    WorkspaceAmbiguous,
 )

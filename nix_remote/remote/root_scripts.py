@@ -11,9 +11,10 @@ and fish included, passes it on as it is.
 A *root* is a symbolic link to a store path at PLACE/WORKSPACE/PACKAGE/NAME, and none of the three
 names begins with a dot. A *record* is
 
-    PLACE-NUMBER TIME WORKSPACE/PACKAGE/NAME STORE-PATH
+    PLACE-NUMBER USED CHANGED WORKSPACE/PACKAGE/NAME STORE-PATH
 
-with TIME in seconds since 1970 and all digits of the file system. Only links whose name and target
+with the time of last use (the link's mtime) and of its last change (ctime, which nothing but the
+clock sets), in seconds since 1970 and all digits of the file system. Only links whose name and target
 consist of the characters of store path names are recorded, so a record is one line and has no
 blanks but those that separate its fields. `find` never follows a link to reach one.
 """
@@ -49,7 +50,7 @@ _LIST: Final = (
     f'echo "{FORMAT} $(date +%s)"; number=0;'
     ' for place; do number=$((number + 1)); [ -d "$place" ] || continue;'
     ' cd -P "$place" || exit 1;'
-    f' {_FIND} "(" {_RECORDED} -printf "$number %T@ %P %l\\n" -o -printf "other\\n" ")"'
+    f' {_FIND} "(" {_RECORDED} -printf "$number %T@ %C@ %P %l\\n" -o -printf "other\\n" ")"'
     " || exit 1; done; echo end"
 )
 
@@ -71,7 +72,7 @@ _LIST: Final = (
 # a place, by a lock that the kernel drops with its process.
 #
 # A *slot* is where a guard is, and then the link that was taken. `plan` has a line
-# SLOT TIME NAME TARGET for each; it exists from step 3 on. A guard's time is 0.
+# SLOT USED CHANGED NAME TARGET for each; it exists from step 3 on. A guard's time is 0.
 _BARRIER: Final = (
     "barrier() { nix-store --gc --max-freed 0 >said 2>&1 || { cat said >&2; exit 1; }; };"
 )
@@ -103,7 +104,7 @@ _FINISH: Final = (
     "finish() { [ -f plan ] || return 0; barrier;"
     ' find slots -type l -printf "%p %T@\\n" | sort >now; : >done; : >again;'
     " join now plan >left || exit 1;"
-    " while read -r slot is was name target; do"
+    " while read -r slot is was changed name target; do"
     ' case $is in 0.*) echo "$slot" >>done; continue;; esac;'
     ' there=no; if enter "$name" && [ -L "./${name##*/}" ]; then there=yes; fi; cd "$work";'
     ' if [ "$there $is" = "no $was" ]; then echo "$slot" >>done; echo "removed $number $name";'
@@ -115,7 +116,7 @@ _FINISH: Final = (
 # Steps 1 to 3, for the roots of `wanted` that are still as they were listed.
 _TAKE: Final = (
     'take() { cd "$root" || exit 1;'
-    f' {_FIND} {_RECORDED} -printf "%T@ %P %l\\n" >"$work/found" || exit 1; cd "$work" || exit 1;'
+    f' {_FIND} {_RECORDED} -printf "%T@ %C@ %P %l\\n" >"$work/found" || exit 1; cd "$work" || exit 1;'
     ' sort -o found found; printf "%s\\n" "$wanted" | sed -n "s/^$number //p" | sort -u |'
     " comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own;"
     f' set --; while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
@@ -127,14 +128,14 @@ _TAKE: Final = (
     ' sed "s|.*/slots/|slots/|" made >>names; made=$((made + $#)); page=$((page + 1));'
     " echo busy; done;"
     ' paste -d " " names taken | sort >planned; made=0;'
-    " while read -r slot was name target; do"
+    " while read -r slot was changed name target; do"
     ' ln -s "$target" "guards${slot#slots}" || exit 1;'
     " made=$((made + 1)); case $made in *00) echo busy;; esac; done <planned;"
     " find guards -type l -exec touch -h -d @0 {} + || exit 1;"
     " while [ $page -gt 0 ]; do page=$((page - 1));"
     " find guards/$page -type l -exec mv -f -t slots/$page {} + || exit 1; done;"
     " barrier; mv planned plan; made=0;"
-    " while read -r slot was name target; do"
+    " while read -r slot was changed name target; do"
     ' if enter "$name" && [ -L "./${name##*/}" ];'
     ' then mv -fT "./${name##*/}" "$work/$slot"; fi;'
     " made=$((made + 1)); case $made in *00) echo busy;; esac;"

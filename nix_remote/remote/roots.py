@@ -71,10 +71,10 @@ def parse_record(line: str) -> Optional[Root]:
     """A root, from a line of the list; None for a link that is not one of ours."""
     place, _, record = line.partition(" ")
     fields = record.split(" ")
-    if len(fields) != 3 or not _is_number(place):
+    if len(fields) != 4 or not _is_number(place):
         return None
     seconds = fields[0].partition(".")[0]
-    names = fields[1].split("/")
+    names = fields[2].split("/")
     # A clock may have been before 1970.
     if len(names) != 3 or not _is_number(seconds.removeprefix("-")):
         return None
