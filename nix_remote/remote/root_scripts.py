@@ -58,7 +58,8 @@ _LIST: Final = (
 # steps; and it may be cut off after any of them. So a link is never removed in its place, because
 # no system call removes a link only if it is the one that was looked at. Instead:
 #
-#   1. For each root a *guard* is made: another root of the same path, known to Nix.
+#   1. For each root a *guard* is made: another root of the same path, known to Nix. It has a name
+#      that has never been in use: a collector may be about to forget one that was.
 #   2. Barrier: each collector that may have missed the guards has ended.
 #   3. The link replaces its guard, by one rename. The path has a root all the time.
 #   4. Barrier: each collector that missed the link in its place has ended. Nix has forgotten that
@@ -66,7 +67,9 @@ _LIST: Final = (
 #   5. What was taken is looked at. If it is the link that was listed, and none is in its place, it
 #      is removed: that is the removal. If it had been renewed, or one is in its place now, a root
 #      is made in its place anew, because Nix may not know that one.
-#   6. Barrier, after which the guards of those that were made anew are removed.
+#   6. Those are made once more after a barrier: a copy that made its link before step 3 may have
+#      registered it after step 4, and a collector may have been about to forget that. After
+#      another barrier their guards are removed.
 #
 # What a removal that was cut off has left, the next one takes up at step 4. One at a time runs in
 # a place, by a lock that the kernel drops with its process.
@@ -102,15 +105,16 @@ _RENEW: Final = (
 # Steps 4 to 6.
 _FINISH: Final = (
     "finish() { [ -f plan ] || return 0; barrier;"
-    ' find slots -type l -printf "%p %T@\\n" | sort >now; : >done; : >again;'
+    ' find slots.* -type l -printf "%p %T@\\n" | sort >now; : >done; : >again;'
     " join now plan >left || exit 1;"
     " while read -r slot is was changed name target; do"
     ' case $is in 0.*) echo "$slot" >>done; continue;; esac;'
     ' there=no; if enter "$name" && [ -L "./${name##*/}" ]; then there=yes; fi; cd "$work";'
     ' if [ "$there $is" = "no $was" ]; then echo "$slot" >>done; echo "removed $number $name";'
-    ' else renew "$name" "$target" || exit 1; echo "$slot" >>again; echo busy; fi;'
-    " done <left;"
-    " xargs rm -f <done; if [ -s again ]; then barrier; xargs rm -f <again; fi; };"
+    ' else renew "$name" "$target" || exit 1; echo "$slot $name $target" >>again; echo busy; fi;'
+    " done <left; xargs rm -f <done; [ -s again ] || return 0; barrier;"
+    ' while read -r slot name target; do renew "$name" "$target" || exit 1; done <again;'
+    ' barrier; cut -d " " -f 1 again | xargs rm -f; };'
 )
 
 # Steps 1 to 3, for the roots of `wanted` that are still as they were listed.
@@ -120,20 +124,20 @@ _TAKE: Final = (
     ' sort -o found found; printf "%s\\n" "$wanted" | sed -n "s/^$number //p" | sort -u |'
     " comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own;"
     f' set --; while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
-    " page=0; made=0; mkdir slots guards;"
+    " page=0; made=0; slots=$(mktemp -d slots.XXXXXXXXXX) && mkdir guards || exit 1;"
     " while [ $made -lt $count ]; do"
     " while [ $# -gt $((count - made)) ]; do shift; done;"
-    " mkdir slots/$page guards/$page;"
-    ' nix-store --realise "$@" --add-root "$work/slots/$page/slot" >made || exit 1;'
-    ' sed "s|.*/slots/|slots/|" made >>names; made=$((made + $#)); page=$((page + 1));'
+    " mkdir $slots/$page guards/$page;"
+    ' nix-store --realise "$@" --add-root "$work/$slots/$page/slot" >made || exit 1;'
+    ' sed "s|.*/$slots/|$slots/|" made >>names; made=$((made + $#)); page=$((page + 1));'
     " echo busy; done;"
     ' paste -d " " names taken | sort >planned; made=0;'
     " while read -r slot was changed name target; do"
-    ' ln -s "$target" "guards${slot#slots}" || exit 1;'
+    ' ln -s "$target" "guards/${slot#*/}" || exit 1;'
     " made=$((made + 1)); case $made in *00) echo busy;; esac; done <planned;"
     " find guards -type l -exec touch -h -d @0 {} + || exit 1;"
     " while [ $page -gt 0 ]; do page=$((page - 1));"
-    " find guards/$page -type l -exec mv -f -t slots/$page {} + || exit 1; done;"
+    " find guards/$page -type l -exec mv -f -t $slots/$page {} + || exit 1; done;"
     " barrier; mv planned plan; made=0;"
     " while read -r slot was changed name target; do"
     ' if enter "$name" && [ -L "./${name##*/}" ];'
