@@ -165,7 +165,7 @@ def test_a_root_made_under_a_wrong_clock_stays_until_the_next_run(
     collect(lab.server, "--dry-run").check()
     lab.server.sh(
         f"cd {state}; : >seen; echo $(($(date +%s) + 1800)) another-boot 0 >clock;"
-        f" chown {ACCOUNT} seen clock; echo 3600 0 >/run/uptime"
+        f" chown {ACCOUNT} seen clock; echo 0 0 >/run/uptime"
     )
     before = lab.server.read(COLLECT)
     lab.server.write(COLLECT, before.replace("/proc/uptime", "/run/uptime"), mode="755")

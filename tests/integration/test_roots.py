@@ -45,6 +45,29 @@ def test_a_copy_is_listed_with_workspace_package_and_age(lab: Lab, copier: Copie
     assert roots(lab, "list", "--workspace", "nobody") == []
 
 
+@pytest.mark.parametrize("protocol", ["worker", "serve"])
+@pytest.mark.parametrize("way", ["alone", "two-at-once", "after-it-was-lost"])
+def test_each_way_to_answer_a_copy_renews_the_root(
+    lab: Lab, copier: Copier, protocol: str, way: str
+) -> None:
+    top = new_closure(lab.workstation)[-1]
+    copier.copy(top)
+    (link,) = [link for link, target in root_links(lab.server).items() if target == top]
+    lab.server.sh(f"touch --no-dereference --date='3 hours ago' {link}")
+    env = {"NIX_REMOTE_PROTOCOL": protocol}
+    command = copier.command(top)
+    if way == "after-it-was-lost":
+        lab.server.sh(f"rm {link}; nix-store --gc >/dev/null 2>&1")
+    if way == "two-at-once":
+        second = lab.workstation.popen(command, env=env)
+        copier.copy(top, env=env)
+        assert second.wait(timeout=60) == 0
+    else:
+        copier.copy(top, env=env)
+    (age,) = [root["age"] for root in roots(lab, "list") if root["path"] == top]
+    assert age < 600
+
+
 def test_old_roots_are_removed_and_young_ones_stay(lab: Lab, copier: Copier) -> None:
     old, young = new_closure(lab.workstation)[-1], new_closure(lab.workstation)[-1]
     copier.copy(old)
@@ -175,8 +198,9 @@ def test_a_renewal_while_a_removal_runs_leaves_a_root_that_nix_knows(
             )
             copier.copy(*tops)
             assert pruner.wait(timeout=120) == 0
-            known = lab.server.sh("readlink /nix/var/nix/gcroots/auto/*").split()
             links = root_links(lab.server)
+            find = "find /nix/var/nix/gcroots/auto -ignore_readdir_race -type l -printf '%l\\n'"
+            known = lab.server.sh(find).split()
             assert {link for link, path in links.items() if path in tops} <= set(known)
             copier.copy(*tops)
 
