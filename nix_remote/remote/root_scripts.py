@@ -14,9 +14,9 @@ names begins with a dot. A *record* is
     PLACE-NUMBER USED CHANGED WORKSPACE/PACKAGE/NAME STORE-PATH
 
 with the time of last use (the link's mtime) and of its last change (ctime, which nothing but the
-clock sets), in seconds since 1970 and all digits of the file system. Only links whose name and target
-consist of the characters of store path names are recorded, so a record is one line and has no
-blanks but those that separate its fields. `find` never follows a link to reach one.
+clock sets), in seconds since 1970 and all digits of the file system. Only links whose name and
+target consist of the characters of store path names are recorded, so a record is one line and has
+no blanks but those that separate its fields. `find` never follows a link to reach one.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from nix_remote.remote.gc_roots import SET_PLACES
 
 FORMAT: Final = "nix-remote-roots 2"
 """How the list begins. The version changes with the format of records."""
+
+NOT_FOUND: Final = 127
+"""Exit status of a removal that does not find the programs that it needs."""
 
 PAGE: Final = 500
 """Guards that one call of `nix-store` makes."""
@@ -81,9 +84,7 @@ _BARRIER: Final = (
 )
 
 # Goes to the folder of a root, by its name in the place; fails if that leads through a link.
-_ENTER: Final = (
-    'enter() { cd -P "$root/${1%/*}" 2>/dev/null && [ "$PWD" = "$root/${1%/*}" ]; };'
-)
+_ENTER: Final = 'enter() { cd -P "$root/${1%/*}" 2>/dev/null && [ "$PWD" = "$root/${1%/*}" ]; };'
 
 # A valid path for slots to begin with. A collector may take it before it has a root.
 _OWN: Final = (
@@ -120,8 +121,9 @@ _FINISH: Final = (
 # Steps 1 to 3, for the roots of `wanted` that are still as they were listed.
 _TAKE: Final = (
     'take() { cd "$root" || exit 1;'
-    f' {_FIND} {_RECORDED} -printf "%T@ %C@ %P %l\\n" >"$work/found" || exit 1; cd "$work" || exit 1;'
-    ' sort -o found found; printf "%s\\n" "$wanted" | sed -n "s/^$number //p" | sort -u |'
+    f' {_FIND} {_RECORDED} -printf "%T@ %C@ %P %l\\n" >"$work/found" || exit 1;'
+    ' cd "$work" || exit 1; sort -o found found;'
+    ' printf "%s\\n" "$wanted" | sed -n "s/^$number //p" | sort -u |'
     " comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own;"
     f' set --; while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
     " page=0; made=0; slots=$(mktemp -d slots.XXXXXXXXXX) && mkdir guards || exit 1;"
@@ -148,6 +150,7 @@ _TAKE: Final = (
 
 _REMOVE: Final = (
     f"{_BARRIER} {_ENTER} {_OWN} {_RENEW} {_FINISH} {_TAKE}"
+    f" command -v nix-store >/dev/null && command -v flock >/dev/null || exit {NOT_FOUND};"
     " wanted=$(cat); number=0;"
     ' for place; do number=$((number + 1)); [ -d "$place" ] || continue;'
     ' cd -P "$place" || exit 1; root=$PWD; work=$PWD/.leaving/work;'

@@ -6,12 +6,13 @@ has the format of what they print.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Callable, Final, Optional, Sequence
 
 from nix_remote.errors import RootsUnreadable
 from nix_remote.remote.gc_roots import Root, Roots
 from nix_remote.remote.programs import Finished, Programs
-from nix_remote.remote.root_scripts import FORMAT, LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.remote.root_scripts import FORMAT, LIST_COMMAND, NOT_FOUND, REMOVE_COMMAND
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
 MOST_ROOTS: Final = 5_000_000
@@ -37,7 +38,7 @@ def list_roots(
     done = programs.run_lines(
         LIST_COMMAND, listed.take, at_most=MOST_ROOTS, waiting_for="the list of roots"
     )
-    _check(alias, done, listed.last_line)
+    _check(alias, replace(done, stdout=listed.last_line or done.stdout))
     if listed.now is None:
         raise RootsUnreadable(alias, listed.last_line)
     found = sorted(listed.roots, key=lambda root: (root.location, root.place))
@@ -96,12 +97,17 @@ def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple
     """
     removed: set[str] = set()
     for first in range(0, len(roots), _AT_ONCE):
-        removed |= _remove(programs, alias, roots[first : first + _AT_ONCE])
+        page = roots[first : first + _AT_ONCE]
+        done = _remove(programs, page, removed)
+        if done.status == NOT_FOUND and not programs.searching:
+            programs.search_usual_places()
+            done = _remove(programs, page, removed)
+        _check(alias, done)
     return tuple(root for root in roots if f"{root.place} {root.location}" in removed)
 
 
-def _remove(programs: Programs, alias: str, roots: Sequence[Root]) -> set[str]:
-    removed = set()
+def _remove(programs: Programs, roots: Sequence[Root], removed: set[str]) -> Finished:
+    """Adds the names of those removed to `removed`, each with its place."""
     last_line = ""
 
     def take(line: str) -> None:
@@ -119,11 +125,10 @@ def _remove(programs: Programs, alias: str, roots: Sequence[Root]) -> set[str]:
         stdin="".join(f"{root.record}\n" for root in roots).encode(),
         waiting_for="roots to be removed",
     )
-    _check(alias, done, last_line)
-    return removed
+    return replace(done, stdout=last_line or done.stdout)
 
 
-def _check(alias: str, done: Finished, last_line: str) -> None:
-    """Raises `RootsUnreadable` unless a program has done all that it should."""
-    if done.status != 0 or last_line != "end":
-        raise RootsUnreadable(alias, done.stderr or done.stdout.strip() or last_line)
+def _check(alias: str, done: Finished) -> None:
+    """Raises `RootsUnreadable` unless a program has come to its end: `done` has its last line."""
+    if done.status != 0 or done.stdout != "end":
+        raise RootsUnreadable(alias, done.stderr or done.stdout)

@@ -83,9 +83,9 @@ def test_with_too_little_room_younger_ones_go_but_not_those_in_use(
 def test_a_root_goes_after_the_larger_of_two_contradictory_times(
     lab: Lab, aged: dict[int, str]
 ) -> None:
+    words = ("--executors", "10.77.0.0/24", "--keep-roots", "12h")
     refused = lab.workstation.run(
-        ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub"]
-        + ["--executors", "10.77.0.0/24", "--keep-roots", "12h"]
+        ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub", *words]
     )
     assert refused.status == 2
     assert "--keep-roots takes at least the grace time" in refused.stderr

@@ -18,7 +18,8 @@ from nix_remote.remote.gc_roots import FOLDER
 from nix_remote.wire.types import StorePath, base_name
 
 PROGRAMS: Final = (
-    "cat comm cut date find flock grep join ln mkdir mktemp mv paste rm rmdir sed sort touch wc xargs".split()
+    *("cat", "comm", "cut", "date", "find", "flock", "grep", "join", "ln", "mkdir", "mktemp"),
+    *("mv", "paste", "rm", "rmdir", "sed", "sort", "touch", "wc", "xargs"),
 )
 
 _LIBRARY: Final = r"""

@@ -67,9 +67,7 @@ def collector_steps(state: State) -> Iterator[State]:
             now = now._replace(kept=now.kept or exists, stale=None if exists else place)
         yield state._replace(collector=now)
     elif not now.looked:
-        yield state._replace(
-            collector=now._replace(kept=now.kept or state.temporary, looked=True)
-        )
+        yield state._replace(collector=now._replace(kept=now.kept or state.temporary, looked=True))
     else:
         gone = not (now.kept or now.barrier)
         yield state._replace(collector=None, valid=state.valid and not gone)
@@ -190,8 +188,10 @@ def test_no_order_of_steps_loses_what_a_copy_promised() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    ["guard", "new name", "barrier when guarded", "barrier when taken", "barrier when again"]
-    + ["restore", "again"],
+    [
+        *("guard", "new name", "restore", "again"),
+        *("barrier when guarded", "barrier when taken", "barrier when anew", "barrier when again"),
+    ],
 )
 def test_each_step_of_a_removal_is_needed(step: str) -> None:
     assert lost(step)[1] is not None

@@ -26,6 +26,7 @@ class Answering(Programs):
     def __init__(self, status: int, *lines: str, rest: str = "", stderr: str = "") -> None:
         self._lines = lines
         self._finished = Finished(status, rest, stderr)
+        self._searching = False
         self.stdin: list[bytes] = []
 
     def run_lines(
@@ -109,3 +110,24 @@ def test_many_roots_are_removed_in_several_runs() -> None:
     server = Answering(0, "end")
     remove_roots(server, "server", [OLD] * 45_000)
     assert [text.count(b"\n") for text in server.stdin] == [20_000, 20_000, 5_000]
+
+
+def test_programs_that_are_not_on_the_path_are_looked_for_elsewhere() -> None:
+    class Elsewhere(Answering):
+        def run_lines(
+            self,
+            command: Sequence[str],
+            take: Callable[[str], None],
+            *,
+            at_most: int,
+            stdin: bytes = b"",
+            waiting_for: str,
+        ) -> Finished:
+            if not self.searching:
+                return Finished(127, "", "")
+            return super().run_lines(
+                command, take, at_most=at_most, stdin=stdin, waiting_for=waiting_for
+            )
+
+    server = Elsewhere(0, f"removed 1 {OLD.location}", "end")
+    assert remove_roots(server, "server", [OLD]) == (OLD,)
