@@ -96,20 +96,25 @@ class ServeStore(SessionStore[ServeServer]):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
+        self._wait_for_locks()
+        vanished = self._make_roots(roots)
         commands.wait_for_collector(self._programs, self._account.alias)
-        # The durable roots come in a moment: until then the top paths keep the others.
-        tops = tuple(root.path for root in roots)
-        valid = self.ask(Question(tuple(paths), lock=tops))
-        if len(valid) < len(set(paths)):
-            return valid
+        return self._look(paths) - vanished
+
+    def _make_roots(self, roots: Sequence[DurableRoot]) -> frozenset[StorePath]:
+        """Makes durable roots; returns the paths that have none because they are not valid."""
+        vanished = set()
         for root in roots:
             try:
-                # A process of its own, so it does not believe what this session remembers:
-                # the path, and with it all it needs, really is valid at this moment.
                 made = commands.add_root(self._programs, self._account.alias, root)
             except ReferenceVanished:
-                valid -= {root.path}
+                vanished.add(root.path)
                 continue
             self._listener(events.RootMade(root.path, made))
-        # Once more, for a collector that looked at durable roots just before.
-        return valid - (frozenset(tops) - self.ask(Question(tops, lock=tops)))
+        return frozenset(vanished)
+
+    def _look(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        # A session that has added a path remembers it as valid, whatever happens to it.
+        with closing(self._open_session()) as session:
+            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+            return session.wait(query, "which paths are valid there")

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import (
     Iterator,
     Mapping,
-    Optional,
     Sequence,
     TypeVar,
+    Union,
 )
 
 from nix_remote import events
@@ -106,52 +106,54 @@ class WorkerStore(SessionStore[WorkerServer]):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        # What makes it safe: the barrier, after which temporary roots count; looking
-        # after it; and temporary roots taken again once the durable ones exist, for a
-        # collector that looked at durable roots just before and at temporary ones
-        # just after. Where nothing has to be run as a command, all goes out at once:
-        # the server takes requests in order.
-        server = self._session.greeting()
-        barrier: Optional[Future[None]] = None
-        if not server.collector_heeds_temporary_roots:
-            barrier = self._session.submit(worker.CollectGarbage())
-        query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        if server.can_make_roots:
-            requested = [
-                self._session.submit(worker.AddPermRoot(root.path, root.location)) for root in roots
-            ]
-        else:
-            requested = []
-            self._wait_for_barrier(barrier)
-            if len(self._wait(query, "which paths are valid there")) < len(set(paths)):
-                return query.result()
-            self._add_roots_by_command(roots)
-        tops = tuple(root.path for root in roots)
-        self.lock(tops)
-        last_look = self._session.submit(worker.QueryValidPaths(tops))
-
-        self._wait_for_barrier(barrier)
-        valid = self._wait(query, "which paths are valid there")
-        for root, link in zip(roots, requested):
-            try:
-                made = self._session.wait(link, "a durable root")
-            except RequestRefused as refusal:
-                raise condition(refusal.message, self._account.alias) or RootRefused(
-                    self._account.alias, root.location, refusal.message
-                ) from None
-            self._listener(events.RootMade(root.path, made))
         self._wait_for_locks()
-        still_there = self._wait(last_look, "which paths are valid there")
-        return valid - (frozenset(tops) - still_there)
+        # The server answers in order: the barrier follows the roots, and the look follows
+        # the barrier, although all of them may go out in one write.
+        requested = [self._begin_root(root) for root in roots]
+        barrier = self._session.submit(worker.CollectGarbage())
+        look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+        outcomes = [self._outcome(root, link) for root, link in zip(roots, requested)]
+        self._wait(barrier, "a garbage collection on the server to end")
+        valid = self._wait(look, "which paths are valid there")
+        return valid - self._without_root(roots, outcomes, valid)
 
-    def _wait_for_barrier(self, barrier: Optional[Future[None]]) -> None:
-        if barrier is not None:
-            self._wait(barrier, "a garbage collection on the server to end")
+    def _begin_root(self, root: DurableRoot) -> Future[str]:
+        """Asks for a durable root; waits only if Nix is too old to make it on request."""
+        if self._session.greeting().can_make_roots:
+            return self._session.submit(worker.AddPermRoot(root.path, root.location))
+        made: Future[str] = Future()
+        try:
+            made.set_result(commands.add_root(self._programs, self._account.alias, root))
+        except (ReferenceVanished, RootRefused) as failure:
+            made.set_exception(failure)
+        return made
 
-    def _add_roots_by_command(self, roots: Sequence[DurableRoot]) -> None:
-        for root in roots:
-            try:
-                made = commands.add_root(self._programs, self._account.alias, root)
-            except ReferenceVanished:
-                continue  # the last look will say so
-            self._listener(events.RootMade(root.path, made))
+    def _outcome(self, root: DurableRoot, requested: Future[str]) -> Union[str, Exception]:
+        """The location of a durable root, or why there is none."""
+        try:
+            return self._session.wait(requested, "a durable root")
+        except RequestRefused as refusal:
+            alias, said = self._account.alias, refusal.message
+            return condition(said, alias) or RootRefused(alias, root.location, said)
+        except (ReferenceVanished, RootRefused) as failure:
+            return failure
+
+    def _without_root(
+        self,
+        roots: Sequence[DurableRoot],
+        outcomes: Sequence[Union[str, Exception]],
+        valid: frozenset[StorePath],
+    ) -> frozenset[StorePath]:
+        """The top paths that have no root because they were not valid.
+
+        Raises why a valid path has none.
+        """
+        without = set()
+        for root, outcome in zip(roots, outcomes):
+            if isinstance(outcome, str):
+                self._listener(events.RootMade(root.path, outcome))
+            elif isinstance(outcome, ReferenceVanished) or root.path not in valid:
+                without.add(root.path)
+            else:
+                raise outcome
+        return frozenset(without)
