@@ -5,14 +5,12 @@
     2.15         1.35              tells whether it trusts us
     2.20         1.37              AddPermRoot (its own gate is 1.36)
     2.24         1.38              feature lists
-    2.35         1.38              the collector respects temporary roots made while it runs
 
 (Checked by running 2.8, 2.26 and 2.34; the other rows are from Nix's sources.)
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Optional
 
@@ -75,18 +73,6 @@ class WorkerServer:
     def can_make_roots(self) -> bool:
         """Whether AddPermRoot exists."""
         return self.effective >= (1, 36)
-
-    @property
-    def collector_heeds_temporary_roots(self) -> bool:
-        """Whether a temporary root made while the collector runs is sure to be respected.
-
-        True from Nix 2.35 on. Lix calls itself 2.9x, with protocol 1.35, and
-        does not have that repair.
-        """
-        if self.protocol < (1, 38) or self.nix_version is None:
-            return False
-        numbers = re.match(r"(\d+)\.(\d+)", self.nix_version)
-        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (2, 35)
 
 
 @dataclass(frozen=True)

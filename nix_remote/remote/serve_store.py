@@ -96,26 +96,20 @@ class ServeStore(SessionStore[ServeServer]):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        commands.wait_for_collector(self._programs, self._account.alias)
-        # The durable roots come in a moment: until then the top paths keep the others.
-        tops = tuple(root.path for root in roots)
-        valid = self.ask(Question(tuple(paths), lock=tops))
-        if len(valid) < len(set(paths)):
-            return valid
+        self._wait_for_locks()
+        tops = frozenset(root.path for root in roots)
         while True:
             made = self._make_roots(roots)
-            # Once more, for a collector that looked at durable roots just before.
-            still_there = self.ask(Question(tops, lock=tops))
-            if made is not None and self._roots_count(made, still_there):
-                return valid - (frozenset(tops) - (still_there & {root.path for root in made}))
+            commands.wait_for_collector(self._programs, self._account.alias)
+            valid = self._look(paths)
+            if made is not None and self._count([root for root in made if root.path in valid]):
+                return valid - (tops - {root.path for root in made})
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
-        """The roots of paths that are valid, where they were made; None: try another place."""
+        """The roots of valid paths, where they were made; None if another place is to be tried."""
         made = []
         for root in self._placing.located(roots):
             try:
-                # A process of its own, so it does not rely on what this session remembers:
-                # the path, and with it all it needs, really is valid at this moment.
                 location = commands.add_root(self._programs, self._account.alias, root)
             except ReferenceVanished:
                 continue
@@ -127,15 +121,20 @@ class ServeStore(SessionStore[ServeServer]):
             made.append(DurableRoot(root.path, location))
         return made
 
-    def _roots_count(self, made: Sequence[DurableRoot], valid: frozenset[StorePath]) -> bool:
-        """Whether the server counts the roots of valid paths; if not, try another place."""
-        of_valid = [root for root in made if root.path in valid]
+    def _count(self, made: Sequence[DurableRoot]) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried."""
         if not self._placing.counts:
-            counted = commands.find_roots(self._programs, self._account.alias, of_valid)
+            counted = commands.find_roots(self._programs, self._account.alias, made)
             if self._account.is_root:
-                counted &= commands.find_roots_of_daemon(self._programs, of_valid)
-            if not self._placing.count(of_valid, counted):
+                counted &= commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
                 return False
-        for root in of_valid:
+        for root in made:
             self._listener(events.RootMade(root.path, root.location))
         return True
+
+    def _look(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        # A session that has added a path remembers it as valid, whatever happens to it.
+        with closing(self._open_session()) as session:
+            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+            return session.wait(query, "which paths are valid there")

@@ -145,12 +145,12 @@ def test_the_account_of_setup_server_has_a_folder_that_every_daemon_can_read(
     alias = entry("seen", f"HostName {server.address}", "User seen")
     top = new_closure(copier.host)[-1]
     hidden = [*_UNSHARED, "mount -t tmpfs tmpfs /var/lib; exec nix-daemon"]
-    with nix.configured(server, f"extra-trusted-public-keys = {keys.public}"):
-        with daemon(server, *hidden):
-            copied = copier.copy("--sign-key", keys.secret, top, alias=alias, env=env(protocol))
-            assert folder_of(copied) == f"{GCROOTS}/nix-remote/seen"
-            collect_by_daemon(server)
-            assert nix.is_valid(server, top)
+    trust = nix.configured(server, f"extra-trusted-public-keys = {keys.public}")
+    with trust, daemon(server, *hidden):
+        copied = copier.copy("--sign-key", keys.secret, top, alias=alias, env=env(protocol))
+        assert folder_of(copied) == f"{GCROOTS}/nix-remote/seen"
+        collect_by_daemon(server)
+        assert nix.is_valid(server, top)
 
 
 # Home folders.
@@ -185,8 +185,8 @@ class Logins:
         sshd.add_account(self._server, account)
         if home:
             # Not usermod: it refuses to while the account, such as root, has a process.
-            script = "s|^\\(%s:[^:]*:[^:]*:[^:]*:[^:]*\\):[^:]*:|\\1:%s:|" % (account, home)
-            self._server.run(["sed", "-i", script, "/etc/passwd"]).check()
+            to_home = rf"s|^({account}:[^:]*:[^:]*:[^:]*:[^:]*):[^:]*:|\1:{home}:|"
+            self._server.run(["sed", "-i", "-E", to_home, "/etc/passwd"]).check()
         self._server.write(f"/etc/ssh/keys_{account}", f"{options} {self._key}\n".lstrip())
         trust = f"extra-trusted-users = {account}\n"
         configuration = self._server.read("/etc/nix/nix.conf")
