@@ -159,6 +159,19 @@ class RootsUnreadable(PromiseError):
         )
 
 
+class ClocksDisagree(PromiseError):
+    code = "clocks-disagree"
+
+    def __init__(self, alias: str, there: int, here: int, bound: int) -> None:
+        apart = abs(there - here)
+        super().__init__(
+            f"the clock of {alias} and that of this machine are {apart} s apart; no root is removed",
+            why=f"the time there is {there}, here {here} (seconds since 1970); roots look as much "
+            f"older than they are, if the clock of {alias} is wrong. {bound} s are allowed",
+            fix=f"compare them: date; ssh {alias} date. Set the wrong one, and run this again",
+        )
+
+
 class ContentsUnreadable(PromiseError):
     code = "contents-unreadable"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath, PurePosixPath
 from typing import Final, Optional
 
@@ -56,10 +56,14 @@ class Root:
     path: StorePath
     last_used: int
     """Seconds since 1970, by the server's clock."""
+    place: int = 1
+    """The number of the place that the root is in, from 1, as in `SET_PLACES`."""
+    record: str = field(default="", compare=False, repr=False)
+    """The root as the server listed it. The removal takes it only if that has not changed."""
 
     @property
     def location(self) -> str:
-        """The link, relative to `FOLDER`."""
+        """The link, relative to its place."""
         return f"{self.workspace}/{self.package}/{base_name(self.path)}"
 
 
@@ -71,6 +75,8 @@ class Roots:
     """Seconds since 1970, by the server's clock."""
     roots: tuple[Root, ...]
     """Sorted by workspace, package and path."""
+    others: int = 0
+    """Links in the folders for roots that no copy has made."""
 
 
 @dataclass(frozen=True)

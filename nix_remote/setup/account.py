@@ -16,7 +16,7 @@ from nix_remote.remote.commands import FIND_ROOTS
 from nix_remote.remote.gc_roots import GCROOTS, SET_PLACES
 from nix_remote.remote.home import HOME_COMMAND
 from nix_remote.remote.postmortem import LOOK_COMMAND
-from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.setup import inputs
 
 DISPATCHER_PATH: Final = "/usr/local/bin/nix-remote-dispatcher"

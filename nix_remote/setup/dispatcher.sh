@@ -85,6 +85,10 @@ case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
 @SET_PLACES@
 for place in "$roots" "$@"; do
-  case $link in "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;; esac
+  # The removal of roots works in folders whose names begin with a dot.
+  case $link in
+    "$place"/.* | "$place"/*/.*) refuse ;;
+    "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
+  esac
 done
 refuse
