@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -110,11 +111,13 @@ def test_a_root_that_the_daemon_cannot_read_is_no_root(
         doctor = copier.host.run(["nix-remote", "doctor", alias, "--not-exported"], timeout=60)
         assert doctor.status == 1
         assert "[root-not-counted]" in doctor.text
+        assert counted(copier.host, alias, top) == [False]
         # As it says.
         server.sh(fix)
         try:
             copied = copier.copy(top, alias=alias, env=env(protocol))
             assert folder_of(copied) == f"{GCROOTS}/nix-remote/{ACCOUNT}"
+            assert counted(copier.host, alias, top) == [False, True]
             collect_by_daemon(server)
             assert nix.is_valid(server, top)
         finally:
@@ -206,9 +209,11 @@ class Logins:
             self._sshd.stop()
 
 
-def listed(workstation: Host, alias: str) -> str:
-    command = ["nix-remote", "roots", f"--host={alias}", "list"]
-    return workstation.run(command, timeout=60).check().stderr
+def counted(workstation: Host, alias: str, path: str) -> list[bool]:
+    """Of the roots of a path, by `roots list`, whether each is counted by the collector."""
+    command = ["nix-remote", "roots", f"--host={alias}", "--json", "list"]
+    data = json.loads(workstation.run(command, timeout=60).check().stdout)["data"]
+    return [root["counted"] for root in data["roots"] if root["path"] == path]
 
 
 @over_both_protocols
@@ -241,7 +246,7 @@ def test_roots_are_below_the_home_folder_whatever_the_login_does(
     assert [link for link in everywhere if not link.startswith(GCROOTS)] == list(
         copied["roots"].values()
     )
-    assert top in listed(copier.host, alias)
+    assert counted(copier.host, alias, top) == [True]
     collect_by_daemon(server)
     assert nix.is_valid(server, top)
 
@@ -276,7 +281,7 @@ def test_without_a_home_folder_an_account_needs_another_one(
     try:
         copied = copier.copy(top, alias=alias, env=env(protocol))
         assert folder_of(copied).startswith(f"{GCROOTS}/")
-        assert top in listed(copier.host, alias)
+        assert counted(copier.host, alias, top) == [True]
         collect_by_daemon(server)
         assert nix.is_valid(server, top)
     finally:
@@ -293,7 +298,7 @@ def test_roots_home_folder_is_made_if_it_is_absent(
         top = new_closure(copier.host)[-1]
         copied = copier.copy(top, alias=alias, env=env(protocol))
         assert folder_of(copied) == f"/absent/root/{FOLDER}"
-        assert top in listed(copier.host, alias)
+        assert counted(copier.host, alias, top) == [True]
         collect_by_daemon(server)
         assert nix.is_valid(server, top)
         assert server.run(["test", "-e", "/.local"]).status == 1
@@ -312,6 +317,48 @@ def test_a_home_folder_that_is_a_link_is_the_same_place(
     top = new_closure(copier.host)[-1]
     copied = copier.copy(top, alias=alias, env=env(protocol))
     assert folder_of(copied) == f"/srv/linked/{FOLDER}"
-    assert listed(copier.host, alias).count(top) == 1
+    assert counted(copier.host, alias, top) == [True]
     collect_by_daemon(server)
     assert nix.is_valid(server, top)
+
+
+# Roots that Nix does not know.
+
+
+def test_a_link_that_nix_does_not_know_is_told_and_mended_by_the_next_copy(
+    copier: Copier, entry: AddEntry, server: Host
+) -> None:
+    alias = entry("forgotten", f"HostName {server.address}")
+    top = new_closure(copier.host)[-1]
+    copier.copy(top, alias=alias)
+    assert counted(copier.host, alias, top) == [True]
+    server.sh(f"find {GCROOTS}/auto -lname '*/{top.rpartition('/')[2]}' -delete")
+    assert counted(copier.host, alias, top) == [False]
+    command = ["nix-remote", "roots", f"--host={alias}", "list"]
+    assert "NOT COUNTED" in copier.host.run(command, timeout=60).check().stderr
+    doctor = copier.host.run(["nix-remote", "doctor", alias, "--not-exported"], timeout=60)
+    assert "does not count" in doctor.text
+    copier.copy(top, alias=alias)
+    assert counted(copier.host, alias, top) == [True]
+    nix.collect_garbage(server)
+    assert nix.is_valid(server, top)
+
+
+def test_roots_that_have_moved_with_a_home_folder_are_made_anew(
+    copier: Copier, server: Host, logins: Logins
+) -> None:
+    logins.start()
+    alias = logins.alias("mover", home="/home/mover")
+    top = new_closure(copier.host)[-1]
+    copier.copy(top, alias=alias)
+    server.sh("mv /home/mover /srv/mover")
+    logins.alias("mover", home="/srv/mover")
+    try:
+        assert counted(copier.host, alias, top) == [False]
+        assert folder_of(copier.copy(top, alias=alias)) == f"/srv/mover/{FOLDER}"
+        assert counted(copier.host, alias, top) == [True]
+        nix.collect_garbage(server)
+        assert nix.is_valid(server, top)
+    finally:
+        server.sh("mv /srv/mover /home/mover")
+        logins.alias("mover", home="/home/mover")
