@@ -71,6 +71,7 @@ class AddTempRoot(Request[None]):
 
     path: StorePath
     operation = 11
+    reply_size = 16
 
     def fields(self) -> bytes:
         return encode_text(self.path)
@@ -136,6 +137,11 @@ class AddToStoreNar(Request[None]):
 
     info: PathInfo
     operation = 39
+    reply_size = 16
+
+    @property
+    def content_size(self) -> int:
+        return self.info.nar_size
 
     def fields(self) -> bytes:
         repair = encode_bool(False)
@@ -158,6 +164,7 @@ class CollectGarbage(Request[None]):
     """
 
     operation = 20
+    reply_size = 32
 
     def fields(self) -> bytes:
         delete_nothing = encode_number(1) + encode_texts(())
