@@ -7,6 +7,9 @@
     2.24         1.38              feature lists
 
 (Checked by running 2.8, 2.26 and 2.34; the other rows are from Nix's sources.)
+
+Only what the protocol defines is decided by these numbers. What keeps paths is decided by
+what the store shows: see `RemoteStore.secure`.
 """
 
 from __future__ import annotations
@@ -60,7 +63,8 @@ class WorkerServer:
     protocol: ProtocolVersion
     """The highest version it speaks."""
     nix_version: Optional[str]
-    """For instance `2.34.8`; None below protocol 1.33."""
+    """For instance `2.34.8`; None below protocol 1.33. Only for messages: the program that greets
+    need not be of the version of the daemon, nor of that of the collector."""
     trusts_us: Optional[bool]
     """Whether unsigned paths are accepted; None if it did not say."""
 

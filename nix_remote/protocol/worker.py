@@ -158,9 +158,8 @@ class AddToStoreNar(Request[None]):
 class CollectGarbage(Request[None]):
     """Operation 20, asked to delete nothing: a barrier.
 
-    It waits for a running collector and returns only when that has ended.
-    What is valid afterwards and has a temporary root made before is safe
-    from every later run. Everybody may ask for it.
+    It takes the collector's lock, so it returns only when every collector that
+    took the lock before has ended. Any account may ask for it.
     """
 
     operation = 20

@@ -1,8 +1,9 @@
 """The server's store over the serve protocol (`nix-store --serve --write`).
 
-For accounts that may run only that, and for servers without a worker
-protocol that we speak. Barrier and durable roots need commands, so the
-account must be allowed to run `nix-store`. A refusal ends the session.
+For accounts without `nix-daemon --stdio`, and for servers without a worker
+protocol that we speak. Durable roots and the barrier need commands, so the
+account must be allowed to run `nix-store`. A refusal ends the session. A
+session remembers the paths that it has added, or told about, as valid.
 """
 
 from __future__ import annotations
@@ -101,9 +102,19 @@ class ServeStore(SessionStore[ServeServer]):
         while True:
             made = self._make_roots(roots)
             commands.wait_for_collector(self._programs, self._account.alias)
-            valid = self._look(paths)
+            # A session that has added a path answers that it is valid, whatever happens to it.
+            session = self._open_session()
+            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+            valid = session.wait(query, "which paths are valid there")
+            if made is not None:
+                valid -= tops - {root.path for root in made}
+            # With a gap, the next round must not ask the old one. Otherwise its temporary roots
+            # stay.
+            if len(valid) < len(set(paths)):
+                self._session, session = session, self._session
+            session.close()
             if made is not None and self._count([root for root in made if root.path in valid]):
-                return valid - (tops - {root.path for root in made})
+                return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
         """The roots of valid paths, where they were made; None if another place is to be tried."""
@@ -132,9 +143,3 @@ class ServeStore(SessionStore[ServeServer]):
         for root in made:
             self._listener(events.RootMade(root.path, root.location))
         return True
-
-    def _look(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        # A session that has added a path remembers it as valid, whatever happens to it.
-        with closing(self._open_session()) as session:
-            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
-            return session.wait(query, "which paths are valid there")

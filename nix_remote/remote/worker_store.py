@@ -121,8 +121,9 @@ class WorkerStore(SessionStore[WorkerServer]):
         self._wait_for_locks()
         tops = frozenset(root.path for root in roots)
         while True:
-            # The server answers in order: whether the roots count follows the roots, the barrier
-            # follows that, and the look follows the barrier, although all go out in one write.
+            # The server handles requests in order, so it counts the roots and begins the barrier
+            # when they exist, and the look when the barrier has returned, although all of them
+            # may go out in one write.
             rooting = self._begin_roots(roots)
             barrier = self._session.submit(worker.CollectGarbage())
             look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
