@@ -22,6 +22,7 @@ from nix_remote.errors import (
     WorkspaceAmbiguous,
 )
 from nix_remote.remote import connect
+from nix_remote.remote.counted_roots import uncounted
 from nix_remote.remote.gc_roots import Root, Roots
 from nix_remote.remote.postmortem import LOOK_COMMAND, disks
 from nix_remote.remote.programs import Programs
@@ -33,6 +34,8 @@ _DESCRIPTION = """\
 Lists the durable roots that copies have made on the server for this account, and removes
 those that nobody needs any more. A root that is gone lets the server's next garbage
 collection take what nothing else keeps."""
+
+_NOT_COUNTED = "  NOT COUNTED by the server's collector: copy it again"
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -113,13 +116,15 @@ def _run(options: argparse.Namespace) -> Result:
             roots = ()
         if pruning and not options.dry_run:
             roots = remove_roots(programs, chosen.host, roots)
+        # What is to go need not be counted.
+        missed = None if pruning or not roots else uncounted(programs, roots)
     return Result(
         "roots",
         {
             "host": chosen.host,
             "action": options.action,
             "removed": pruning and not options.dry_run,
-            "roots": [_described(root, found) for root in roots],
+            "roots": [_described(root, found, missed) for root in roots],
             "other_links": found.others,
         },
     )
@@ -161,13 +166,14 @@ def _needed(options: argparse.Namespace, host: str, programs: Programs) -> bool:
     return free[0] < int(options.when_free_below)
 
 
-def _described(root: Root, found: Roots) -> dict[str, object]:
+def _described(root: Root, found: Roots, missed: Optional[frozenset[Root]]) -> dict[str, object]:
     return {
         "workspace": root.workspace,
         "package": root.package,
         "path": root.path,
         "last_used": root.last_used,
         "age": found.now - root.last_used,
+        "counted": None if missed is None else root not in missed,
     }
 
 
@@ -185,8 +191,11 @@ def _conclude(result: Result) -> str:
         lines.append(f"  {result.data['other_links']} links there were not made by copies")
     lines += [
         f"  {format_age(root['age']):>5}  {root['workspace']}  {root['package']}  {root['path']}"
+        f"{_NOT_COUNTED if root['counted'] is False else ''}"
         for root in roots
     ]
+    if result.data["action"] == "list" and any(root["counted"] is None for root in roots):
+        lines.append("  this account may not ask whether the server's collector counts them")
     return "\n".join(lines)
 
 

@@ -5,8 +5,8 @@
     substitute  if asked for: the server first looks in its own caches
     lock        temporary roots for what is there, if something is missing
     push        what is missing, in dependency order
-    secure      a running collector is waited for; durable roots; a second look
-    again       from `ask`, if the second look found a gap, at most `ROUNDS` times
+    secure      durable roots; running collectors are waited for; the last look
+    again       from `ask`, if the last look found a gap, at most `ROUNDS` times
 
 When `copy` returns, every path of the closure is valid on the server and
 reachable from a durable root. Otherwise it raises.

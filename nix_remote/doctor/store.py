@@ -14,11 +14,12 @@ from pathlib import PurePath
 from typing import Callable, Final, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.doctor.finding import Finding, from_error, ok, warning
+from nix_remote.doctor.finding import Finding, from_error, ok, unknown, warning
 from nix_remote.errors import NixRemoteError, PromiseError, TransferError, TrustError
 from nix_remote.local.signing import SigningKey
 from nix_remote.remote import connect
-from nix_remote.remote.gc_roots import Owner, Roots, location
+from nix_remote.remote.counted_roots import uncounted
+from nix_remote.remote.gc_roots import Owner, Root, Roots, location
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.roots import list_roots, remove_roots
@@ -113,7 +114,20 @@ def roots(programs: Programs, alias: str) -> list[Finding]:
     except NixRemoteError as error:
         return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
     others = tuple(root for root in listed.roots if root not in ours)
-    return [judge_roots(Roots(listed.now, others))]
+    missed = uncounted(programs, others) if others else frozenset()
+    return [judge_roots(Roots(listed.now, others)), *judge_counted(len(others), missed)]
+
+
+def judge_counted(count: int, missed: Optional[frozenset[Root]]) -> list[Finding]:
+    """Whether all roots keep their paths; nothing to say if they do."""
+    if missed is None:
+        text = "this account may not ask whether the collector there counts them"
+        return [unknown(LAYER, "roots", text)]
+    if not missed:
+        return []
+    text = f"the collector there does not count {len(missed)} of {count}: they keep nothing"
+    fix = "copy their paths again, or remove them: nix-remote roots list names them"
+    return [warning(LAYER, "roots", text, fix)]
 
 
 def judge_roots(listed: Roots) -> Finding:

@@ -20,7 +20,8 @@
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
-                               RootsUnreadable · ClocksDisagree · ContentsUnreadable
+                               RootNotCounted · RootNotConfirmed · RootsUnreadable ·
+                               ClocksDisagree · ContentsUnreadable
       RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
                                ActionNotTaken · ActionNotFinished
       Interrupted        130

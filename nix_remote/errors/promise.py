@@ -114,7 +114,8 @@ class RootRefused(PromiseError):
             f"no durable garbage-collector root could be made on {alias}",
             why=f"{location}: {said}",
             fix="make that folder writable for the account, or give the account a home folder;\n"
-            "with Nix before 2.20, let it run nix-store as well",
+            "over the serve protocol, and with Nix before 2.20, let it run nix-store --realise,\n"
+            "or log in to one that may run nix-daemon --stdio (Nix 2.20 or newer)",
         )
 
 

@@ -6,7 +6,8 @@ For short local exchanges: one thread, replies read when they are wanted.
 
 from __future__ import annotations
 
-from typing import Callable, Final, Generic, TypeVar
+from collections import deque
+from typing import Callable, Deque, Final, Generic, Iterator, TypeVar
 
 from nix_remote.protocol.conversation import Conversation, Refused, Replied, Request, Server
 from nix_remote.wire.codec import WireError
@@ -14,10 +15,6 @@ from nix_remote.wire.codec import WireError
 T = TypeVar("T")
 
 _READ_SIZE: Final = 64 * 1024
-
-# Requests written before their replies are read must fit, with their replies, into
-# what a pipe holds, or both sides wait for each other.
-_BATCH: Final = 128
 
 
 class Dialogue(Generic[Server]):
@@ -37,10 +34,11 @@ class Dialogue(Generic[Server]):
     def ask(self, *requests: Request[T]) -> list[T]:
         """The replies to these requests. Raises `WireError`, or what reading raises."""
         answers: list[T] = []
-        for first in range(0, len(requests), _BATCH):
-            batch = requests[first : first + _BATCH]
-            self._write(b"".join(self._conversation.request(request) for request in batch))
-            wanted = len(answers) + len(batch)
+        waiting = deque(requests)
+        while len(answers) < len(requests):
+            batch = b"".join(self._admitted(waiting))
+            wanted = len(requests) - len(waiting)
+            self._write(batch)
             while len(answers) < wanted:
                 data = self._read(_READ_SIZE)
                 if not data:
@@ -51,3 +49,8 @@ class Dialogue(Generic[Server]):
                     if isinstance(event, Replied):
                         answers.append(event.value)  # type: ignore[arg-type]  # in order
         return answers
+
+    def _admitted(self, waiting: Deque[Request[T]]) -> Iterator[bytes]:
+        """The requests that may be sent now, taken from those that wait."""
+        while waiting and self._conversation.admits(waiting[0], len(waiting[0].encode())):
+            yield self._conversation.request(waiting.popleft())

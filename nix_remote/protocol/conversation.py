@@ -1,7 +1,8 @@
 """What both protocols have in common: requests go out, replies come back in that order.
 
-Requests may be sent while earlier ones are unanswered. Replies must be read
-while requests are written, or both sides end up waiting for each other.
+Requests may be sent while earlier ones are unanswered, as many as `admits` allows.
+Replies must be read while requests are written, or both sides end up waiting for each
+other.
 
 A `WireError` is final: what follows on that stream cannot be trusted.
 """
@@ -21,6 +22,7 @@ from typing import (
     Union,
 )
 
+from nix_remote.protocol.window import Window
 from nix_remote.wire.codec import Decoder, Feed, WireError, encode_number
 
 Reply = TypeVar("Reply", covariant=True)
@@ -31,6 +33,13 @@ class Request(Generic[Reply]):
     """One operation: how it is written, and how its reply is read."""
 
     operation: int
+    reply_size: Optional[int] = None
+    """The largest reply in bytes; None if it has no bound."""
+
+    @property
+    def content_size(self) -> int:
+        """Bytes that follow the request: the NAR of a path."""
+        return 0
 
     def encode(self) -> bytes:
         """Everything the request consists of, its operation number included."""
@@ -92,6 +101,7 @@ class Conversation(Generic[Server]):
         self.server: Optional[Server] = None
         """What the server said of itself; None until it has."""
         self._unanswered: Deque[Request[object]] = deque()
+        self._window = Window()
         self._events: list[Event[Server]] = []
         self._feed: Feed[NoReturn] = Feed(self._read_session())
 
@@ -114,8 +124,22 @@ class Conversation(Generic[Server]):
 
     def request(self, request: Request[object]) -> bytes:
         """The bytes of a request, which from now on waits for its reply."""
+        encoded = request.encode()
+        self.sent(request, len(encoded))
+        return encoded
+
+    def sent(self, request: Request[object], size: int) -> None:
+        """A request, encoded in `size` bytes, waits for its reply from now on."""
+        self._window.sent(size + request.content_size, request.reply_size)
         self._unanswered.append(request)
-        return request.encode()
+
+    def admits(self, request: Request[object], size: int) -> bool:
+        """Whether a request, encoded in `size` bytes, may be sent now.
+
+        If not, one of those that are unanswered has to be answered first: see
+        `nix_remote.protocol.window`.
+        """
+        return self._window.admits(size + request.content_size)
 
     @property
     def unanswered(self) -> Sequence[Request[object]]:
@@ -143,6 +167,7 @@ class Conversation(Generic[Server]):
             event = yield from self._read_event()
             if isinstance(event, (Replied, Refused)):
                 self._unanswered.popleft()
+                self._window.answered()
             self._events.append(event)
 
 

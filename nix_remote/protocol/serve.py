@@ -123,6 +123,11 @@ class AddToStoreNar(Request[None]):
 
     info: PathInfo
     operation = 9
+    reply_size = 16
+
+    @property
+    def content_size(self) -> int:
+        return self.info.nar_size
 
     def fields(self) -> bytes:
         return encode_path_info(self.info)

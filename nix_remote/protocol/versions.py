@@ -5,14 +5,15 @@
     2.15         1.35              tells whether it trusts us
     2.20         1.37              AddPermRoot (its own gate is 1.36)
     2.24         1.38              feature lists
-    2.35         1.38              the collector respects temporary roots made while it runs
 
 (Checked by running 2.8, 2.26 and 2.34; the other rows are from Nix's sources.)
+
+Only what the protocol defines is decided by these numbers. What keeps paths is decided by
+what the store shows: see `RemoteStore.secure`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Optional
 
@@ -62,7 +63,8 @@ class WorkerServer:
     protocol: ProtocolVersion
     """The highest version it speaks."""
     nix_version: Optional[str]
-    """For instance `2.34.8`; None below protocol 1.33."""
+    """For instance `2.34.8`; None below protocol 1.33. Only for messages: the program that greets
+    need not be of the version of the daemon, nor of that of the collector."""
     trusts_us: Optional[bool]
     """Whether unsigned paths are accepted; None if it did not say."""
 
@@ -75,18 +77,6 @@ class WorkerServer:
     def can_make_roots(self) -> bool:
         """Whether AddPermRoot exists."""
         return self.effective >= (1, 36)
-
-    @property
-    def collector_heeds_temporary_roots(self) -> bool:
-        """Whether a temporary root made while the collector runs is sure to be respected.
-
-        True from Nix 2.35 on. Lix calls itself 2.9x, with protocol 1.35, and
-        does not have that repair.
-        """
-        if self.protocol < (1, 38) or self.nix_version is None:
-            return False
-        numbers = re.match(r"(\d+)\.(\d+)", self.nix_version)
-        return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (2, 35)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class AddTempRoot(Request[None]):
 
     path: StorePath
     operation = 11
+    reply_size = 16
 
     def fields(self) -> bytes:
         return encode_text(self.path)
@@ -136,6 +137,11 @@ class AddToStoreNar(Request[None]):
 
     info: PathInfo
     operation = 39
+    reply_size = 16
+
+    @property
+    def content_size(self) -> int:
+        return self.info.nar_size
 
     def fields(self) -> bytes:
         repair = encode_bool(False)
@@ -152,12 +158,12 @@ class AddToStoreNar(Request[None]):
 class CollectGarbage(Request[None]):
     """Operation 20, asked to delete nothing: a barrier.
 
-    It waits for a running collector and returns only when that has ended.
-    What is valid afterwards and has a temporary root made before is safe
-    from every later run. Everybody may ask for it.
+    It takes the collector's lock, so it returns only when every collector that
+    took the lock before has ended. Any account may ask for it.
     """
 
     operation = 20
+    reply_size = 32
 
     def fields(self) -> bytes:
         delete_nothing = encode_number(1) + encode_texts(())

@@ -31,9 +31,9 @@ _AT_ONCE: Final = 100
 
 
 def wait_for_collector(programs: Programs, alias: str) -> None:
-    """A barrier: returns when no collector runs that began before.
+    """A barrier: returns when every collector that took the lock before has ended.
 
-    A garbage collection that may free nothing; it waits for a running one.
+    A garbage collection that may free nothing; it takes the same lock.
     Raises `CollectorNotAwaited` if the account may not run it.
     """
     done = programs.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")

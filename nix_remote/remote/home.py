@@ -39,13 +39,14 @@ def ask(programs: Programs) -> Home:
     answer: Future[Optional[str]] = Future()
 
     def run() -> None:
+        folder = None
         try:
             done = programs.run(HOME_COMMAND, waiting_for="the account's home folder")
+            folder = parse(done.stdout) if done.status == 0 else None
         except NixRemoteError:
-            # No further session is allowed, or the connection is lost: the main session tells.
-            answer.set_result(None)
-        else:
-            answer.set_result(parse(done.stdout) if done.status == 0 else None)
+            pass  # no further session is allowed, or the main session learns why
+        finally:
+            answer.set_result(folder)
 
     threading.Thread(target=run, name="nix-remote-home", daemon=True).start()
 

@@ -141,11 +141,17 @@ class Push(Generic[Server]):
             unconfirmed.popleft()
             self._listener(events.PathDone(info.path))
 
+        def confirm_some() -> None:
+            for _ in range(max(len(unconfirmed) // 4, 1)):
+                confirm_oldest()
+
         while True:
             position = self._next(lane, unconfirmed)
             if position is not None:
                 outgoing = self._paths[position]
-                registered: Future[None] = session.submit(self._add(outgoing.info))
+                registered: Future[None] = session.submit(
+                    self._add(outgoing.info), make_room=confirm_some if unconfirmed else None
+                )
                 unconfirmed.append((outgoing.info, registered))
                 registered.add_done_callback(partial(self._answered, position))
                 self._write_nar(session, self._counted(outgoing.nar))

@@ -1,8 +1,9 @@
 """The server's store over the serve protocol (`nix-store --serve --write`).
 
-For accounts that may run only that, and for servers without a worker
-protocol that we speak. Barrier and durable roots need commands, so the
-account must be allowed to run `nix-store`. A refusal ends the session.
+For accounts without `nix-daemon --stdio`, and for servers without a worker
+protocol that we speak. Durable roots and the barrier need commands, so the
+account must be allowed to run `nix-store`. A refusal ends the session. A
+session remembers the paths that it has added, or told about, as valid.
 """
 
 from __future__ import annotations
@@ -96,26 +97,30 @@ class ServeStore(SessionStore[ServeServer]):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        commands.wait_for_collector(self._programs, self._account.alias)
-        # The durable roots come in a moment: until then the top paths keep the others.
-        tops = tuple(root.path for root in roots)
-        valid = self.ask(Question(tuple(paths), lock=tops))
-        if len(valid) < len(set(paths)):
-            return valid
+        self._wait_for_locks()
+        tops = frozenset(root.path for root in roots)
         while True:
             made = self._make_roots(roots)
-            # Once more, for a collector that looked at durable roots just before.
-            still_there = self.ask(Question(tops, lock=tops))
-            if made is not None and self._roots_count(made, still_there):
-                return valid - (frozenset(tops) - (still_there & {root.path for root in made}))
+            commands.wait_for_collector(self._programs, self._account.alias)
+            # A session that has added a path answers that it is valid, whatever happens to it.
+            session = self._open_session()
+            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+            valid = session.wait(query, "which paths are valid there")
+            if made is not None:
+                valid -= tops - {root.path for root in made}
+            # With a gap, the next round must not ask the old one. Otherwise its temporary roots
+            # stay.
+            if len(valid) < len(set(paths)):
+                self._session, session = session, self._session
+            session.close()
+            if made is not None and self._count([root for root in made if root.path in valid]):
+                return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
-        """The roots of paths that are valid, where they were made; None: try another place."""
+        """The roots of valid paths, where they were made; None if another place is to be tried."""
         made = []
         for root in self._placing.located(roots):
             try:
-                # A process of its own, so it does not rely on what this session remembers:
-                # the path, and with it all it needs, really is valid at this moment.
                 location = commands.add_root(self._programs, self._account.alias, root)
             except ReferenceVanished:
                 continue
@@ -127,15 +132,14 @@ class ServeStore(SessionStore[ServeServer]):
             made.append(DurableRoot(root.path, location))
         return made
 
-    def _roots_count(self, made: Sequence[DurableRoot], valid: frozenset[StorePath]) -> bool:
-        """Whether the server counts the roots of valid paths; if not, try another place."""
-        of_valid = [root for root in made if root.path in valid]
+    def _count(self, made: Sequence[DurableRoot]) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried."""
         if not self._placing.counts:
-            counted = commands.find_roots(self._programs, self._account.alias, of_valid)
+            counted = commands.find_roots(self._programs, self._account.alias, made)
             if self._account.is_root:
-                counted &= commands.find_roots_of_daemon(self._programs, of_valid)
-            if not self._placing.count(of_valid, counted):
+                counted &= commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
                 return False
-        for root in of_valid:
+        for root in made:
             self._listener(events.RootMade(root.path, root.location))
         return True

@@ -3,7 +3,9 @@
 Requests are written without waiting for replies; a reader thread takes the
 replies as they come and completes a future for each. Both directions have to
 run at the same time: a server stops reading once its own replies are not
-read. When the session dies, every unanswered request fails with the cause.
+read. The number and the size of unanswered requests are bounded
+(`nix_remote.protocol.window`); at the bound, `submit` waits for replies. When
+the session dies, every unanswered request fails with the cause.
 """
 
 from __future__ import annotations
@@ -92,13 +94,33 @@ class Session(Generic[Server]):
         )
         self._reader.start()
 
-    def submit(self, request: Request[T]) -> Future[T]:
-        """Queues a request behind everything submitted or written before."""
+    def submit(
+        self, request: Request[T], *, make_room: Optional[Callable[[], object]] = None
+    ) -> Future[T]:
+        """Queues a request behind everything submitted or written before.
+
+        While too much is unanswered, calls `make_room`, which waits for answers; by
+        default for a quarter of those that are due. Raises what ended the session,
+        and what `make_room` raises.
+        """
+        encoded = request.encode()
+        while not self._conversation.admits(request, len(encoded)):
+            (make_room or self._wait_for_some)()
         future: Future[T] = Future()
         # First the future: the reply may be here before this thread goes on.
         self._futures.append(future)
-        self.write(self._conversation.request(request))
+        self._conversation.sent(request, len(encoded))
+        self.write(encoded)
         return future
+
+    def _wait_for_some(self) -> None:
+        # Not only for the oldest: requests that are sent one by one use far more than their
+        # size of the buffers on the way.
+        try:
+            awaited = self._futures[len(self._futures) // 4]
+        except IndexError:  # They were answered just now.
+            return
+        self._wait_until_done(awaited, "the server to answer earlier requests")
 
     def write(self, data: Buffer) -> None:
         """Queues bytes that belong to the request submitted last."""
@@ -143,6 +165,12 @@ class Session(Generic[Server]):
         if it ended before the answer, and `TimeoutError` after `at_most`
         seconds; the request goes on, then.
         """
+        self._wait_until_done(future, waiting_for, at_most=at_most)
+        return future.result()
+
+    def _wait_until_done(
+        self, future: Future[Any], waiting_for: str, *, at_most: Optional[float] = None
+    ) -> None:
         self.flush()
         notices = Notices(self._listener, waiting_for)
         deadline = None if at_most is None else self._clock() + at_most
@@ -153,7 +181,6 @@ class Session(Generic[Server]):
                 raise TimeoutError(f"{at_most:g} s were not enough")
             concurrent.futures.wait([future], timeout=POLL_SECONDS)
             self._check_movement(waiting_for, notices)
-        return future.result()
 
     @property
     def ended(self) -> bool:

@@ -43,9 +43,9 @@ class RemoteStore(Protocol):
     def ask(self, question: Question) -> frozenset[StorePath]:
         """Takes the temporary roots asked for; returns the paths that are valid.
 
-        A temporary root of a valid path keeps all that this path needs. Alone
-        this is not enough: a collector that already runs may have condemned
-        some. `secure` makes sure.
+        A temporary root of a valid path keeps its closure from collectors that
+        begin later. One that already runs may delete it all the same: the answer
+        is final only after `secure`.
         """
 
     def lock(self, paths: Sequence[StorePath]) -> None:
@@ -73,8 +73,11 @@ class RemoteStore(Protocol):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        """Waits for a running collector to end, makes durable roots, looks again.
+        """Makes durable roots, waits for running collectors to end, looks again: in this order.
 
-        Returns which of `paths` are valid. If all are, they stay so: the
-        durable roots keep them. Raises `RootRefused` and `CollectorNotAwaited`.
+        Returns which of `paths` are valid, without those whose root could not be
+        made because they were not. If it returns all of them, they stay valid: a
+        collector that began before the roots existed has ended before the look, and
+        a later one counts the roots. This rests on no temporary root and on no version.
+        Raises `RootRefused` and `CollectorNotAwaited`.
         """

@@ -11,10 +11,11 @@ from typing import (
     Optional,
     Sequence,
     TypeVar,
+    Union,
 )
 
 from nix_remote import events
-from nix_remote.errors import PromiseError, RootRefused, ServerError
+from nix_remote.errors import RootRefused, ServerError
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import WorkerServer
 from nix_remote.remote import commands, trust
@@ -117,41 +118,26 @@ class WorkerStore(SessionStore[WorkerServer]):
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        # What makes it safe: the barrier, after which temporary roots count; looking
-        # after it; and temporary roots taken again once the durable ones exist, for a
-        # collector that looked at durable roots just before and at temporary ones
-        # just after. Where nothing has to be run as a command, all goes out at once:
-        # the server takes requests in order.
-        server = self._session.greeting()
-        barrier: Optional[Future[None]] = None
-        if not server.collector_heeds_temporary_roots:
-            barrier = self._session.submit(worker.CollectGarbage())
-        query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        if not server.can_make_roots:
-            self._wait_for_barrier(barrier)
-            if len(self._wait(query, "which paths are valid there")) < len(set(paths)):
-                return query.result()
-        tops = tuple(root.path for root in roots)
+        self._wait_for_locks()
+        tops = frozenset(root.path for root in roots)
         while True:
+            # The server handles requests in order, so it counts the roots and begins the barrier
+            # when they exist, and the look when the barrier has returned, although all of them
+            # may go out in one write.
             rooting = self._begin_roots(roots)
-            self.lock(tops)
-            last_look = self._session.submit(worker.QueryValidPaths(tops))
-            self._wait_for_barrier(barrier)
-            valid = self._wait(query, "which paths are valid there")
-            self._wait_for_locks()
-            still_there = self._wait(last_look, "which paths are valid there")
-            if self._roots_count(rooting, still_there):
-                return valid - (frozenset(tops) - still_there)
-
-    def _wait_for_barrier(self, barrier: Optional[Future[None]]) -> None:
-        if barrier is not None:
+            barrier = self._session.submit(worker.CollectGarbage())
+            look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+            outcomes = [
+                self._outcome(root, link) for root, link in zip(rooting.roots, rooting.links)
+            ]
             self._wait(barrier, "a garbage collection on the server to end")
+            valid = self._wait(look, "which paths are valid there")
+            made = self._made(rooting.roots, outcomes, valid)
+            if made is not None and self._count(made, rooting.asked):
+                return valid - (tops - {root.path for root in made})
 
     def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
-        """Asks for durable roots, and behind that whether the server counts them.
-
-        Waits only where Nix is too old to make them on request.
-        """
+        """Asks for durable roots, and behind that whether the server counts them."""
         located = self._placing.located(roots)
         links = [self._begin_root(root) for root in located]
         # Once per session and place; and not where the location is only known from the reply.
@@ -160,6 +146,7 @@ class WorkerStore(SessionStore[WorkerServer]):
         return _Rooting(located, links, asked)
 
     def _begin_root(self, root: DurableRoot) -> Future[str]:
+        """Asks for a durable root; waits only if Nix is too old to make it on request."""
         if self._session.greeting().can_make_roots:
             return self._session.submit(worker.AddPermRoot(root.path, root.location))
         made: Future[str] = Future()
@@ -173,27 +160,47 @@ class WorkerStore(SessionStore[WorkerServer]):
         wanted = frozenset((root.location, root.path) for root in roots)
         return self._session.submit(worker.FindRoots(wanted))
 
-    def _roots_count(self, rooting: _Rooting, valid: frozenset[StorePath]) -> bool:
-        """Whether the roots were made and the server counts those of valid paths.
+    def _outcome(self, root: DurableRoot, requested: Future[str]) -> Union[str, Exception]:
+        """The location of a durable root, or why there is none."""
+        try:
+            return self._session.wait(requested, "a durable root")
+        except RequestRefused as refusal:
+            alias, said = self._account.alias, refusal.message
+            return condition(said, alias) or RootRefused(alias, root.location, said)
+        except (ReferenceVanished, RootRefused) as failure:
+            return failure
 
-        If not, another place is to be tried. Raises `PromiseError` if there is none.
+    def _made(
+        self,
+        roots: Sequence[DurableRoot],
+        outcomes: Sequence[Union[str, Exception]],
+        valid: frozenset[StorePath],
+    ) -> Optional[list[DurableRoot]]:
+        """The roots of valid paths, where they were made; None if another place is to be tried.
+
+        A path that was not valid when its root was made has none. Raises why a
+        valid path has none.
         """
         made = []
-        for root, link in zip(rooting.roots, rooting.links):
-            try:
-                location = self._session.wait(link, "a durable root")
-            except ReferenceVanished:
+        for root, outcome in zip(roots, outcomes):
+            if isinstance(outcome, ReferenceVanished) or root.path not in valid:
                 continue
-            except (RequestRefused, RootRefused) as refusal:
-                self._placing.failed(self._root_refused(root, refusal))
-                return False
-            if not self._placing.accepts(root, location):
-                return False
-            if root.path in valid:
-                made.append(DurableRoot(root.path, location))
+            if isinstance(outcome, RootRefused):
+                self._placing.failed(outcome)
+                return None
+            if isinstance(outcome, Exception):
+                raise outcome
+            if not self._placing.accepts(root, outcome):
+                return None
+            made.append(DurableRoot(root.path, outcome))
+        return made
+
+    def _count(
+        self, made: Sequence[DurableRoot], asked: Optional[Future[frozenset[worker.RootLink]]]
+    ) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried."""
         if not self._placing.counts:
-            asked = rooting.asked or self._find(made)
-            counted = self._wait(asked, "the roots that Nix there counts")
+            counted = self._wait(asked or self._find(made), "the roots that Nix there counts")
             if self._account.is_root:
                 counted &= commands.find_roots_of_daemon(self._programs, made)
             if not self._placing.count(made, counted):
@@ -201,12 +208,3 @@ class WorkerStore(SessionStore[WorkerServer]):
         for root in made:
             self._listener(events.RootMade(root.path, root.location))
         return True
-
-    def _root_refused(self, root: DurableRoot, refusal: Exception) -> PromiseError:
-        if isinstance(refusal, RootRefused):
-            return refusal
-        said = str(refusal)
-        cause = condition(said, self._account.alias)
-        if cause is not None:
-            raise cause
-        return RootRefused(self._account.alias, root.location, said)

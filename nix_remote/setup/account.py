@@ -13,6 +13,7 @@ from typing import Final
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote.commands import FIND_ROOTS
+from nix_remote.remote.counted_roots import COUNT_COMMAND
 from nix_remote.remote.gc_roots import GCROOTS, SET_PLACES
 from nix_remote.remote.home import HOME_COMMAND
 from nix_remote.remote.postmortem import LOOK_COMMAND
@@ -52,6 +53,7 @@ def dispatcher() -> str:
         "@EXPORTS@": EXPORTS_COMMAND,
         "@HOME@": HOME_COMMAND,
         "@FIND_ROOTS@": FIND_ROOTS,
+        "@COUNT_ROOTS@": COUNT_COMMAND,
     }
     template = template.replace("@SET_PLACES@", SET_PLACES)
     for mark, command in commands.items():

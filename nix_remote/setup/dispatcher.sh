@@ -58,6 +58,11 @@ find_roots=$(
 @FIND_ROOTS@
 END
 )
+count_roots=$(
+  cat <<'END'
+@COUNT_ROOTS@
+END
+)
 
 exports=$(
   cat <<'END'
@@ -69,7 +74,7 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;

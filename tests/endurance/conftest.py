@@ -14,3 +14,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=50, help="servers killed per protocol (50)")
     parser.addoption("--seed", type=int, default=1, help="what chance begins with (1)")
     parser.addoption("--faults", type=int, default=50, help="herds per fault of the agent (50)")
+    parser.addoption("--races", type=int, default=0, help="races per server and account (all)")

@@ -78,6 +78,8 @@ class Storm:
     protocol: str
     sources: Sequence[str] = ("/src/nix_remote",)
     """Where the copier's sources are on the workstation; several are taken by turns."""
+    collector: str = "nix-store"
+    """The program on the server that collects."""
 
     def rage(self, *, copies: int, at_once: int, seed: int) -> Findings:
         """So many copies, of closures that overlap and are half there, several at once."""
@@ -91,7 +93,8 @@ class Storm:
                 there = sorted({path for top in kept for path in needs[top]})
                 self._condemn(there, f"storm-{seed}-{findings.copies}")
                 wanted = chance.sample(tops, min(_PER_ROUND, copies - findings.copies))
-                with _collector_without_rest(self.server), ThreadPoolExecutor(at_once) as pool:
+                calm = _collector_without_rest(self.server, self.collector)
+                with calm, ThreadPoolExecutor(at_once) as pool:
                     for outcome in pool.map(self._copy, wanted, itertools.cycle(self.sources)):
                         findings.count(outcome)
                 promised = {path for top in wanted for path in needs[top]}
@@ -125,9 +128,9 @@ class Storm:
 
 
 @contextmanager
-def _collector_without_rest(server: Host) -> Iterator[None]:
+def _collector_without_rest(server: Host, program: str) -> Iterator[None]:
     """Collects garbage over and over; when it ends, no collection runs any more."""
-    loop = "while [ ! -e /run/calm ]; do nix-store --gc >/dev/null 2>&1; done"
+    loop = f"while [ ! -e /run/calm ]; do NIX_REMOTE=local {program} --gc >/dev/null 2>&1; done"
     server.sh("rm -f /run/calm")
     server.start_service("collector", ["bash", "-c", loop])
     try:

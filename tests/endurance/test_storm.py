@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Iterator
+
 import pytest
 
 from tests.endurance.storm import Storm, mutant, with_two_sessions
+from tests.lab.host import Host
 from tests.lab.lab import Lab
 from tests.lab.nix import Version
+from tests.races import servers
 
 pytestmark = pytest.mark.timeout(7200)
 
@@ -27,16 +31,45 @@ def test_no_path_is_lost(
     assert found.sent > copies
 
 
+@pytest.fixture(scope="module")
+def mixed_server(lab: Lab) -> Iterator[Host]:
+    lab.workstation_with(Version.CURRENT)
+    started = servers.start(lab, "storm")
+    yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("protocol", ["worker", "serve"])
+@pytest.mark.parametrize("mixture", servers.MIXED, ids=lambda mixture: str(mixture.name))
+def test_no_path_is_lost_where_versions_differ(
+    lab: Lab,
+    mixed_server: Host,
+    pytestconfig: pytest.Config,
+    mixture: servers.Mixture,
+    protocol: str,
+) -> None:
+    servers.use(mixed_server, mixture)
+    sources = ("/src/nix_remote", with_two_sessions(lab.workstation))
+    collector = servers.program(mixture.collector, "nix-store")
+    storm = Storm(lab.workstation, mixed_server, protocol, sources, collector)
+    copies, seed = pytestconfig.getoption("--copies"), pytestconfig.getoption("--seed")
+    found = storm.rage(copies=copies, at_once=3, seed=seed)
+    print(f"\n{mixture.name} {protocol}: {found.copies} copies, {found.sent} paths sent")
+    assert found.lost == []
+    assert found.failures == []
+    assert found.sent > copies
+
+
 MUTANTS = {
     "without-barrier": (
         "remote/worker_store.py",
-        "if not server.collector_heeds_temporary_roots:",
-        "if False:",
+        "barrier = self._session.submit(worker.CollectGarbage())",
+        "barrier = self._session.submit(worker.QueryValidPaths(()))",
     ),
-    "without-last-lock": (
+    "without-roots": (
         "remote/worker_store.py",
-        "        self.lock(tops)\n",
-        "",
+        "self._session.submit(worker.AddPermRoot(root.path, root.location))",
+        "self._session.submit(worker.QueryValidPaths(()))",
     ),
 }
 

@@ -64,7 +64,7 @@ ROWS = [
         "only-nix-store-serve",
         _SERVE,
         f"/home/{_SERVE}",
-        refused="collector-not-awaited",
+        refused="root-refused",
         lists_roots=False,
     ),
     Row("dispatcher", _DISPATCHED, f"/var/lib/{_DISPATCHED}"),

@@ -198,7 +198,7 @@ def test_a_folder_for_roots_that_cannot_be_written(lab: Lab, doctor: Any, entry:
 @pytest.mark.parametrize(
     ("command", "subject", "code"),
     [
-        ("nix-store --serve --write", "durable root", "collector-not-awaited"),
+        ("nix-store --serve --write", "durable root", "root-refused"),
         ("nix-daemon --stdio", "roots", "roots-unreadable"),
     ],
 )

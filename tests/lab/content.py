@@ -58,6 +58,20 @@ def make_referrers(host: Host, name: str, count: int, needed: Sequence[str]) -> 
     _register(host, paths, [needed] * count)
 
 
+def make_stars(host: Host, name: str, leaves: int, tops: int) -> list[str]:
+    """Adds so many small paths without references, and tops that need all of them.
+
+    Returns the tops.
+    """
+    names = [_store_name(f"{name}-{number}") for number in range(leaves + tops)]
+    for each in names:
+        (host.store / each).write_text(each)
+    paths = [f"{_STORE}/{each}" for each in names]
+    references: list[list[str]] = [[]] * leaves + [paths[:leaves]] * tops
+    _register(host, paths, references)
+    return paths[leaves:]
+
+
 def make_sparse_file(host: Host, name: str, size: int) -> str:
     """Adds a store path that is one file of zeros; it takes no room on the disk."""
     store_name = _store_name(name)

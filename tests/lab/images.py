@@ -174,6 +174,17 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
+# A Nix server whose system calls can be delayed.
+TRACED_SERVER = Layer(
+    "traced-server",
+    CURRENT,
+    r"""
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends strace >/dev/null
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
 # A Nix server that exports its store over NFS: without a kernel of its own, by nfs-ganesha.
 # The kernel's server is there for its tools and units.
 NFS_SERVER = Layer(

@@ -66,6 +66,7 @@ Progress = Callable[[str], None]
 # Of hosts that only some tests start, and what their stores are made of.
 _FURTHER_IMAGES: Final = (
     images.NFS_SERVER,
+    images.TRACED_SERVER,
     images.KERNEL_EXECUTOR,
     images.TOKEN_WORKSTATION,
     images.PACKAGE_FILES,
@@ -189,10 +190,12 @@ class Lab:
         *,
         store_size: str = "",
         image: Optional[images.Image] = None,
+        binds: Mapping[Path, str] = MappingProxyType({}),
     ) -> Host:
         """Starts one more Nix server; with a size, its store is in memory and holds no more."""
         image = image or _SERVERS[version].image
-        host = self._further_host(HostPlan(name, self._next_number(), image, store_size=store_size))
+        plan = HostPlan(name, self._next_number(), image, binds, store_size)
+        host = self._further_host(plan)
         self._extra_servers.append(host)
         self._start_server(host)
         return host

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import threading
 from dataclasses import dataclass, field
-from typing import Callable, NoReturn, Optional, Sequence
+from typing import Callable, NoReturn, Optional, Sequence, Union
 
 from nix_remote.protocol import versions
 from nix_remote.ssh.memory import MemoryChannel, MemoryCommand, pair
@@ -29,8 +29,11 @@ from nix_remote.wire.codec import (
 )
 from nix_remote.wire.framed import read_framed
 from nix_remote.wire.types import PathInfo, StorePath, parse_store_path
+from tests.support.splicing_proxy import SocketChannel, SocketCommand, pair_through_proxy
 
 LAST = encode_number(0x616C7473)
+
+Command = Union[MemoryCommand, SocketCommand]
 
 
 def failure(message: str) -> bytes:
@@ -104,10 +107,19 @@ class FakeServer:
     def start(self, capacity: int = 64 * 1024) -> MemoryChannel:
         """Starts serving in a thread; returns the client's end."""
         channel, command = pair(capacity)
-        threading.Thread(target=self._serve, args=(command,), daemon=True).start()
+        self._start(command)
         return channel
 
-    def _serve(self, command: MemoryCommand) -> None:
+    def start_behind_proxy(self) -> SocketChannel:
+        """The same behind a proxy of one thread, as up to Nix 2.19 for ordinary accounts."""
+        channel, command = pair_through_proxy()
+        self._start(command)
+        return channel
+
+    def _start(self, command: Command) -> None:
+        threading.Thread(target=self._serve, args=(command,), daemon=True).start()
+
+    def _serve(self, command: Command) -> None:
         feed = Feed(self._session(command))
         try:
             while True:
@@ -123,7 +135,7 @@ class FakeServer:
         finally:
             command.exit(self.exit_status, self.stderr)
 
-    def _session(self, command: MemoryCommand) -> Decoder[NoReturn]:
+    def _session(self, command: Command) -> Decoder[NoReturn]:
         for _ in range(4):  # magic, version and two obsolete numbers
             yield from read_number()
         if self.greeting is not None:

@@ -1,6 +1,6 @@
 """A session against a server that misbehaves in every way a server can."""
 
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -14,10 +14,14 @@ from nix_remote.errors import (
     UnexpectedOutput,
 )
 from nix_remote.protocol import worker
+from nix_remote.protocol.conversation import Request
 from nix_remote.protocol.versions import ProtocolVersion, WorkerServer
+from nix_remote.protocol.window import MOST_BYTES, MOST_REPLIES
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.ssh.memory import MemoryChannel, pair
+from nix_remote.ssh.memory import pair
+from nix_remote.ssh.transport import Channel
 from nix_remote.wire.codec import encode_number
+from nix_remote.wire.types import NarHash, PathInfo
 from tests.support.fake_server import EndSession, FakeServer, failure
 from tests.support.paths import path
 
@@ -37,7 +41,7 @@ class Clock:
 
 
 def session(
-    channel: MemoryChannel,
+    channel: Channel,
     *,
     stall_timeout: float = 30,
     listener: events.Listener = events.ignore,
@@ -74,6 +78,73 @@ def test_replies_are_read_while_requests_are_written() -> None:
     locks = [opened.submit(worker.AddTempRoot(A)) for _ in range(5000)]
     for lock in locks:
         opened.wait(lock, "x")
+    opened.close()
+
+
+def many_short_requests() -> list[Request[Any]]:
+    return [worker.AddTempRoot(A)] * 5000
+
+
+def requests_with_long_replies() -> list[Request[Any]]:
+    return [worker.QueryPathInfo(A)] * 5000
+
+
+def large_requests_with_large_replies() -> list[Request[Any]]:
+    every = tuple(path(f"a{number}") for number in range(5000))
+    return [worker.QueryValidPaths(every), worker.AddTempRoot(A)] * 4
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [many_short_requests, requests_with_long_replies, large_requests_with_large_replies],
+    ids=lambda make: make.__name__,
+)
+def test_a_proxy_that_blocks_on_either_side_keeps_moving(
+    requests: Callable[[], list[Request[Any]]],
+) -> None:
+    references = tuple(sorted(path(f"r{number}") for number in range(10)))
+    server = FakeServer(
+        valid={path(f"a{number}") for number in range(5000)},
+        infos={A: PathInfo(A, NarHash(bytes(32)), 120, references)},
+    )
+    opened = session(server.start_behind_proxy(), stall_timeout=10)
+    answers = [opened.submit(request) for request in requests()]
+    for answer in answers:
+        opened.wait(answer, "x")
+    assert opened.wait(opened.submit(worker.QueryValidPaths((A,))), "x") == frozenset()
+    opened.close()
+
+
+def test_a_request_that_has_to_wait_for_room_waits_in_the_way_it_says() -> None:
+    opened = session(FakeServer().start())
+    first = [opened.submit(worker.AddTempRoot(A)) for _ in range(MOST_REPLIES)]
+    waited: list[None] = []
+
+    def make_room() -> None:
+        waited.append(opened.wait(first[len(waited)], "x"))
+
+    content = PathInfo(A, NarHash(bytes(32)), 10 * MOST_BYTES)
+    opened.submit(worker.AddToStoreNar(content), make_room=make_room)
+    assert waited == [None]
+    opened.close()
+
+
+def test_a_session_that_ends_while_a_request_waits_for_room_says_why() -> None:
+    server = FakeServer(exit_status=1, stderr="daemon died")
+
+    def end(*_: object) -> None:
+        raise EndSession
+
+    server.before = end
+    opened = session(server.start())
+
+    def ask_on_and_on() -> None:
+        for _ in range(100_000):
+            opened.submit(worker.QueryPathInfo(A))
+
+    with pytest.raises(ServerEndedSession) as caught:
+        ask_on_and_on()
+    assert "daemon died" in caught.value.why
     opened.close()
 
 

@@ -187,40 +187,76 @@ def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None
     assert opened.ask(locked(BASH)) == frozenset()
 
 
-def test_roots_are_made_between_the_barrier_and_a_second_lock() -> None:
+def test_roots_come_before_the_barrier_and_the_last_look_after_it() -> None:
     server = FakeServer(valid={GLIBC, HELLO})
     seen: list[events.Event] = []
     assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
-    #          barrier, look, root, lock, look; the root's location is known by then: is it counted
-    assert server.operations == [20, 31, 47, 11, 31, 14]
+    #          root, barrier, look; the root's location is known by then: is it counted
+    assert server.operations == [47, 20, 31, 14]
     assert server.roots == {ROOT.location: HELLO}
     assert events.RootMade(HELLO, f"/home/copier/{ROOT.location}") in seen
 
 
-def test_the_barrier_is_left_out_only_where_the_collector_does_without() -> None:
-    server = FakeServer(valid={HELLO}, nix_version="2.35.1")
+@pytest.mark.parametrize("nix_version", ["2.20.1", "2.34.8", "2.35.2", "2.36.0", "3.0", "unknown"])
+def test_whatever_version_greets_the_collector_is_waited_for(nix_version: str) -> None:
+    server = FakeServer(valid={HELLO}, nix_version=nix_version)
     store(server).secure([HELLO], [ROOT])
-    assert server.operations == [31, 47, 11, 31, 14]
+    assert server.operations == [47, 20, 31, 14]
 
 
-def test_a_gap_that_opens_after_the_root_is_seen() -> None:
+@pytest.mark.parametrize("operation", [47, 20])
+def test_a_gap_that_opens_until_the_last_look_is_seen(operation: int) -> None:
     server = FakeServer(valid={GLIBC, HELLO})
 
-    def vanish(operation: int, argument: str) -> Optional[bytes]:
-        if operation == 11:
+    def vanish(current: int, argument: str) -> Optional[bytes]:
+        if current == operation:
             server.valid.discard(HELLO)
         return None
 
     server.before = vanish
-    assert store(server).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    opened = store(server)
+    assert opened.secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    # Whatever happened to the root meanwhile, the next round makes it again.
+    server.before = lambda operation, argument: None
+    server.roots.clear()
+    server.valid.add(HELLO)
+    assert opened.secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert server.roots == {ROOT.location: HELLO}
 
 
 def test_a_root_that_cannot_be_made_breaks_the_promise() -> None:
     server = FakeServer(valid={HELLO})
     server.before = lambda op, _: failure("Permission denied") if op == 47 else None
+    opened = store(server)
     with pytest.raises(RootRefused) as caught:
-        store(server).secure([HELLO], [ROOT])
+        opened.secure([HELLO], [ROOT])
     assert "Permission denied" in caught.value.why
+    # Nothing is left unread in the session.
+    assert opened.ask(locked(HELLO)) == {HELLO}
+
+
+def test_a_root_refused_for_a_path_that_is_gone_is_a_gap() -> None:
+    server = FakeServer(valid={GLIBC, HELLO})
+
+    def vanish(operation: int, argument: str) -> Optional[bytes]:
+        if operation != 47:
+            return None
+        server.valid.discard(HELLO)
+        return failure("words of a Nix that we do not know")
+
+    server.before = vanish
+    seen: list[events.Event] = []
+    assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    assert not [event for event in seen if isinstance(event, events.RootMade)]
+
+
+def test_a_refused_temporary_root_is_told() -> None:
+    server = FakeServer(valid={HELLO})
+    server.before = lambda op, _: failure("No space left on device") if op == 11 else None
+    opened = store(server)
+    opened.lock([HELLO])
+    with pytest.raises(ServerDiskFull):
+        opened.secure([HELLO], [ROOT])
 
 
 # Whether the server's collector counts a root, and where roots go if it does not.
@@ -240,7 +276,7 @@ def test_a_root_is_made_below_the_home_folder_wherever_the_session_runs() -> Non
     store(server, seen.append, home=HOME).secure([HELLO], [KEPT])
     assert made(seen) == [f"{HOME}/{KEPT.location}"] == list(server.roots)
     # Whether it counts is asked in the same breath.
-    assert server.operations == [20, 31, 47, 14, 11, 31]
+    assert server.operations == [47, 14, 20, 31]
 
 
 def test_a_server_is_asked_once_per_session_whether_it_counts_roots_in_a_place() -> None:
@@ -340,18 +376,16 @@ def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
     programs = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
     seen: list[events.Event] = []
     assert store(server, seen.append, programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
-    #                        barrier, look,   lock, look, counted
-    assert server.operations == [20, 31, 11, 31, 14]
+    #                        barrier, look, counted
+    assert server.operations == [20, 31, 14]
     assert programs.run_so_far == [("nix-store", "--realise", HELLO, "--add-root", ROOT.location)]
     assert events.RootMade(HELLO, f"/home/me/{ROOT.location}") in seen
 
 
-def test_no_command_makes_a_root_for_a_closure_with_a_gap() -> None:
-    server = old_server()
-    server.valid.discard(GLIBC)
-    programs = Commands({})
-    assert store(server, programs=programs).secure([GLIBC, HELLO], [ROOT]) == {HELLO}
-    assert programs.run_so_far == []
+def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None:
+    # Although it is valid again at the last look: nothing keeps it.
+    programs = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
+    assert store(old_server(), programs=programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,11 @@ find_roots=$(
 sh -c 'wanted=$(cat); { nix-store --gc --print-roots && echo complete; } | grep -F -x -e complete -e "$wanted"'
 END
 )
+count_roots=$(
+  cat <<'END'
+sh -c 'PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "${HOME%/}/.local/state/nix-remote/gcroots"; number=0; for place do number=$((number + 1)); echo "place $number $place"; [ ! -d "$place" ] || echo "place $number $(cd -P "$place" && pwd)"; done; { nix-store --gc --print-roots && echo end; } | grep -e nix-remote -e ^end'
+END
+)
 
 exports=$(
   cat <<'END'
@@ -75,7 +80,7 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
