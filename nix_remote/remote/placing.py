@@ -34,6 +34,7 @@ class Placing:
         self._home = home
         self._place, self._last = 0, len(places(account, home, "")) - 1
         self._failure: Optional[PromiseError] = None
+        self._made_again = False
         self.counts = False
         """Whether the server has counted a root in the current place."""
 
@@ -53,9 +54,16 @@ class Placing:
         return False
 
     def count(self, made: Collection[DurableRoot], counted: AbstractSet[RootLink]) -> bool:
-        """Whether the server counts all that were made; if not, as `failed`."""
+        """Whether the server counts all that were made; if not, as `failed`.
+
+        Once in each place they are to be made again there: a removal of old roots may
+        hold one at this moment.
+        """
         for root in made:
             if (root.location, root.path) not in counted:
+                if not self._made_again:
+                    self._made_again = True
+                    return False
                 self.failed(RootNotCounted(self._alias, self._account, root.location))
                 return False
         self.counts = self.counts or bool(made)
@@ -66,7 +74,7 @@ class Placing:
 
         Raises the failure of the first place if there is no further one.
         """
-        self.counts = False
+        self.counts = self._made_again = False
         first = self._failure or failure
         if self._place == self._last:
             self._place, self._failure = 0, None

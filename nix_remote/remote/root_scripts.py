@@ -74,6 +74,11 @@ _LIST: Final = (
 #      registered it after step 4, and a collector may have been about to forget that. After
 #      another barrier their guards are removed.
 #
+# This relies on the lock that collectors hold while they read roots. Nix also forgets places when it
+# only lists roots (`nix-store --gc --print-roots`, operation 14), without that lock, in two
+# adjacent system calls: only if such a list stood still between them from before step 3 until after
+# step 6 would a root be forgotten.
+#
 # What a removal that was cut off has left, the next one takes up at step 4. One at a time runs in
 # a place, by a lock that the kernel drops with its process.
 #
