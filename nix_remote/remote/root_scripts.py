@@ -74,7 +74,7 @@ _LIST: Final = (
 #      registered it after step 4, and a collector may have been about to forget that. After
 #      another barrier their guards are removed.
 #
-# This relies on the lock that collectors hold while they read roots. Nix also forgets places when it
+# This relies on the lock that collectors hold while they read roots. Nix also forgets places if it
 # only lists roots (`nix-store --gc --print-roots`, operation 14), without that lock, in two
 # adjacent system calls: only if such a list stood still between them from before step 3 until after
 # step 6 would a root be forgotten.
