@@ -36,7 +36,7 @@ class Manifest:
     time: int
     """Seconds since 1970."""
     roots: Mapping[StorePath, str]
-    """Top path -> its durable root, relative to the account's home folder."""
+    """Top path -> its durable root: the absolute location on the server."""
     paths: Sequence[StorePath]
     """The closure, in dependency order."""
 

@@ -21,6 +21,7 @@ from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
 from nix_remote.copy.plan import Plan, make_plan
 from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
 from nix_remote.local.store import LocalStore
+from nix_remote.remote.gc_roots import asked_location
 from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
 from nix_remote.wire.types import PathInfo, StorePath
@@ -83,6 +84,7 @@ class Line:
     def _forget(self) -> None:
         with self._lock:
             self._sharing.forget()
+            self._listeners.forget()
 
     # From any thread
 
@@ -244,9 +246,7 @@ class Line:
         self.figures.without_copy += 1
         there = frozenset(info.path for info in closure)
         ticket.listener(events.PlanReady(make_plan(closure, there)))
-        ticket.future.set_result(
-            CopyResult(closure, (), 0, {root.path: root.location for root in roots})
-        )
+        ticket.future.set_result(CopyResult(closure, (), 0, self._listeners.locations(roots)))
 
     def _copy(self, group: Group, broken: Optional[NixRemoteError] = None) -> Optional[Exception]:
         """Carries out a group and answers its jobs; returns why it failed, if it did.
@@ -299,7 +299,7 @@ class Line:
                         closure=job.closure,
                         sent=tuple(sent),
                         sent_bytes=sum(sizes[path] for path in sent),
-                        roots={root.path: root.location for root in job.roots},
+                        roots=self._listeners.locations(job.roots),
                     )
                 )
 
@@ -334,6 +334,18 @@ class _Broadcast:
     def __init__(self) -> None:
         self._tickets: Sequence[tuple[Ticket, frozenset[StorePath]]] = ()
         self._life: Optional[SignOfLife] = None
+        self._made: dict[tuple[StorePath, str], str] = {}
+        """Where the server has made roots in this session."""
+
+    def locations(self, roots: Sequence[DurableRoot]) -> dict[StorePath, str]:
+        """Where roots are on the server: not always where they were asked for."""
+        return {
+            root.path: self._made.get((root.path, root.location), root.location) for root in roots
+        }
+
+    def forget(self) -> None:
+        """The session is over: in the next one roots may be made in another place."""
+        self._made.clear()
 
     def aim(self, tickets: Sequence[Ticket], life: SignOfLife) -> None:
         """From now on, events are about these."""
@@ -347,6 +359,8 @@ class _Broadcast:
     def __call__(self, event: events.Event) -> None:
         if isinstance(event, events.PathDone) and self._life is not None:
             self._life.seen()
+        if isinstance(event, events.RootMade):
+            self._made[event.path, asked_location(event.location)] = event.location
         for number, (ticket, paths) in enumerate(self._tickets):
             if isinstance(event, events.PlanReady):
                 own = tuple(one for one in event.plan.paths if one.info.path in paths)

@@ -18,6 +18,7 @@ from nix_remote.copy.engine import CopyOptions
 from nix_remote.errors import OutputBaseNotFound, PathNotValid
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
+from nix_remote.remote.gc_roots import asked_location
 from nix_remote.remote.store import DurableRoot
 from nix_remote.wire.types import StorePath
 
@@ -63,7 +64,11 @@ def _ensure(
     """What was checked on a server and what was lost; and what this machine does not have."""
     chosen = settings.choose(host=host, transport=options.transport)
     local = LocalStore(chosen.local_store)
-    roots = [DurableRoot(path, name) for each in found for path, name in each.roots.items()]
+    roots = [
+        DurableRoot(path, asked_location(made))
+        for each in found
+        for path, made in each.roots.items()
+    ]
     roots = list(dict.fromkeys(roots))
     absent = _not_valid(local, {root.path for root in roots})
     roots = [root for root in roots if root.path not in absent]

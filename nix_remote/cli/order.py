@@ -12,7 +12,7 @@ import pwd
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, Hashable, Mapping, Optional, Sequence
 
 from nix_remote import events, manifests, settings
@@ -55,8 +55,8 @@ class Order:
     def roots(self) -> list[DurableRoot]:
         """The durable roots for the top paths."""
         chosen = self.settings
-        owner = Owner(platform.node(), _user(chosen.environment), chosen.workspace)
-        return [DurableRoot(top, location(owner, chosen.package, top)) for top in self.tops]
+        whose = owner(chosen.environment, chosen.workspace)
+        return [DurableRoot(top, location(whose, chosen.package, top)) for top in self.tops]
 
     @cached_property
     def destination(self) -> config.HostConfig:
@@ -105,6 +105,11 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
         ),
         manifest=options.manifest,
     )
+
+
+def owner(environment: Mapping[str, str], workspace: PurePath) -> Owner:
+    """For whom a copy keeps paths: this user's workspace on this machine."""
+    return Owner(platform.node(), _user(environment), workspace)
 
 
 def new_line(order: Order) -> Line:

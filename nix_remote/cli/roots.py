@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import os
+import time
 from contextlib import closing
+from pathlib import Path
+from typing import Mapping, Optional
 
 from nix_remote import settings
 from nix_remote.cli import options as common
+from nix_remote.cli import order
 from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.render import count_of, format_age
 from nix_remote.cli.result import Result
-from nix_remote.errors import NothingToSelectBy, RootsUnreadable
+from nix_remote.errors import (
+    ClocksDisagree,
+    NothingToSelectBy,
+    RootsUnreadable,
+    WorkspaceAmbiguous,
+)
 from nix_remote.remote import connect
+from nix_remote.remote.counted_roots import uncounted
 from nix_remote.remote.gc_roots import Root, Roots
 from nix_remote.remote.postmortem import LOOK_COMMAND, disks
 from nix_remote.remote.programs import Programs
-from nix_remote.remote.retention import GRACE, Retention
+from nix_remote.remote.retention import GRACE, Retention, has_name, meant
 from nix_remote.remote.roots import list_roots, remove_roots
 from nix_remote.wire.types import STORE_DIRECTORY
 
@@ -23,6 +34,8 @@ _DESCRIPTION = """\
 Lists the durable roots that copies have made on the server for this account, and removes
 those that nobody needs any more. A root that is gone lets the server's next garbage
 collection take what nothing else keeps."""
+
+_NOT_COUNTED = "  NOT COUNTED by the server's collector: copy it again"
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +50,21 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
             metavar="AGE",
             help="those not used for so long: 12h, 30d, 2w",
         )
-        action.add_argument(
-            "--workspace", metavar="NAME", help="those of this workspace: its folder's name"
-        )
+    listing.add_argument(
+        "--workspace",
+        metavar="NAME",
+        help="those of workspaces of this name, of every user; or of the one in this folder",
+    )
+    pruning.add_argument(
+        "--workspace",
+        metavar="DIR",
+        help="those of this user's workspace there; or NAME-DIGEST, as the list has it",
+    )
+    pruning.add_argument(
+        "--all-owners",
+        action="store_true",
+        help="with the name of a workspace: those of every user and machine",
+    )
     pruning.add_argument(
         "--when-free-below",
         type=common.size,
@@ -59,27 +84,75 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> Result:
     chosen = settings.choose(host=options.host, transport=options.transport)
     pruning = options.action == "prune"
-    grace = options.grace if pruning else 0.0
-    retention = Retention(options.older_than, options.workspace, grace)
     if pruning and options.older_than is None and options.workspace is None:
         raise NothingToSelectBy()
+    folder = _folder_meant(chosen.environment, options.workspace)
+    retention = Retention(
+        options.older_than,
+        None if folder is None else frozenset([folder]),
+        options.grace if pruning else 0.0,
+    )
+    named: Optional[str] = options.workspace if folder is None else None
+    there: set[str] = set()
+
+    def selected(root: Root, now: int) -> bool:
+        if named is not None:
+            if not has_name(root.workspace, named):
+                return False
+            there.add(root.workspace)
+        return retention.is_expired(root, now)
+
     renderer = common.renderer(chosen, options)
     with closing(renderer), connect.open_programs(chosen, renderer) as programs:
-        found = list_roots(programs, chosen.host)
-        selected = retention.expired(found)
+        begun = int(time.time())
+        found = list_roots(programs, chosen.host, selected)
+        if pruning:
+            _compare_clocks(chosen.host, begun, found.now, retention.clocks_apart)
+        roots = found.roots
+        if pruning and named is not None and not options.all_owners:
+            wanted = _meant(chosen, named, there)
+            roots = tuple(root for root in roots if root.workspace in wanted)
         if pruning and not _needed(options, chosen.host, programs):
-            selected = ()
+            roots = ()
         if pruning and not options.dry_run:
-            selected = remove_roots(programs, chosen.host, selected)
+            roots = remove_roots(programs, chosen.host, roots)
+        # What is to go need not be counted.
+        missed = None if pruning or not roots else uncounted(programs, roots)
     return Result(
         "roots",
         {
             "host": chosen.host,
             "action": options.action,
             "removed": pruning and not options.dry_run,
-            "roots": [_described(root, found) for root in selected],
+            "roots": [_described(root, found, missed) for root in roots],
+            "other_links": found.others,
         },
     )
+
+
+def _folder_meant(environment: Mapping[str, str], workspace: Optional[str]) -> Optional[str]:
+    """The workspace's folder on the server, if it was named by its folder here."""
+    if workspace is None or (os.sep not in workspace and workspace not in (os.curdir, os.pardir)):
+        return None
+    return order.owner(environment, Path(os.path.abspath(workspace))).folder
+
+
+def _compare_clocks(host: str, here: int, there: int, bound: int) -> None:
+    """Raises `ClocksDisagree`. The time there was taken between `here` and now."""
+    if not here - bound <= there <= int(time.time()) + bound:
+        raise ClocksDisagree(host, there, here, bound)
+
+
+def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[str]:
+    """The workspaces that a name means. Raises `WorkspaceAmbiguous`."""
+    here = Path.cwd()
+    own = [
+        order.owner(chosen.environment, each).folder for each in (here / named, here, *here.parents)
+    ]
+    wanted = meant(named, there, own)
+    if wanted is None:
+        raise WorkspaceAmbiguous(named, chosen.host, sorted(there))
+    return wanted
 
 
 def _needed(options: argparse.Namespace, host: str, programs: Programs) -> bool:
@@ -93,13 +166,14 @@ def _needed(options: argparse.Namespace, host: str, programs: Programs) -> bool:
     return free[0] < int(options.when_free_below)
 
 
-def _described(root: Root, found: Roots) -> dict[str, object]:
+def _described(root: Root, found: Roots, missed: Optional[frozenset[Root]]) -> dict[str, object]:
     return {
         "workspace": root.workspace,
         "package": root.package,
         "path": root.path,
         "last_used": root.last_used,
         "age": found.now - root.last_used,
+        "counted": None if missed is None else root not in missed,
     }
 
 
@@ -113,10 +187,15 @@ def _conclude(result: Result) -> str:
     else:
         what = "found"
     lines = [f"{what} {count_of(len(roots), 'root')} on {result.data['host']}"]
+    if result.data["other_links"]:
+        lines.append(f"  {result.data['other_links']} links there were not made by copies")
     lines += [
         f"  {format_age(root['age']):>5}  {root['workspace']}  {root['package']}  {root['path']}"
+        f"{_NOT_COUNTED if root['counted'] is False else ''}"
         for root in roots
     ]
+    if result.data["action"] == "list" and any(root["counted"] is None for root in roots):
+        lines.append("  this account may not ask whether the server's collector counts them")
     return "\n".join(lines)
 
 

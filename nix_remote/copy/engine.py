@@ -64,7 +64,7 @@ class CopyResult:
     sent_bytes: int
     """NAR bytes of `sent`."""
     roots: Mapping[StorePath, str]
-    """Top path -> its durable root, relative to the account's home folder."""
+    """Top path -> its durable root: the absolute location on the server, where that is known."""
 
 
 OpenRemote = Callable[[Question], ContextManager[RemoteStore]]

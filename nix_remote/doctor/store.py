@@ -11,14 +11,15 @@ import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Callable, Final, Optional
+from typing import Callable, Final, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.doctor.finding import Finding, from_error, ok, warning
+from nix_remote.doctor.finding import Finding, from_error, ok, unknown, warning
 from nix_remote.errors import NixRemoteError, PromiseError, TransferError, TrustError
 from nix_remote.local.signing import SigningKey
 from nix_remote.remote import connect
-from nix_remote.remote.gc_roots import FOLDER, Owner, Roots, location
+from nix_remote.remote.counted_roots import uncounted
+from nix_remote.remote.gc_roots import Owner, Root, Roots, location
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.roots import list_roots, remove_roots
@@ -45,14 +46,17 @@ class Trial:
 def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list[Finding]:
     """Opens a session, sends a path, makes a durable root. Stops where it does not go on."""
     found: list[Finding] = []
-    steps: tuple[tuple[str, str, Callable[[RemoteStore, Trial], None]], ...] = (
-        ("trust", _passed_trust(key), _send),
-        ("durable root", f"in ~/{FOLDER}", _keep),
+    made: list[str] = []
+    steps: tuple[tuple[str, Callable[[], str], Callable[[RemoteStore, Trial], None]], ...] = (
+        ("trust", lambda: _passed_trust(key), _send),
+        ("durable root", lambda: _passed_root(made), _keep),
     )
 
     def listen(event: events.Event) -> None:
         if isinstance(event, events.Connected):
             found.append(ok(LAYER, "nix", event.description))
+        elif isinstance(event, events.RootMade):
+            made.append(event.location)
 
     try:
         with connect.open_store(settings, listen, key=key) as store:
@@ -61,7 +65,7 @@ def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list
                     step(store, trial)
                 except (TrustError, TransferError, PromiseError) as error:
                     return [*found, from_error(LAYER, subject, error)]
-                found.append(ok(LAYER, subject, passed))
+                found.append(ok(LAYER, subject, passed()))
     except NixRemoteError as error:
         # Before there is a session it is Nix that is missing or mute; later, that it ended.
         found.append(from_error(LAYER, "session" if found else "nix", error))
@@ -70,6 +74,13 @@ def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list
 
 def _passed_trust(key: Optional[SigningKey]) -> str:
     return "it takes what we send" + (f", signed by {key.name}" if key else "")
+
+
+def _passed_root(made: Sequence[str]) -> str:
+    """In which folder roots are made; there is none if a collector has just taken the path."""
+    if not made:
+        return "it was made"
+    return f"the collector there counts those in {PurePath(made[-1]).parents[2]}"
 
 
 def new_trial(user: str) -> Trial:
@@ -103,7 +114,20 @@ def roots(programs: Programs, alias: str) -> list[Finding]:
     except NixRemoteError as error:
         return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
     others = tuple(root for root in listed.roots if root not in ours)
-    return [judge_roots(Roots(listed.now, others))]
+    missed = uncounted(programs, others) if others else frozenset()
+    return [judge_roots(Roots(listed.now, others)), *judge_counted(len(others), missed)]
+
+
+def judge_counted(count: int, missed: Optional[frozenset[Root]]) -> list[Finding]:
+    """Whether all roots keep their paths; nothing to say if they do."""
+    if missed is None:
+        text = "this account may not ask whether the collector there counts them"
+        return [unknown(LAYER, "roots", text)]
+    if not missed:
+        return []
+    text = f"the collector there does not count {len(missed)} of {count}: they keep nothing"
+    fix = "copy their paths again, or remove them: nix-remote roots list names them"
+    return [warning(LAYER, "roots", text, fix)]
 
 
 def judge_roots(listed: Roots) -> Finding:

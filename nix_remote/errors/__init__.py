@@ -2,8 +2,8 @@
 
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
-                               SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
-                               OutputBaseNotFound · GrpcMissing
+                               SigningKeyUnusable · NothingToSelectBy · WorkspaceAmbiguous ·
+                               SetupInputUnusable · OutputBaseNotFound · GrpcMissing
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -15,12 +15,13 @@
                                HostKeyUnacceptable
       AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
-                               ServerEndedSession · ProtocolViolation
+                               ServerEndedSession · ProtocolViolation · OutputTooLong
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
-                               RootsUnreadable · ContentsUnreadable
+                               RootNotCounted · RootNotConfirmed · RootsUnreadable ·
+                               ClocksDisagree · ContentsUnreadable
       RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
                                ActionNotTaken · ActionNotFinished
       Interrupted        130
@@ -44,12 +45,15 @@ from nix_remote.errors.local import (
     PathNotValid,
 )
 from nix_remote.errors.promise import (
+    ClocksDisagree,
     ClosureNotKept,
     CollectorNotAwaited,
     ContentDiffers,
     ContentsUnreadable,
     PathRefused,
     PromiseError,
+    RootNotConfirmed,
+    RootNotCounted,
     RootRefused,
     RootsUnreadable,
     ServerDiskFull,
@@ -66,6 +70,7 @@ from nix_remote.errors.remote_execution import (
 )
 from nix_remote.errors.server import (
     NixNotFound,
+    OutputTooLong,
     ProtocolViolation,
     ServerEndedSession,
     ServerError,
@@ -109,4 +114,5 @@ from nix_remote.errors.usage import (
     SetupInputUnusable,
     SigningKeyUnusable,
     UsageError,
+    WorkspaceAmbiguous,
 )

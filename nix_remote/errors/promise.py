@@ -119,6 +119,35 @@ class RootRefused(PromiseError):
         )
 
 
+class RootNotCounted(PromiseError):
+    code = "root-not-counted"
+
+    def __init__(self, alias: str, account: str, location: str) -> None:
+        folder = f"/nix/var/nix/gcroots/nix-remote/{account}"
+        super().__init__(
+            f"the garbage collector of {alias} does not count the durable root {location}",
+            why="Nix there cannot read that link, and a collection would delete the path: the Nix "
+            "daemon runs with ProtectHome=, in a container, or without the right to read an NFS "
+            "home folder",
+            fix="let the daemon read the account's home folder: systemctl cat nix-daemon.service\n"
+            f"or make a folder for roots that it can read, as root on {alias}:\n"
+            f"install -d -m 755 -o {account} {folder}",
+        )
+
+
+class RootNotConfirmed(PromiseError):
+    code = "root-not-confirmed"
+
+    def __init__(self, alias: str, location: str, command: str, said: str) -> None:
+        super().__init__(
+            f"it is not known whether the garbage collector of {alias} counts a durable root",
+            why=f"{location}: to ask for the roots, this has to run there, and did not: {command}\n"
+            f"it said: {said}",
+            fix="let the account run that command; an account of `nix-remote setup server` needs\n"
+            "the server script of this version: run it again",
+        )
+
+
 class RootsUnreadable(PromiseError):
     code = "roots-unreadable"
 
@@ -127,6 +156,19 @@ class RootsUnreadable(PromiseError):
             f"the durable roots on {alias} cannot be listed or removed",
             why=f"it said: {said}" if said else "the account may not run the commands for it",
             fix=f"log in with an account that has a shell: ssh {alias} date",
+        )
+
+
+class ClocksDisagree(PromiseError):
+    code = "clocks-disagree"
+
+    def __init__(self, alias: str, there: int, here: int, bound: int) -> None:
+        apart = abs(there - here)
+        super().__init__(
+            f"the clock of {alias} and this machine's are {apart} s apart: no root is removed",
+            why=f"the time there is {there}, here {here} (seconds since 1970); roots look as much "
+            f"older than they are, if the clock of {alias} is wrong. {bound} s are allowed",
+            fix=f"compare them: date; ssh {alias} date. Set the wrong one, and run this again",
         )
 
 

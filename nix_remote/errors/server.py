@@ -72,6 +72,17 @@ class ProtocolViolation(ServerError):
         )
 
 
+class OutputTooLong(ServerError):
+    code = "output-too-long"
+
+    def __init__(self, alias: str, waiting_for: str, bound: str) -> None:
+        super().__init__(
+            f"a program on {alias} prints more than {bound}",
+            why=f"it was run for {waiting_for}; nothing is concluded from a part of its output",
+            fix="run it again; if it happens again, please report it with the output of -v",
+        )
+
+
 # Trust
 
 

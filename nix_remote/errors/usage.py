@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from nix_remote.errors.base import NixRemoteError
 
 # Usage
@@ -61,6 +63,20 @@ class NothingToSelectBy(UsageError):
             "it is not said which roots are to be removed",
             fix="give --older-than AGE or --workspace NAME, or both; for all that are not in use:\n"
             "--older-than 0s",
+        )
+
+
+class WorkspaceAmbiguous(UsageError):
+    code = "workspace-ambiguous"
+
+    def __init__(self, name: str, alias: str, candidates: Sequence[str]) -> None:
+        super().__init__(
+            f"it is not clear whose workspace {name} is meant",
+            why=f"{alias} has roots of: {', '.join(candidates)}; none of them is known to be that "
+            "of this user on this machine",
+            fix="give the workspace's folder: --workspace /home/me/src/app\n"
+            "or one of these names, with its digest\n"
+            "or --all-owners, for all of that name, whose users they may be",
         )
 
 

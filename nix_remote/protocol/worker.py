@@ -58,6 +58,9 @@ from nix_remote.wire.fields import (
 )
 from nix_remote.wire.types import PathInfo, StorePath, nar_hash_from_hex
 
+RootLink = tuple[str, StorePath]
+"""A root's absolute location, and the path that it keeps."""
+
 _CLIENT_MAGIC: Final = 0x6E697863
 _SERVER_MAGIC: Final = 0x6478696F
 
@@ -192,6 +195,35 @@ class AddPermRoot(Request[str]):
 
     def read_reply(self) -> Decoder[str]:
         return (yield from read_text())
+
+
+@dataclass(frozen=True)
+class FindRoots(Request["frozenset[RootLink]"]):
+    """Operation 14. Which of these roots the store's collector sees, and sees keep a valid path.
+
+    The process that answers is one that collects: for an ordinary account the
+    daemon, with its own view of the file system. It reads every link that is
+    registered. A durable root is told by its absolute location, to accounts
+    that the server does not trust as well. The reply has all roots of the
+    store; those not in `wanted` are dropped as they arrive.
+    """
+
+    wanted: frozenset[RootLink]
+    operation = 14
+
+    def fields(self) -> bytes:
+        return b""
+
+    def read_reply(self) -> Decoder[frozenset[RootLink]]:
+        count = yield from read_number()
+        seen = set()
+        while count:
+            link = yield from read_text()
+            target = yield from read_text()
+            if (link, target) in self.wanted:
+                seen.add((link, StorePath(target)))
+            count -= 1
+        return frozenset(seen)
 
 
 class WorkerConversation(Conversation[versions.WorkerServer]):

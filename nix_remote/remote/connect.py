@@ -24,7 +24,7 @@ from nix_remote.local.signing import SigningKey
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
-from nix_remote.remote import postmortem, serve_store, worker_store
+from nix_remote.remote import home, postmortem, serve_store, worker_store
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.serve_store import ServeStore
@@ -178,6 +178,8 @@ class _Opener:
         ask: Callable[[Session[Server], Question], Asked],
     ) -> tuple[RemoteStore, Server]:
         session, asked = self.session(command, conversation, lambda opened: ask(opened, self.first))
+        # Not before: a server may allow one session only.
+        asked_home = home.ask(self.programs)
         store = make(
             session,
             asked=asked,
@@ -185,6 +187,7 @@ class _Opener:
             listener=self.listener,
             programs=self.programs,
             open_session=partial(self.another_session, command, conversation),
+            home=asked_home,
         )
         return store, session.greeting()
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Sequence
+from typing import Callable, Final, Sequence
 
 from nix_remote import events
-from nix_remote.errors import ServerEndedSession, TransferStalled
+from nix_remote.errors import (
+    ConnectionFailed,
+    OutputTooLong,
+    ServerEndedSession,
+    TransferStalled,
+)
 from nix_remote.protocol.worker_log import plain_text
 from nix_remote.remote.notices import Notices
 from nix_remote.ssh.transport import Channel, ChannelTimeout, Transport
@@ -22,7 +29,10 @@ _USUAL_PLACES: Final = (
 )
 _SEARCH: Final = ("sh", "-c", f'PATH="$PATH:{":".join(_USUAL_PLACES)}"; exec "$@"', "nix-remote")
 
-_MAX_OUTPUT: Final = 16 * 1024 * 1024
+MAX_OUTPUT: Final = 16 * 1024 * 1024
+"""Bytes that a program may print, unless its lines are taken as they come."""
+
+_MAX_LINE: Final = 64 * 1024
 _READ_SIZE: Final = 64 * 1024
 
 
@@ -69,44 +79,106 @@ class Programs:
         return self._transport.open((*_SEARCH, *command) if self._searching else command)
 
     def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
-        """Runs a program to its end. Raises `ConnectionFailed` and `ServerEndedSession`.
+        """Runs a program to its end. Raises `ConnectionFailed` and `ServerError`.
 
-        `waiting_for` is what a person is told while nothing happens.
+        `waiting_for` is what a person is told while nothing happens. Output
+        does not extend the wait: it could go on for ever.
         """
+        output = bytearray()
+
+        def take(data: bytes) -> bool:
+            output.extend(data)
+            if len(output) > MAX_OUTPUT:
+                raise OutputTooLong(self._alias, waiting_for, f"{MAX_OUTPUT} bytes")
+            return False
+
+        status, said = self._converse(command, stdin, take, waiting_for)
+        return Finished(status, plain_text(output.decode(errors="replace")), said)
+
+    def run_lines(
+        self,
+        command: Sequence[str],
+        take: Callable[[str], None],
+        *,
+        at_most: int,
+        stdin: bytes = b"",
+        waiting_for: str,
+    ) -> Finished:
+        """Runs a program to its end, and hands on each line that it prints as it comes.
+
+        A line extends the wait, so there may be `at_most` lines. The output of
+        the `Finished` is what came after the last line. Raises `ConnectionFailed`
+        and `ServerError`.
+        """
+        rest = b""
+        lines = 0
+
+        def split(data: bytes) -> bool:
+            nonlocal rest, lines
+            *whole, rest = (rest + data).split(b"\n")
+            lines += len(whole)
+            if lines > at_most or len(rest) > _MAX_LINE:
+                raise OutputTooLong(self._alias, waiting_for, f"{at_most} lines")
+            for line in whole:
+                take(plain_text(line.decode(errors="replace")))
+            return bool(whole)
+
+        status, said = self._converse(command, stdin, split, waiting_for)
+        return Finished(status, plain_text(rest.decode(errors="replace")), said)
+
+    def _converse(
+        self,
+        command: Sequence[str],
+        stdin: bytes,
+        take: Callable[[bytes], bool],
+        waiting_for: str,
+    ) -> tuple[int, str]:
+        """Exit status, and the last of standard error. `take` says if there was progress."""
         channel = self.open(command)
+        # While it reads its input a program may print: neither side may wait for the other.
+        sender = threading.Thread(
+            target=_send, args=(channel, stdin), name="nix-remote-input", daemon=True
+        )
+        sender.start()
         try:
-            return self._converse(channel, stdin, waiting_for)
+            return self._read_all(channel, take, waiting_for)
         finally:
             channel.close()
+            sender.join()
 
-    def _converse(self, channel: Channel, stdin: bytes, waiting_for: str) -> Finished:
-        output = bytearray()
-        rest = memoryview(stdin)
-        input_open = True
-        begun = time.monotonic()
+    def _read_all(
+        self, channel: Channel, take: Callable[[bytes], bool], waiting_for: str
+    ) -> tuple[int, str]:
+        moved = time.monotonic()
         notices = Notices(self._listener, waiting_for)
         data = b"more"
         while data:
-            # Output does not make a difference: it could go on for ever.
-            idle = time.monotonic() - begun
+            idle = time.monotonic() - moved
             if idle >= self._stall_timeout:
                 raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
             notices.after(idle)
             try:
-                if rest:
-                    rest = rest[channel.write(rest) :]
-                    continue
-                if input_open:
-                    # A restricted account runs something else, which may wait for input.
-                    channel.close_write()
-                    input_open = False
                 data = channel.read(_READ_SIZE)
             except ChannelTimeout:
                 continue
-            output = (output + data)[:_MAX_OUTPUT]
+            if take(data):
+                moved = time.monotonic()
         status = channel.exit_status()
         said = plain_text(channel.stderr_tail()).strip()
         if status is None:
             # Killed, or cut off: what it printed so far means nothing.
             raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)
-        return Finished(status, plain_text(output.decode(errors="replace")), said)
+        return status, said
+
+
+def _send(channel: Channel, stdin: bytes) -> None:
+    """Hands over a program's input, and ends it."""
+    rest = memoryview(stdin)
+    try:
+        while rest:
+            with suppress(ChannelTimeout):
+                rest = rest[channel.write(rest) :]
+        # A restricted account runs something else, which may wait for input.
+        channel.close_write()
+    except ConnectionFailed:
+        return  # the reader learns why

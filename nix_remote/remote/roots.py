@@ -1,66 +1,93 @@
 """The durable roots that exist on the server: listing them, removing some.
 
-Done by small shell scripts, because no Nix protocol tells when a root was
-last used. They need nothing but `find`, `stat` and `mv`.
+The server does both with the shell programs of `nix_remote.remote.root_scripts`, which
+has the format of what they print.
 """
 
 from __future__ import annotations
 
-from typing import Final, Optional, Sequence
+from dataclasses import replace
+from typing import Callable, Final, Optional, Sequence
 
 from nix_remote.errors import RootsUnreadable
-from nix_remote.remote.gc_roots import FOLDER, Root, Roots
-from nix_remote.remote.programs import Programs
+from nix_remote.remote.gc_roots import Root, Roots
+from nix_remote.remote.programs import Finished, Programs
+from nix_remote.remote.root_scripts import FORMAT, LIST_COMMAND, NOT_FOUND, REMOVE_COMMAND
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
-# One line each, and no single quotes: every login shell, csh and fish as well, hands them on
-# as they are.
-LIST_COMMAND: Final = (
-    "sh",
-    "-c",
-    f'date +%s; cd "$HOME/{FOLDER}" 2>/dev/null || exit 0;'
-    ' find . -type l -exec stat -c "%Y %n" {} +',
-)
+MOST_ROOTS: Final = 5_000_000
+"""No server has more, in any plausible case; a list that goes on is not read to its end."""
 
-# A root that was renewed since it was listed must stay. One look is not enough, because
-# it may be renewed right after it. So the root is moved out of the way then and looked at
-# again: that is exactly what is removed.
-REMOVE_COMMAND: Final = (
-    "sh",
-    "-c",
-    f'cd "$HOME/{FOLDER}" || exit 1;'
-    " while read -r used link; do"
-    ' [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue;'
-    ' mv "$link" "$link.leaving" 2>/dev/null || continue;'
-    ' if [ "$(stat -c %Y "$link.leaving")" = "$used" ];'
-    ' then rm "$link.leaving" && echo "$link";'
-    ' else mv -n "$link.leaving" "$link"; rm -f "$link.leaving"; fi;'
-    " done;"
-    " find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true",
-)
+_AT_ONCE: Final = 20_000
+"""Roots that one run of the removal is told to remove: the server holds their names in memory."""
 
 
-def list_roots(programs: Programs, alias: str) -> Roots:
-    """All durable roots of this account. Raises `RootsUnreadable`."""
-    done = programs.run(LIST_COMMAND, waiting_for="the list of roots")
-    lines = done.stdout.splitlines()
-    if done.status != 0 or not lines or not lines[0].isdigit():
-        raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
-    found = [root for line in lines[1:] if (root := _parse(line)) is not None]
-    return Roots(int(lines[0]), tuple(sorted(found, key=lambda root: root.location)))
+def everything(root: Root, now: int) -> bool:
+    """Selects every root."""
+    return True
 
 
-def _parse(line: str) -> Optional[Root]:
-    """A line of the list; None for a link that is not one of ours."""
-    used, _, link = line.partition(" ")
-    parts = link.split("/")
-    if len(parts) != 4 or parts[0] != "." or not used.isdigit():
+def list_roots(
+    programs: Programs, alias: str, wanted: Callable[[Root, int], bool] = everything
+) -> Roots:
+    """The durable roots of this account for which `wanted(root, server's time)` holds.
+
+    Only those are held in memory. Raises `RootsUnreadable` unless the list is complete.
+    """
+    listed = _List(wanted)
+    done = programs.run_lines(
+        LIST_COMMAND, listed.take, at_most=MOST_ROOTS, waiting_for="the list of roots"
+    )
+    _check(alias, replace(done, stdout=listed.last_line or done.stdout))
+    if listed.now is None:
+        raise RootsUnreadable(alias, listed.last_line)
+    found = sorted(listed.roots, key=lambda root: (root.location, root.place))
+    return Roots(listed.now, tuple(found), listed.others)
+
+
+class _List:
+    """What has been listed so far."""
+
+    def __init__(self, wanted: Callable[[Root, int], bool]) -> None:
+        self._wanted = wanted
+        self.now: Optional[int] = None
+        self.roots: list[Root] = []
+        self.others = 0
+        self.last_line = ""
+
+    def take(self, line: str) -> None:
+        self.last_line = line
+        head, _, rest = line.rpartition(" ")
+        if head == FORMAT and _is_number(rest):
+            self.now = int(rest)
+        elif self.now is not None and line != "end":
+            root = parse_record(line)
+            if root is None:
+                self.others += 1
+            elif self._wanted(root, self.now):
+                self.roots.append(root)
+
+
+def parse_record(line: str) -> Optional[Root]:
+    """A root, from a line of the list; None for a link that is not one of ours."""
+    place, _, record = line.partition(" ")
+    fields = record.split(" ")
+    if len(fields) != 4 or not _is_number(place):
+        return None
+    seconds = fields[0].partition(".")[0]
+    names = fields[2].split("/")
+    # A clock may have been before 1970.
+    if len(names) != 3 or not _is_number(seconds.removeprefix("-")):
         return None
     try:
-        path = parse_store_path(f"{STORE_DIRECTORY}/{parts[3]}")
+        path = parse_store_path(f"{STORE_DIRECTORY}/{names[2]}")
     except ValueError:
         return None
-    return Root(parts[1], parts[2], path, int(used))
+    return Root(names[0], names[1], path, int(seconds), int(place), line)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19
 
 
 def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple[Root, ...]:
@@ -68,9 +95,40 @@ def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple
 
     Raises `RootsUnreadable`.
     """
-    wanted = "".join(f"{root.last_used} {root.location}\n" for root in roots)
-    done = programs.run(REMOVE_COMMAND, stdin=wanted.encode(), waiting_for="roots to be removed")
-    if done.status != 0:
-        raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
-    removed = set(done.stdout.splitlines())
-    return tuple(root for root in roots if root.location in removed)
+    removed: set[str] = set()
+    for first in range(0, len(roots), _AT_ONCE):
+        page = roots[first : first + _AT_ONCE]
+        done = _remove(programs, page, removed)
+        if done.status == NOT_FOUND and not programs.searching:
+            programs.search_usual_places()
+            done = _remove(programs, page, removed)
+        _check(alias, done)
+    return tuple(root for root in roots if f"{root.place} {root.location}" in removed)
+
+
+def _remove(programs: Programs, roots: Sequence[Root], removed: set[str]) -> Finished:
+    """Adds the names of those removed to `removed`, each with its place."""
+    last_line = ""
+
+    def take(line: str) -> None:
+        nonlocal last_line
+        last_line = line
+        if line.startswith("removed "):
+            removed.add(line[len("removed ") :])
+
+    done = programs.run_lines(
+        REMOVE_COMMAND,
+        take,
+        # Those removed; one in a hundred for each of three steps; those that a removal that was
+        # cut off has left.
+        at_most=2 * _AT_ONCE + 1000,
+        stdin="".join(f"{root.record}\n" for root in roots).encode(),
+        waiting_for="roots to be removed",
+    )
+    return replace(done, stdout=last_line or done.stdout)
+
+
+def _check(alias: str, done: Finished) -> None:
+    """Raises `RootsUnreadable` unless a program has come to its end: `done` has its last line."""
+    if done.status != 0 or done.stdout != "end":
+        raise RootsUnreadable(alias, done.stderr or done.stdout)

@@ -9,10 +9,10 @@ session remembers the paths that it has added, or told about, as valid.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.errors import ServerEndedSession, ServerError
+from nix_remote.errors import RootRefused, ServerEndedSession, ServerError
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands, trust
@@ -98,26 +98,48 @@ class ServeStore(SessionStore[ServeServer]):
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
         self._wait_for_locks()
-        vanished = self._make_roots(roots)
-        commands.wait_for_collector(self._programs, self._account.alias)
-        # A session that has added a path answers that it is valid, whatever happens to it.
-        session = self._open_session()
-        query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
-        valid = session.wait(query, "which paths are valid there") - vanished
-        # With a gap, the next round must not ask the old one. Otherwise its temporary roots stay.
-        if len(valid) < len(set(paths)):
-            self._session, session = session, self._session
-        session.close()
-        return valid
+        tops = frozenset(root.path for root in roots)
+        while True:
+            made = self._make_roots(roots)
+            commands.wait_for_collector(self._programs, self._account.alias)
+            # A session that has added a path answers that it is valid, whatever happens to it.
+            session = self._open_session()
+            query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
+            valid = session.wait(query, "which paths are valid there")
+            if made is not None:
+                valid -= tops - {root.path for root in made}
+            # With a gap, the next round must not ask the old one. Otherwise its temporary roots
+            # stay.
+            if len(valid) < len(set(paths)):
+                self._session, session = session, self._session
+            session.close()
+            if made is not None and self._count([root for root in made if root.path in valid]):
+                return valid
 
-    def _make_roots(self, roots: Sequence[DurableRoot]) -> frozenset[StorePath]:
-        """Makes durable roots; returns the paths that have none because they are not valid."""
-        vanished = set()
-        for root in roots:
+    def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
+        """The roots of valid paths, where they were made; None if another place is to be tried."""
+        made = []
+        for root in self._placing.located(roots):
             try:
-                made = commands.add_root(self._programs, self._account.alias, root)
+                location = commands.add_root(self._programs, self._account.alias, root)
             except ReferenceVanished:
-                vanished.add(root.path)
                 continue
-            self._listener(events.RootMade(root.path, made))
-        return frozenset(vanished)
+            except RootRefused as refused:
+                self._placing.failed(refused)
+                return None
+            if not self._placing.accepts(root, location):
+                return None
+            made.append(DurableRoot(root.path, location))
+        return made
+
+    def _count(self, made: Sequence[DurableRoot]) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried."""
+        if not self._placing.counts:
+            counted = commands.find_roots(self._programs, self._account.alias, made)
+            if self._account.is_root:
+                counted &= commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
+                return False
+        for root in made:
+            self._listener(events.RootMade(root.path, root.location))
+        return True

@@ -5,13 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
 
 from nix_remote import events
 from nix_remote.copy.closure import frontier
 from nix_remote.errors import PathRefused
 from nix_remote.protocol.conversation import Request, Server
-from nix_remote.remote import trust
+from nix_remote.remote import home, trust
+from nix_remote.remote.placing import Placing
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, Push
 from nix_remote.remote.refusals import Account, condition
@@ -35,7 +37,7 @@ class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
     `asked` has been asked in the session already, together with the greeting;
-    `open_session` opens one more.
+    `open_session` opens one more; `home` tells the account's home folder.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         listener: events.Listener,
         programs: Programs,
         open_session: Callable[[], Session[Server]],
+        home: home.Home = home.unknown,
     ) -> None:
         self._session = session
         self._asked = asked
@@ -56,7 +59,12 @@ class SessionStore(RemoteStore, Generic[Server]):
         self._listener = listener
         self._programs = programs
         self._open_session = open_session
+        self._home = home
         self._broken = False
+
+    @cached_property
+    def _placing(self) -> Placing:
+        return Placing(self._account.alias, self._account.user, self._home())
 
     @property
     def ended(self) -> bool:

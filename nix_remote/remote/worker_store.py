@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from contextlib import closing
+from dataclasses import dataclass
 from typing import (
     Iterator,
     Mapping,
+    Optional,
     Sequence,
     TypeVar,
     Union,
@@ -40,6 +42,16 @@ def ask(session: WorkerSession, question: Question) -> Asked:
     locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
     valid = session.submit(worker.QueryValidPaths(question.paths))
     return Asked(question, locks, valid)
+
+
+@dataclass(frozen=True)
+class _Rooting:
+    """Durable roots that have been asked for."""
+
+    roots: Sequence[DurableRoot]
+    links: Sequence[Future[str]]
+    asked: Optional[Future[frozenset[worker.RootLink]]]
+    """Which of them the server counts; None if that has not been asked."""
 
 
 class WorkerStore(SessionStore[WorkerServer]):
@@ -107,15 +119,31 @@ class WorkerStore(SessionStore[WorkerServer]):
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
         self._wait_for_locks()
-        # The server handles requests in order, so the barrier begins when the roots exist, and
-        # the look when the barrier has returned, although all of them may go out in one write.
-        requested = [self._begin_root(root) for root in roots]
-        barrier = self._session.submit(worker.CollectGarbage())
-        look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
-        outcomes = [self._outcome(root, link) for root, link in zip(roots, requested)]
-        self._wait(barrier, "a garbage collection on the server to end")
-        valid = self._wait(look, "which paths are valid there")
-        return valid - self._without_root(roots, outcomes, valid)
+        tops = frozenset(root.path for root in roots)
+        while True:
+            # The server handles requests in order, so it counts the roots and begins the barrier
+            # when they exist, and the look when the barrier has returned, although all of them
+            # may go out in one write.
+            rooting = self._begin_roots(roots)
+            barrier = self._session.submit(worker.CollectGarbage())
+            look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+            outcomes = [
+                self._outcome(root, link) for root, link in zip(rooting.roots, rooting.links)
+            ]
+            self._wait(barrier, "a garbage collection on the server to end")
+            valid = self._wait(look, "which paths are valid there")
+            made = self._made(rooting.roots, outcomes, valid)
+            if made is not None and self._count(made, rooting.asked):
+                return valid - (tops - {root.path for root in made})
+
+    def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
+        """Asks for durable roots, and behind that whether the server counts them."""
+        located = self._placing.located(roots)
+        links = [self._begin_root(root) for root in located]
+        # Once per session and place; and not where the location is only known from the reply.
+        known = all(root.location.startswith("/") for root in located)
+        asked = self._find(located) if known and not self._placing.counts else None
+        return _Rooting(located, links, asked)
 
     def _begin_root(self, root: DurableRoot) -> Future[str]:
         """Asks for a durable root; waits only if Nix is too old to make it on request."""
@@ -128,6 +156,10 @@ class WorkerStore(SessionStore[WorkerServer]):
             made.set_exception(failure)
         return made
 
+    def _find(self, roots: Sequence[DurableRoot]) -> Future[frozenset[worker.RootLink]]:
+        wanted = frozenset((root.location, root.path) for root in roots)
+        return self._session.submit(worker.FindRoots(wanted))
+
     def _outcome(self, root: DurableRoot, requested: Future[str]) -> Union[str, Exception]:
         """The location of a durable root, or why there is none."""
         try:
@@ -138,22 +170,41 @@ class WorkerStore(SessionStore[WorkerServer]):
         except (ReferenceVanished, RootRefused) as failure:
             return failure
 
-    def _without_root(
+    def _made(
         self,
         roots: Sequence[DurableRoot],
         outcomes: Sequence[Union[str, Exception]],
         valid: frozenset[StorePath],
-    ) -> frozenset[StorePath]:
-        """The top paths that have no root because they were not valid.
+    ) -> Optional[list[DurableRoot]]:
+        """The roots of valid paths, where they were made; None if another place is to be tried.
 
-        Raises why a valid path has none.
+        A path that was not valid when its root was made has none. Raises why a
+        valid path has none.
         """
-        without = set()
+        made = []
         for root, outcome in zip(roots, outcomes):
-            if isinstance(outcome, str):
-                self._listener(events.RootMade(root.path, outcome))
-            elif isinstance(outcome, ReferenceVanished) or root.path not in valid:
-                without.add(root.path)
-            else:
+            if isinstance(outcome, ReferenceVanished) or root.path not in valid:
+                continue
+            if isinstance(outcome, RootRefused):
+                self._placing.failed(outcome)
+                return None
+            if isinstance(outcome, Exception):
                 raise outcome
-        return frozenset(without)
+            if not self._placing.accepts(root, outcome):
+                return None
+            made.append(DurableRoot(root.path, outcome))
+        return made
+
+    def _count(
+        self, made: Sequence[DurableRoot], asked: Optional[Future[frozenset[worker.RootLink]]]
+    ) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried."""
+        if not self._placing.counts:
+            counted = self._wait(asked or self._find(made), "the roots that Nix there counts")
+            if self._account.is_root:
+                counted &= commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
+                return False
+        for root in made:
+            self._listener(events.RootMade(root.path, root.location))
+        return True

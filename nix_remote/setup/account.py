@@ -12,8 +12,12 @@ from typing import Final
 
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
+from nix_remote.remote.commands import FIND_ROOTS
+from nix_remote.remote.counted_roots import COUNT_COMMAND
+from nix_remote.remote.gc_roots import GCROOTS, SET_PLACES
+from nix_remote.remote.home import HOME_COMMAND
 from nix_remote.remote.postmortem import LOOK_COMMAND
-from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.setup import inputs
 
 DISPATCHER_PATH: Final = "/usr/local/bin/nix-remote-dispatcher"
@@ -28,6 +32,9 @@ getent passwd {account} >/dev/null ||
   useradd --system --user-group --shell /bin/sh --password '*' --home-dir {home} {account}
 install -d -o root -g root -m 755 {home} {home}/.ssh {home}/.local {home}/.local/state
 install -d -o {account} -g {account} -m 755 {home}/.local/state/nix-remote
+# And where they go if the Nix daemon cannot read that folder.
+install -d -o root -g root -m 755 {gcroots} {gcroots}/nix-remote
+install -d -o {account} -g {account} -m 755 {gcroots}/nix-remote/{account}
 authorized={home}/.ssh/authorized_keys
 touch "$authorized"
 chmod 644 "$authorized"
@@ -44,7 +51,11 @@ def dispatcher() -> str:
         "@REMOVE@": REMOVE_COMMAND,
         "@LOOK@": LOOK_COMMAND,
         "@EXPORTS@": EXPORTS_COMMAND,
+        "@HOME@": HOME_COMMAND,
+        "@FIND_ROOTS@": FIND_ROOTS,
+        "@COUNT_ROOTS@": COUNT_COMMAND,
     }
+    template = template.replace("@SET_PLACES@", SET_PLACES)
     for mark, command in commands.items():
         template = template.replace(mark, shlex.join(command))
     return template
@@ -71,5 +82,6 @@ def steps(account: str, public_key: str) -> str:
     return _STEPS.format(
         account=inputs.account(account),
         home=home(account),
+        gcroots=GCROOTS,
         line=shlex.quote(authorized_keys_line(public_key)),
     )

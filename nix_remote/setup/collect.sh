@@ -1,25 +1,48 @@
 #!/bin/sh
 # nix-remote-collect: keeps a Nix server from filling up. A timer runs it once a day.
 #
-#   nix-remote-collect [--dry-run]
+#   nix-remote-collect [--dry-run | --trust-clock]
 #
 # It removes durable roots that no copy has used for long, and then lets Nix collect what
 # nothing keeps. While the disk has too little room, it goes on with roots half as old, and
 # half of that, but never with those used within the grace time: a build may need them now.
-# It runs as the account that owns the roots, and needs no other power.
+#
+# Ages are by the clock, and a clock can be wrong. Nothing is removed if the clock has moved
+# against the time that the machine has been up, if no root was used or made for as long as roots
+# are kept, and of those roots that appear with a time before the last run: those were made while
+# the clock was wrong. If the clock is right: nix-remote-collect --trust-clock.
+#
+# It runs as the account that owns the roots, needs no other power, and uses no other: root's is
+# dropped.
 set -eu
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
 export LC_ALL PATH
+umask 022
+
+account=@ACCOUNT@
+if [ "$(id -un)" != "$account" ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "nix-remote-collect: run it as $account, or as root" >&2
+    exit 1
+  fi
+  exec setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups "$0" "$@"
+fi
 
 # The account's home folder: its roots are below it.
 export HOME=@HOME@
-# Seconds since a root was last used, after which it goes.
+# Seconds since a root was last used, before which it goes only if the disk is too full.
 keep=@KEEP@
 # Seconds within which a root is never removed, whatever the disk says.
 grace=@GRACE@
 # KiB that the store's disk should have free.
 room=@ROOM@
+# Should the lines above be edited: the larger one holds.
+[ "$keep" -ge "$grace" ] || keep=$grace
+
+state=$HOME/.local/state/nix-remote/collect
+mkdir -p "$state"
+cd "$state"
 
 list() {
 @LIST@
@@ -27,22 +50,75 @@ list() {
 remove() {
 @REMOVE@
 }
-# Those of the listed roots that are older than so many seconds: time of last use, and link.
-older_than() {
-  awk -v age="$1" 'NR == 1 { now = $1; next } now - $1 > age { print $1, substr($2, 3) }'
-}
 free() {
   df -Pk /nix/store | awk 'NR == 2 { print $4 }'
 }
+# The roots: records, sorted. The time of the list goes to the file `now`.
+roots() {
+  # In a process of its own: the list ends the shell that it fails in.
+  (list) >listed
+  [ "$(tail -n 1 listed)" = end ] || { echo "nix-remote-collect: no complete list" >&2; exit 1; }
+  sed -n '1s/.* //p' listed >now
+  sed '1d; $d; /^other$/d' listed | sort
+}
+# Those of the roots on standard input that are older than so many seconds.
+older_than() {
+  awk -v age="$1" -v now="$now" 'now - $2 > age'
+}
+refuse() {
+  echo "nix-remote-collect: no root is removed: $1" >&2
+  echo "If the clock is right: nix-remote-collect --trust-clock" >&2
+  exit 1
+}
+
+roots >roots.new
+now=$(cat now)
+boot=$(cat /proc/sys/kernel/random/boot_id)
+read -r up _ </proc/uptime
+up=${up%.*}
+
+# `clock` has the time of the last run whose clock was right, its boot, and how long the machine
+# had been up. What the clock and the time since have in common: at most an hour of difference;
+# after a boot, half of what roots are kept for, because a machine can be off.
+if [ "${1-}" != --trust-clock ] && [ -s roots.new ]; then
+  newest=$(awk '{ t = $2 > $3 ? $2 : $3; if (t > n) n = t } END { printf "%.0f", n }' roots.new)
+  [ $((now - newest)) -le "$keep" ] || refuse "none was used or made for $((now - newest)) s"
+  if [ -f clock ]; then
+    read -r last last_boot last_up <clock
+    ahead=$((now - last - up)) slack=$((keep / 2))
+    if [ "$boot" = "$last_boot" ] && [ "$up" -ge "$last_up" ]; then
+      ahead=$((ahead + last_up)) slack=3600
+    fi
+    [ "$ahead" -le "$slack" ] && [ "$ahead" -ge -3600 ] || refuse "the clock has moved by $ahead s"
+  fi
+fi
+
+# `seen` has the roots of the last run. Those that are new, and were made before it by the clock,
+# stay until the next one.
+if [ -f seen ] && [ -f clock ]; then
+  read -r last _ <clock
+  comm -13 seen roots.new | awk -v last="$last" '$3 < last' >doubtful
+  comm -23 roots.new doubtful >candidates
+else
+  cp roots.new candidates
+fi
+others=$(grep -c '^other$' listed || true)
+[ "$others" = 0 ] || echo "links that were not made by copies, and stay: $others"
 
 if [ "${1-}" = --dry-run ]; then
   echo "free: $(free) KiB, wanted: $room KiB; roots not used for $keep s:"
-  list | older_than "$keep"
+  older_than "$keep" <candidates | cut -d ' ' -f 4
   exit 0
 fi
+echo "$now $boot $up" >clock.new
+mv clock.new clock
+mv roots.new seen
 
 while :; do
-  list | older_than "$keep" | remove | sed "s/^/removed: /"
+  older_than "$keep" <candidates >old
+  # In a process of its own, as above. What is gone already is passed over.
+  (remove) <old >removed || { cat removed; exit 1; }
+  sed -n 's/^removed [0-9]* /removed: /p' removed
   nix-store --gc --quiet
   [ "$(free)" -lt "$room" ] || exit 0
   if [ "$keep" -le "$grace" ]; then

@@ -48,6 +48,22 @@ look=$(
 END
 )
 
+ask_home=$(
+  cat <<'END'
+@HOME@
+END
+)
+find_roots=$(
+  cat <<'END'
+@FIND_ROOTS@
+END
+)
+count_roots=$(
+  cat <<'END'
+@COUNT_ROOTS@
+END
+)
+
 exports=$(
   cat <<'END'
 @EXPORTS@
@@ -58,18 +74,26 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac
 
-# A durable root of a path, in the folder for them. Quotes come with names that have a `?`.
+# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=${3#/nix/store/}
-link=${5#"$roots"/}
-[ "$path" != "$3" ] && [ "$link" != "$5" ] || refuse
+link=$5
+[ "$path" != "$3" ] || refuse
 case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
-case /$link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
-run nix-store --realise "/nix/store/$path" --add-root "$roots/$link"
+case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
+@SET_PLACES@
+for place in "$roots" "$@"; do
+  # The removal of roots works in folders whose names begin with a dot.
+  case $link in
+    "$place"/.* | "$place"/*/.*) refuse ;;
+    "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
+  esac
+done
+refuse

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from nix_remote.remote.gc_roots import GCROOTS
 from nix_remote.setup import account, inputs, nfs, retention
 from nix_remote.setup.bundle import Bundle, File
 from nix_remote.setup.server import ServerPlan, networks
@@ -22,6 +23,7 @@ def bundle(plan: ServerPlan) -> Bundle:
         _ACCOUNT.format(
             account=name,
             home=account.home(name),
+            gcroots=GCROOTS,
             line=_string(account.authorized_keys_line(plan.public_key)),
         ),
         _trust(plan),
@@ -97,6 +99,9 @@ _ACCOUNT: Final = """\
     "d {home}/.local 0755 root root -"
     "d {home}/.local/state 0755 root root -"
     "d {home}/.local/state/nix-remote 0755 {account} {account} -"
+    # And where they go if the Nix daemon cannot read that folder.
+    "d {gcroots}/nix-remote 0755 root root -"
+    "d {gcroots}/nix-remote/{account} 0755 {account} {account} -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];

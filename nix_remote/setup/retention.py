@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.errors import SetupInputUnusable
+from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.setup import inputs
 from nix_remote.setup.account import home
 from nix_remote.setup.bundle import File
@@ -23,7 +24,7 @@ class Policy:
     """Which durable roots go, and when."""
 
     keep: int = 30 * 86400
-    """Seconds since a root was last used, after which it goes."""
+    """Seconds since a root was last used, before which it goes only if the disk is too full."""
     grace: int = 86400
     """Seconds within which none goes, however full the disk is: longer than any build takes."""
     room: int = 20 * 2**30
@@ -31,10 +32,16 @@ class Policy:
 
 
 def program(account: str, policy: Policy) -> str:
-    """The program that removes and collects: `collect.sh`, filled in."""
+    """The program that removes and collects: `collect.sh`, filled in.
+
+    Raises `SetupInputUnusable`.
+    """
+    if policy.keep < policy.grace:
+        raise SetupInputUnusable("--keep-roots", f"at least the grace time ({policy.grace} s)")
     template = resources.files("nix_remote.setup").joinpath("collect.sh").read_text()
     marks = {
-        "@HOME@": home(inputs.account(account)),
+        "@ACCOUNT@": inputs.account(account),
+        "@HOME@": home(account),
         "@KEEP@": str(inputs.at_least(0, policy.keep, "--keep-roots")),
         "@GRACE@": str(inputs.at_least(0, policy.grace, "--grace")),
         "@ROOM@": str(inputs.at_least(0, policy.room, "--room") // 1024),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from typing import Iterator
 
 import pytest
 
@@ -36,6 +38,7 @@ def aged(lab: Lab, copier: Copier, entry: AddEntry) -> dict[int, str]:
     """Paths on the server, by how many days ago their roots were last used."""
     install(lab)
     nix.empty_store(lab.server)
+    lab.server.sh(f"rm -rf /var/lib/{ACCOUNT}/.local/state/nix-remote/*")
     alias = entry("keeper", f"HostName {lab.server.address}", f"User {ACCOUNT}")
     paths = {}
     for days in (0, 2, 10, 40):
@@ -75,6 +78,102 @@ def test_with_too_little_room_younger_ones_go_but_not_those_in_use(
     assert failed.status == 1
     assert "KiB free, and" in failed.stderr
     assert left(lab.server, aged) == [0]
+
+
+def test_a_root_goes_after_the_larger_of_two_contradictory_times(
+    lab: Lab, aged: dict[int, str]
+) -> None:
+    words = ("--executors", "10.77.0.0/24", "--keep-roots", "12h")
+    refused = lab.workstation.run(
+        ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub", *words]
+    )
+    assert refused.status == 2
+    assert "--keep-roots takes at least the grace time" in refused.stderr
+    lab.server.sh(f"sed -i 's/^keep=.*/keep=3600/; s/^grace=.*/grace={5 * DAY}/' {COLLECT}")
+    collect(lab.server).check()
+    assert left(lab.server, aged) == [0, 2]
+
+
+def test_run_as_root_it_removes_as_the_account(lab: Lab, aged: dict[int, str]) -> None:
+    lab.server.run([COLLECT], timeout=60).check()
+    assert left(lab.server, aged) == [0, 2, 10]
+    state = lab.server.sh(f"stat -c %U /var/lib/{ACCOUNT}/.local/state/nix-remote/collect/*")
+    assert set(state.split()) == {ACCOUNT}
+    other = lab.server.run([COLLECT], user="copier", timeout=60)
+    assert other.status == 1
+    assert "run it as keeper, or as root" in other.stderr
+
+
+def test_names_that_lead_elsewhere_are_not_followed(lab: Lab, aged: dict[int, str]) -> None:
+    roots = f"/var/lib/{ACCOUNT}/.local/state/nix-remote/gcroots"
+    lab.server.sh(
+        f"""
+        rm -rf /etc/outside; mkdir -p /etc/outside/package
+        ln -s {aged[40]} /etc/outside/package/$(basename {aged[40]})
+        touch -h -d '40 days ago' /etc/outside/package/*
+        chown -R {ACCOUNT} /etc/outside
+        ln -s /etc/outside {roots}/outside-12345678
+        mkdir -p {roots}/app-1/package
+        ln -s {aged[40]} "{roots}/app-1/package/"$'new\nline 1000 ..'
+        touch -h -d '40 days ago' {roots}/app-1/package/*
+        chown -hR {ACCOUNT} {roots}
+        """
+    )
+    done = lab.server.run([COLLECT], timeout=60).check()
+    assert "not made by copies, and stay: 2" in done.stdout
+    assert lab.server.sh("ls /etc/outside/package | wc -l").strip() == "1"
+    lab.server.sh(f"rm -rf /etc/outside {roots}/app-1 {roots}/outside-12345678")
+
+
+@contextmanager
+def clock(server: Host, jump: str) -> Iterator[None]:
+    """A clock that is wrong, for all that ask `date`."""
+    server.write("/usr/local/bin/date", f'#!/bin/sh\nexec /usr/bin/date --date="{jump}" "$@"\n')
+    server.sh("chmod 755 /usr/local/bin/date")
+    try:
+        yield
+    finally:
+        server.sh("rm /usr/local/bin/date")
+
+
+def test_a_clock_that_jumps_removes_nothing(lab: Lab, aged: dict[int, str]) -> None:
+    # Years ahead, at the first run already: no root seems to have been used.
+    with clock(lab.server, "+10 years"):
+        refused = collect(lab.server)
+    assert refused.status == 1
+    assert "none was used or made for" in refused.stderr
+    # The clock is right, and this is known from now on.
+    collect(lab.server).check()
+    for jump in ("+20 days", "+3 hours", "-1 day", "-10 years"):
+        with clock(lab.server, jump):
+            refused = collect(lab.server)
+        assert refused.status == 1
+        assert "the clock has moved by" in refused.stderr
+    assert left(lab.server, aged) == [0, 2, 10]
+    # It is right again, or it is said to be.
+    collect(lab.server).check()
+    with clock(lab.server, "+25 days"):
+        collect(lab.server, "--trust-clock").check()
+    assert left(lab.server, aged) == [0, 2]
+
+
+def test_a_root_made_under_a_wrong_clock_stays_until_the_next_run(
+    lab: Lab, aged: dict[int, str]
+) -> None:
+    # Nothing can set a change time; so the last run is said to have been half an hour from now.
+    state = f"/var/lib/{ACCOUNT}/.local/state/nix-remote/collect"
+    collect(lab.server, "--dry-run").check()
+    lab.server.sh(
+        f"cd {state}; : >seen; echo $(($(date +%s) + 1800)) another-boot 0 >clock;"
+        f" chown {ACCOUNT} seen clock; echo 0 0 >/run/uptime"
+    )
+    before = lab.server.read(COLLECT)
+    lab.server.write(COLLECT, before.replace("/proc/uptime", "/run/uptime"), mode="755")
+    collect(lab.server).check()
+    assert left(lab.server, aged) == [0, 2, 10, 40]
+    lab.server.write(COLLECT, before, mode="755")
+    collect(lab.server, "--trust-clock").check()
+    assert left(lab.server, aged) == [0, 2, 10]
 
 
 def test_the_program_needs_no_power(lab: Lab, aged: dict[int, str]) -> None:

@@ -23,9 +23,10 @@ def sessions(lab: Lab) -> int:
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize(
-    # Over the serve protocol the collector is waited for, and each root made, by a command.
+    # The home folder is asked for by a command. Over the serve protocol each root is made, the
+    # collector waited for, and the roots found, by a command; and the look has its own session.
     ("protocol", "allowed", "started"),
-    [("worker", 10, 2), ("worker", 1, 1), ("serve", 10, 2 + 3)],
+    [("worker", 10, 2 + 1), ("worker", 1, 1), ("serve", 10, 2 + 1 + 4 + 1)],
 )
 def test_two_large_paths_use_the_sessions_that_the_server_allows(
     lab: Lab, copier: Copier, entry: AddEntry, protocol: str, allowed: int, started: int

@@ -55,9 +55,9 @@ def configure(host: Host, *, first_user_id: int, extra: str = "") -> None:
     )
 
 
-def start_daemon(host: Host) -> None:
-    """Starts `nix-daemon`; returns when it answers."""
-    host.start_service("nix-daemon", ["nix-daemon"])
+def start_daemon(host: Host, command: Sequence[str] = ("nix-daemon",)) -> None:
+    """Starts `nix-daemon`, by that command; returns when it answers."""
+    host.start_service("nix-daemon", command)
     socket = "/nix/var/nix/daemon-socket/socket"
     wait_until(
         lambda: host.run(["test", "-S", socket]).status == 0, f"the Nix daemon of {host.name}"

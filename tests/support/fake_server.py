@@ -6,9 +6,10 @@ only for faults: refusals in the middle, silence, rubbish, sudden ends.
 
 from __future__ import annotations
 
+import posixpath
 import threading
 from dataclasses import dataclass, field
-from typing import Callable, NoReturn, Optional, Union
+from typing import Callable, NoReturn, Optional, Sequence, Union
 
 from nix_remote.protocol import versions
 from nix_remote.ssh.memory import MemoryChannel, MemoryCommand, pair
@@ -81,6 +82,13 @@ class FakeServer:
 
     valid: set[StorePath] = field(default_factory=set)
     roots: dict[str, StorePath] = field(default_factory=dict)
+    """By location, as it was asked for."""
+    folder: str = "/home/copier"
+    """The folder that the session runs in: relative locations become absolute there."""
+    unseen: str = "nowhere"
+    """A folder that the collector cannot read."""
+    other_roots: Sequence[tuple[str, StorePath]] = ()
+    """Those of others, as the server tells them."""
     temporary_roots: set[StorePath] = field(default_factory=set)
     nars: dict[StorePath, bytes] = field(default_factory=dict)
     infos: dict[StorePath, PathInfo] = field(default_factory=dict)
@@ -208,9 +216,27 @@ class FakeServer:
 
         def reply() -> bytes:
             self.roots[location] = parse_store_path(path)
-            return LAST + encode_text(f"/home/copier/{location}")
+            return LAST + encode_text(self._absolute(location))
 
-        return path, reply
+        return location, reply
+
+    def _absolute(self, location: str) -> str:
+        return posixpath.join(self.folder, location)
+
+    def _find_roots(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
+        yield from ()
+
+        def reply() -> bytes:
+            made = [
+                (self._absolute(location), path)
+                for location, path in self.roots.items()
+                if path in self.valid and not self._absolute(location).startswith(self.unseen)
+            ]
+            told = [*self.other_roots, *made]
+            words = [encode_text(word) for root in told for word in root]
+            return LAST + encode_number(len(told)) + b"".join(words)
+
+        return "", reply
 
     def _query_path_info(self) -> Decoder[tuple[str, Callable[[], bytes]]]:
         path = parse_store_path((yield from read_text()))
@@ -226,6 +252,7 @@ class FakeServer:
 
 _OPERATIONS = {
     11: FakeServer._add_temp_root,
+    14: FakeServer._find_roots,
     20: FakeServer._collect,
     26: FakeServer._query_path_info,
     31: FakeServer._query_valid,

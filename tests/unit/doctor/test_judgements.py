@@ -85,6 +85,15 @@ def test_old_roots_tell_that_nobody_removes_them(days: int, status: str) -> None
     assert store.judge_roots(Roots(now, (root,))).status.value == status
 
 
+def test_roots_that_the_collector_does_not_count_are_told() -> None:
+    root = Root("app-01234567", "hello", path("hello"), 0)
+    assert store.judge_counted(3, frozenset()) == []
+    (finding,) = store.judge_counted(3, frozenset([root]))
+    assert statuses([finding]) == {"roots": "warning"}
+    assert "1 of 3" in finding.text
+    assert statuses(store.judge_counted(3, None)) == {"roots": "unknown"}
+
+
 @pytest.mark.parametrize(
     ("name", "mode", "status"),
     [

@@ -1,6 +1,7 @@
 """The worker protocol against bytes written by hand, and against itself in all sizes of pieces."""
 
 import contextlib
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,42 @@ def test_any_bytes_after_the_greeting_give_events_or_a_wire_error(data: bytes) -
     connection.request(worker.QueryValidPaths((A,)))
     with contextlib.suppress(WireError):
         list(connection.receive(data))
+
+
+_LINKS = st.sampled_from(["/home/me/a", "/home/me/b", "{temp:7}", "{censored}", "/proc/1/exe"])
+_ROOTS = st.lists(st.tuples(_LINKS, st.sampled_from([A, B])), max_size=8)
+
+
+@given(st.data(), _ROOTS, _ROOTS)
+def test_of_all_roots_those_that_are_wanted_are_told(
+    data: st.DataObject, told: list[worker.RootLink], wanted: list[worker.RootLink]
+) -> None:
+    connection = opened()
+    find, lock = worker.FindRoots(frozenset(wanted)), worker.AddTempRoot(A)
+    assert connection.request(find) == encode_number(14)
+    connection.request(lock)
+    words = b"".join(encode_text(word) for root in told for word in root)
+    reply = LAST + encode_number(len(told)) + words + LAST + encode_number(1)
+    events = [event for piece in data.draw(pieces(reply)) for event in connection.receive(piece)]
+    assert events == [
+        Replied(find, frozenset(wanted) & frozenset(told)),
+        Replied(lock, None),
+    ]
+
+
+def test_the_roots_of_a_large_server_are_not_kept() -> None:
+    connection = opened()
+    last = ("/home/me/last", B)
+    connection.request(worker.FindRoots(frozenset([last])))
+    count = 5_000
+    list(connection.receive(LAST + encode_number(count + 1)))
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            list(connection.receive(encode_text(f"/home/me/{number:0100}") + encode_text(A)))
+        assert tracemalloc.get_traced_memory()[1] < 400_000
+    finally:
+        tracemalloc.stop()
+    (event,) = connection.receive(encode_text(last[0]) + encode_text(last[1]))
+    assert isinstance(event, Replied)
+    assert event.value == {last}

@@ -7,6 +7,7 @@ from nix_remote import events
 from nix_remote.errors import (
     PathContentMissing,
     PathRefused,
+    RootNotCounted,
     RootRefused,
     ServerDiskFull,
     ServerEndedSession,
@@ -14,13 +15,15 @@ from nix_remote.errors import (
 )
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import ProtocolVersion
+from nix_remote.remote.gc_roots import FOLDER, places
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import Account
 from nix_remote.remote.session import Session
 from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.remote.worker_store import WorkerSession, WorkerStore, ask
-from nix_remote.wire.types import PathInfo, StorePath
-from tests.support.fake_server import EndSession, FakeServer, failure
+from nix_remote.wire.codec import encode_text
+from nix_remote.wire.types import PathInfo, StorePath, base_name
+from tests.support.fake_server import LAST, EndSession, FakeServer, failure
 from tests.support.paths import info, path
 
 HELLO, BASH, GLIBC = path("hello"), path("bash"), path("glibc")
@@ -55,6 +58,7 @@ def store(
     listener: events.Listener = events.ignore,
     programs: Optional[Programs] = None,
     user: str = "me",
+    home: Optional[str] = None,
 ) -> WorkerStore:
     return WorkerStore(
         session(server, listener),
@@ -62,6 +66,7 @@ def store(
         listener=listener,
         programs=programs or Commands({}),
         open_session=lambda: session(server, listener),
+        home=lambda: home,
     )
 
 
@@ -186,8 +191,8 @@ def test_roots_come_before_the_barrier_and_the_last_look_after_it() -> None:
     server = FakeServer(valid={GLIBC, HELLO})
     seen: list[events.Event] = []
     assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
-    #                        root, barrier, look
-    assert server.operations == [47, 20, 31]
+    #          root, barrier, look; the root's location is known by then: is it counted
+    assert server.operations == [47, 20, 31, 14]
     assert server.roots == {ROOT.location: HELLO}
     assert events.RootMade(HELLO, f"/home/copier/{ROOT.location}") in seen
 
@@ -196,7 +201,7 @@ def test_roots_come_before_the_barrier_and_the_last_look_after_it() -> None:
 def test_whatever_version_greets_the_collector_is_waited_for(nix_version: str) -> None:
     server = FakeServer(valid={HELLO}, nix_version=nix_version)
     store(server).secure([HELLO], [ROOT])
-    assert server.operations == [47, 20, 31]
+    assert server.operations == [47, 20, 31, 14]
 
 
 @pytest.mark.parametrize("operation", [47, 20])
@@ -254,17 +259,125 @@ def test_a_refused_temporary_root_is_told() -> None:
         opened.secure([HELLO], [ROOT])
 
 
+# Whether the server's collector counts a root, and where roots go if it does not.
+
+HOME = "/home/me"
+KEPT = DurableRoot(HELLO, f"{FOLDER}/app-1/hello/{base_name(HELLO)}")
+OWN_FOLDER, PER_USER = places("me", HOME, KEPT.location)[1:]
+
+
+def made(seen: list[events.Event]) -> list[str]:
+    return [event.location for event in seen if isinstance(event, events.RootMade)]
+
+
+def test_a_root_is_made_below_the_home_folder_wherever_the_session_runs() -> None:
+    server = FakeServer(valid={HELLO}, folder="/tmp")
+    seen: list[events.Event] = []
+    store(server, seen.append, home=HOME).secure([HELLO], [KEPT])
+    assert made(seen) == [f"{HOME}/{KEPT.location}"] == list(server.roots)
+    # Whether it counts is asked in the same breath.
+    assert server.operations == [47, 14, 20, 31]
+
+
+def test_a_server_is_asked_once_per_session_whether_it_counts_roots_in_a_place() -> None:
+    server = FakeServer(valid={HELLO, BASH})
+    opened = store(server, home=HOME)
+    for each in (HELLO, BASH):
+        opened.secure([each], [DurableRoot(each, f"{FOLDER}/app-1/x/{base_name(each)}")])
+    assert server.operations.count(14) == 1
+
+
+def test_roots_of_others_make_no_difference() -> None:
+    others = [("{temp:12}", HELLO), ("/proc/1/exe", HELLO), (f"{HOME}/{KEPT.location}", BASH)]
+    server = FakeServer(valid={HELLO}, unseen=HOME, other_roots=others * 10_000)
+    with pytest.raises(RootNotCounted):
+        store(server, home=HOME, user="..").secure([HELLO], [KEPT])
+
+
+def test_where_the_collector_cannot_read_the_home_folder_a_root_goes_where_it_can() -> None:
+    server = FakeServer(valid={HELLO}, unseen=HOME)
+    seen: list[events.Event] = []
+    opened = store(server, seen.append, home=HOME)
+    assert opened.secure([HELLO], [KEPT]) == {HELLO}
+    assert made(seen) == [OWN_FOLDER]
+    # Later ones go there at once. In the home folder it was made twice.
+    opened.secure([HELLO], [KEPT])
+    assert server.operations.count(47) == 4
+
+
+def test_a_home_folder_that_cannot_be_written_is_no_obstacle_where_there_is_another_place() -> None:
+    server = FakeServer(valid={HELLO})
+
+    def refuse(operation: int, argument: str) -> Optional[bytes]:
+        refused = operation == 47 and argument != PER_USER
+        return failure(f"creating '{argument}': Permission denied") if refused else None
+
+    server.before = refuse
+    seen: list[events.Event] = []
+    assert store(server, seen.append, home="/absent").secure([HELLO], [KEPT]) == {HELLO}
+    assert made(seen) == [PER_USER]
+
+
+def test_where_no_place_counts_the_first_one_is_told() -> None:
+    server = FakeServer(valid={HELLO}, unseen="/")
+    opened = store(server, home=HOME)
+    with pytest.raises(RootNotCounted) as caught:
+        opened.secure([HELLO], [KEPT])
+    assert f"{HOME}/{KEPT.location}" in caught.value.what
+    assert "install -d -m 755 -o me /nix/var/nix/gcroots/nix-remote/me" in caught.value.fix
+    # The session is as good as before, and every place is tried anew.
+    server.unseen = "nowhere"
+    assert opened.secure([HELLO], [KEPT]) == {HELLO}
+
+
+@pytest.mark.parametrize("folder", ["/", "/tmp", "/tmp/me", "/var/tmp/x", "/run/user/7"])
+def test_a_session_that_runs_nowhere_near_a_home_folder_makes_no_root_there(folder: str) -> None:
+    # The account may run this session and nothing else, so its home folder is not known.
+    with pytest.raises(RootRefused) as caught:
+        store(FakeServer(valid={HELLO}, folder=folder), user="..").secure([HELLO], [KEPT])
+    assert "not in the account's home folder" in caught.value.why
+
+
+def test_a_root_at_another_location_than_asked_for_is_refused() -> None:
+    server = FakeServer(valid={HELLO})
+    elsewhere = LAST + encode_text(f"/elsewhere/{KEPT.location}")
+    server.before = lambda operation, _: elsewhere if operation == 47 else None
+    with pytest.raises(RootRefused):
+        store(server, home=HOME, user="..").secure([HELLO], [KEPT])
+
+
+def test_a_path_that_vanishes_is_a_gap_and_no_fault_of_the_place() -> None:
+    server = FakeServer(valid={GLIBC, HELLO})
+
+    def vanish(operation: int, argument: str) -> Optional[bytes]:
+        if operation == 47:
+            server.valid.discard(HELLO)
+        return None
+
+    server.before = vanish
+    seen: list[events.Event] = []
+    opened = store(server, seen.append, home=HOME)
+    assert opened.secure([GLIBC, HELLO], [KEPT]) == {GLIBC}
+    assert list(server.roots) == [f"{HOME}/{KEPT.location}"]
+    # Nothing was learnt of the place: it is asked about when the path is there again.
+    server.before = lambda *_: None
+    server.valid.add(HELLO)
+    assert opened.secure([GLIBC, HELLO], [KEPT]) == {GLIBC, HELLO}
+    assert server.operations.count(14) == 2
+
+
 def old_server() -> FakeServer:
     return FakeServer(valid={GLIBC, HELLO}, protocol=ProtocolVersion(1, 34), nix_version="2.8.0")
 
 
 def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
     server = old_server()
+    server.roots[f"/home/me/{ROOT.location}"] = HELLO  # the command does it
     programs = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
     seen: list[events.Event] = []
     assert store(server, seen.append, programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
-    #                        barrier, look
-    assert server.operations == [20, 31]
+    #                        barrier, look, counted
+    assert server.operations == [20, 31, 14]
     assert programs.run_so_far == [("nix-store", "--realise", HELLO, "--add-root", ROOT.location)]
     assert events.RootMade(HELLO, f"/home/me/{ROOT.location}") in seen
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Sequence
 
@@ -13,16 +16,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.remote import connect
-from nix_remote.remote.commands import COLLECT_NOTHING, realise
+from nix_remote.remote import connect, home
+from nix_remote.remote.commands import COLLECT_NOTHING, FIND_ROOTS, realise
 from nix_remote.remote.contents import VERIFY
-from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.remote.gc_roots import GCROOTS
+from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.remote.store import DurableRoot
 from nix_remote.setup import account as restricted
 from tests.support.paths import path
 
 ROOT = DurableRoot(path("hello-1.0+x?=y_z"), ".local/state/nix-remote/gcroots/app-01234567/p/hello")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v me@here"
+
+
+USER = pwd.getpwuid(os.getuid()).pw_name
+REAL_HOME = os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +72,8 @@ def ask(account: Path, command: str, stdin: str = "") -> subprocess.CompletedPro
     "command",
     [
         *(connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
+        realise(replace(ROOT, location=f"/nix/var/nix/gcroots/nix-remote/{USER}/app/p/hello")),
+        realise(replace(ROOT, location=f"{REAL_HOME}/{ROOT.location}")),
         (*VERIFY, path("hello")),
         (*VERIFY, path("hello-1.0+x?=y_z"), path("other")),
     ],
@@ -76,15 +86,17 @@ def test_what_the_client_sends_is_run_word_by_word(account: Path, command: Seque
     assert "SSH_ORIGINAL_COMMAND" not in done.stderr
 
 
-def test_roots_are_listed_and_removed(account: Path) -> None:
-    link = account / ROOT.location
-    link.parent.mkdir(parents=True)
-    link.symlink_to(ROOT.path)
-    listed = ask(account, shlex.join(LIST_COMMAND)).stdout.splitlines()
-    assert listed[1].endswith(" ./app-01234567/p/hello")
-    removed = ask(account, shlex.join(REMOVE_COMMAND), f"{listed[1].replace('./', '')}\n")
-    assert removed.stdout == "app-01234567/p/hello\n"
-    assert not link.is_symlink()
+def test_the_programs_for_roots_are_run(account: Path) -> None:
+    # They ask passwd for the home folder; what they do there has tests of its own.
+    for command in (LIST_COMMAND, REMOVE_COMMAND):
+        done = ask(account, shlex.join(command))
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "end")
+
+
+def test_the_home_folder_is_told_and_roots_are_found(account: Path) -> None:
+    assert home.parse(ask(account, shlex.join(home.HOME_COMMAND)).stdout) == REAL_HOME
+    found = ask(account, shlex.join(FIND_ROOTS), "--print-roots\n--max-freed\n")
+    assert found.stdout.splitlines() == ["--print-roots", "complete"]
 
 
 STORE_PATH = path("hello")
@@ -107,7 +119,16 @@ FOLDER = ".local/state/nix-remote/gcroots"
         f"nix-store --realise {STORE_PATH} --add-root {FOLDER}/../../../../.bashrc",
         f"nix-store --realise {STORE_PATH} --add-root {FOLDER}/a/../b",
         f"nix-store --realise {STORE_PATH} --add-root {FOLDER}//etc",
+        f"nix-store --realise {STORE_PATH} --add-root {FOLDER}/.leaving/work/plan",
+        f"nix-store --realise {STORE_PATH} --add-root {REAL_HOME}/{FOLDER}/app/.hidden",
         f"nix-store --realise {STORE_PATH} --add-root /etc/profile",
+        f"nix-store --realise {STORE_PATH} --add-root /nix/var/nix/gcroots/a",
+        f"nix-store --realise {STORE_PATH} --add-root /nix/var/nix/gcroots/nix-remote/other/a",
+        f"nix-store --realise {STORE_PATH} --add-root {GCROOTS}/nix-remote/{USER}/../other/a",
+        f"nix-store --realise {STORE_PATH} --add-root {GCROOTS}/nix-remote/{USER}",
+        f"nix-store --realise {STORE_PATH} --add-root {REAL_HOME}/.bashrc",
+        f"{shlex.join(FIND_ROOTS)}; id",
+        shlex.join(home.HOME_COMMAND).replace("id -un", "id"),
         f"nix-store --realise {STORE_PATH} --add-root .ssh/authorized_keys2",
         f"nix-store --realise {STORE_PATH} --add-root {FOLDER}/a --option builders x",
         f"nix-store --realise {STORE_PATH} --add-root {FOLDER}/a;id",
@@ -200,4 +221,4 @@ def test_what_is_no_accounts_name_is_refused(account: str) -> None:
 def test_the_script_is_one_that_a_shell_understands(tmp_path: Path) -> None:
     (tmp_path / "script").write_text(restricted.steps("nix-remote", KEY))
     subprocess.run(["sh", "-n", str(tmp_path / "script")], check=True, timeout=10)
-    assert "@LIST@" not in restricted.dispatcher()
+    assert not re.search("@[A-Z_]+@", restricted.dispatcher())

@@ -39,17 +39,33 @@ verify() {
 
 list=$(
   cat <<'END'
-sh -c 'date +%s; cd "$HOME/.local/state/nix-remote/gcroots" 2>/dev/null || exit 0; find . -type l -exec stat -c "%Y %n" {} +'
+sh -c 'LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots"; echo "nix-remote-roots 2 $(date +%s)"; number=0; for place; do number=$((number + 1)); [ -d "$place" ] || continue; cd -P "$place" || exit 1; find . -ignore_readdir_race -mindepth 1 -name ".*" -prune -o -type l "(" -path "./*/*/*" -not -path "./*/*/*/*" -not -path "*[^0-9A-Za-z+._?=/-]*" -lname "/nix/store/*" -not -lname "*[^0-9A-Za-z+._?=/-]*" -printf "$number %T@ %C@ %P %l\n" -o -printf "other\n" ")" || exit 1; done; echo end'
 END
 )
 remove=$(
   cat <<'END'
-sh -c 'cd "$HOME/.local/state/nix-remote/gcroots" || exit 1; while read -r used link; do [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue; mv "$link" "$link.leaving" 2>/dev/null || continue; if [ "$(stat -c %Y "$link.leaving")" = "$used" ]; then rm "$link.leaving" && echo "$link"; else mv -n "$link.leaving" "$link"; rm -f "$link.leaving"; fi; done; find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true'
+sh -c 'LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots"; barrier() { nix-store --gc --max-freed 0 >said 2>&1 || { cat said >&2; exit 1; }; }; enter() { cd -P "$root/''${1%/*}" 2>/dev/null && [ "$PWD" = "$root/''${1%/*}" ]; }; own() { tries=0; : >nix-remote-slot; until own=$(nix-store --add "$work/nix-remote-slot") && nix-store --realise "$own" --add-root "$work/own" >said; do tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1; done; }; renew() { case $2 in *.drv) false;; *) nix-store --realise "$2" --add-root "$root/$1" >said 2>&1;; esac || { own && nix-store --realise "$own" --add-root "$root/$1" >said && ln -s "$2" new && mv -fT new "$root/$1"; }; }; finish() { [ -f plan ] || return 0; barrier; find slots.* -type l -printf "%p %T@\n" | sort >now; : >done; : >again; join now plan >left || exit 1; while read -r slot is was changed name target; do case $is in 0.*) echo "$slot" >>done; continue;; esac; there=no; if enter "$name" && [ -L "./''${name##*/}" ]; then there=yes; fi; cd "$work"; if [ "$there $is" = "no $was" ]; then echo "$slot" >>done; echo "removed $number $name"; else renew "$name" "$target" || exit 1; echo "$slot $name $target" >>again; echo busy; fi; done <left; xargs rm -f <done; [ -s again ] || return 0; barrier; while read -r slot name target; do renew "$name" "$target" || exit 1; done <again; barrier; cut -d " " -f 1 again | xargs rm -f; }; take() { cd "$root" || exit 1; find . -ignore_readdir_race -mindepth 1 -name ".*" -prune -o -type l -path "./*/*/*" -not -path "./*/*/*/*" -not -path "*[^0-9A-Za-z+._?=/-]*" -lname "/nix/store/*" -not -lname "*[^0-9A-Za-z+._?=/-]*" -printf "%T@ %C@ %P %l\n" >"$work/found" || exit 1; cd "$work" || exit 1; sort -o found found; printf "%s\n" "$wanted" | sed -n "s/^$number //p" | sort -u | comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own; set --; while [ $# -lt 500 ] && [ $# -lt $count ]; do set -- "$@" "$own"; done; page=0; made=0; slots=$(mktemp -d slots.XXXXXXXXXX) && mkdir guards || exit 1; while [ $made -lt $count ]; do while [ $# -gt $((count - made)) ]; do shift; done; mkdir $slots/$page guards/$page; nix-store --realise "$@" --add-root "$work/$slots/$page/slot" >made || exit 1; sed "s|.*/$slots/|$slots/|" made >>names; made=$((made + $#)); page=$((page + 1)); echo busy; done; paste -d " " names taken | sort >planned; made=0; while read -r slot was changed name target; do ln -s "$target" "guards/''${slot#*/}" || exit 1; made=$((made + 1)); case $made in *00) echo busy;; esac; done <planned; find guards -type l -exec touch -h -d @0 {} + || exit 1; while [ $page -gt 0 ]; do page=$((page - 1)); find guards/$page -type l -exec mv -f -t $slots/$page {} + || exit 1; done; barrier; mv planned plan; made=0; while read -r slot was changed name target; do if enter "$name" && [ -L "./''${name##*/}" ]; then mv -fT "./''${name##*/}" "$work/$slot"; fi; made=$((made + 1)); case $made in *00) echo busy;; esac; done <plan; cd "$work"; }; command -v nix-store >/dev/null && command -v flock >/dev/null || exit 127; wanted=$(cat); number=0; for place; do number=$((number + 1)); [ -d "$place" ] || continue; cd -P "$place" || exit 1; root=$PWD; work=$PWD/.leaving/work; [ -d "$work" ] || printf "%s\n" "$wanted" | grep -q "^$number " || continue; mkdir -p .leaving && exec 9>>.leaving/lock || exit 1; flock -w 600 9 || { echo "another removal is running" >&2; exit 1; }; if [ -d "$work" ]; then cd "$work" || exit 1; finish; cd "$root"; rm -rf "$work"; fi; mkdir "$work" && cd "$work" || exit 1; take; finish; cd "$root"; rm -rf "$work"; find . -mindepth 1 -name ".*" -prune -o -type d -empty -mmin +1440 -exec rmdir {} + 2>/dev/null; done; echo end'
 END
 )
 look=$(
   cat <<'END'
 sh -c 'for folder in /nix/store /nix/var/nix/db; do echo "disk $folder $(stat --file-system --format="%a %S %c %d" "$folder")"; done; while read -r _ point _ options _; do echo "mount $point $options"; done </proc/self/mounts'
+END
+)
+
+ask_home=$(
+  cat <<'END'
+sh -c 'me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); echo "home $home"'
+END
+)
+find_roots=$(
+  cat <<'END'
+sh -c 'wanted=$(cat); { nix-store --gc --print-roots && echo complete; } | grep -F -x -e complete -e "$wanted"'
+END
+)
+count_roots=$(
+  cat <<'END'
+sh -c 'PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots"; number=0; for place do number=$((number + 1)); echo "place $number $place"; [ ! -d "$place" ] || echo "place $number $(cd -P "$place" && pwd)"; done; { nix-store --gc --print-roots && echo end; } | grep -e nix-remote -e ^end'
 END
 )
 
@@ -63,68 +79,152 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;
 esac
 
-# A durable root of a path, in the folder for them. Quotes come with names that have a `?`.
+# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=''${3#/nix/store/}
-link=''${5#"$roots"/}
-[ "$path" != "$3" ] && [ "$link" != "$5" ] || refuse
+link=$5
+[ "$path" != "$3" ] || refuse
 case $path in ''' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
-case /$link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
-run nix-store --realise "/nix/store/$path" --add-root "$roots/$link"
+case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
+me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots";
+for place in "$roots" "$@"; do
+  # The removal of roots works in folders whose names begin with a dot.
+  case $link in
+    "$place"/.* | "$place"/*/.*) refuse ;;
+    "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
+  esac
+done
+refuse
 '';
   collect = pkgs.writeScript "nix-remote-collect" ''
 #!/bin/sh
 # nix-remote-collect: keeps a Nix server from filling up. A timer runs it once a day.
 #
-#   nix-remote-collect [--dry-run]
+#   nix-remote-collect [--dry-run | --trust-clock]
 #
 # It removes durable roots that no copy has used for long, and then lets Nix collect what
 # nothing keeps. While the disk has too little room, it goes on with roots half as old, and
 # half of that, but never with those used within the grace time: a build may need them now.
-# It runs as the account that owns the roots, and needs no other power.
+#
+# Ages are by the clock, and a clock can be wrong. Nothing is removed if the clock has moved
+# against the time that the machine has been up, if no root was used or made for as long as roots
+# are kept, and of those roots that appear with a time before the last run: those were made while
+# the clock was wrong. If the clock is right: nix-remote-collect --trust-clock.
+#
+# It runs as the account that owns the roots, needs no other power, and uses no other: root's is
+# dropped.
 set -eu
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
 export LC_ALL PATH
+umask 022
+
+account=copies
+if [ "$(id -un)" != "$account" ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "nix-remote-collect: run it as $account, or as root" >&2
+    exit 1
+  fi
+  exec setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups "$0" "$@"
+fi
 
 # The account's home folder: its roots are below it.
 export HOME=/var/lib/copies
-# Seconds since a root was last used, after which it goes.
+# Seconds since a root was last used, before which it goes only if the disk is too full.
 keep=604800
 # Seconds within which a root is never removed, whatever the disk says.
 grace=3600
 # KiB that the store's disk should have free.
 room=1048576
+# Should the lines above be edited: the larger one holds.
+[ "$keep" -ge "$grace" ] || keep=$grace
+
+state=$HOME/.local/state/nix-remote/collect
+mkdir -p "$state"
+cd "$state"
 
 list() {
-date +%s; cd "$HOME/.local/state/nix-remote/gcroots" 2>/dev/null || exit 0; find . -type l -exec stat -c "%Y %n" {} +
+LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots"; echo "nix-remote-roots 2 $(date +%s)"; number=0; for place; do number=$((number + 1)); [ -d "$place" ] || continue; cd -P "$place" || exit 1; find . -ignore_readdir_race -mindepth 1 -name ".*" -prune -o -type l "(" -path "./*/*/*" -not -path "./*/*/*/*" -not -path "*[^0-9A-Za-z+._?=/-]*" -lname "/nix/store/*" -not -lname "*[^0-9A-Za-z+._?=/-]*" -printf "$number %T@ %C@ %P %l\n" -o -printf "other\n" ")" || exit 1; done; echo end
 }
 remove() {
-cd "$HOME/.local/state/nix-remote/gcroots" || exit 1; while read -r used link; do [ "$(stat -c %Y "$link" 2>/dev/null)" = "$used" ] || continue; mv "$link" "$link.leaving" 2>/dev/null || continue; if [ "$(stat -c %Y "$link.leaving")" = "$used" ]; then rm "$link.leaving" && echo "$link"; else mv -n "$link.leaving" "$link"; rm -f "$link.leaving"; fi; done; find . -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null || true
-}
-# Those of the listed roots that are older than so many seconds: time of last use, and link.
-older_than() {
-  awk -v age="$1" 'NR == 1 { now = $1; next } now - $1 > age { print $1, substr($2, 3) }'
+LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH; me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots"; barrier() { nix-store --gc --max-freed 0 >said 2>&1 || { cat said >&2; exit 1; }; }; enter() { cd -P "$root/''${1%/*}" 2>/dev/null && [ "$PWD" = "$root/''${1%/*}" ]; }; own() { tries=0; : >nix-remote-slot; until own=$(nix-store --add "$work/nix-remote-slot") && nix-store --realise "$own" --add-root "$work/own" >said; do tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1; done; }; renew() { case $2 in *.drv) false;; *) nix-store --realise "$2" --add-root "$root/$1" >said 2>&1;; esac || { own && nix-store --realise "$own" --add-root "$root/$1" >said && ln -s "$2" new && mv -fT new "$root/$1"; }; }; finish() { [ -f plan ] || return 0; barrier; find slots.* -type l -printf "%p %T@\n" | sort >now; : >done; : >again; join now plan >left || exit 1; while read -r slot is was changed name target; do case $is in 0.*) echo "$slot" >>done; continue;; esac; there=no; if enter "$name" && [ -L "./''${name##*/}" ]; then there=yes; fi; cd "$work"; if [ "$there $is" = "no $was" ]; then echo "$slot" >>done; echo "removed $number $name"; else renew "$name" "$target" || exit 1; echo "$slot $name $target" >>again; echo busy; fi; done <left; xargs rm -f <done; [ -s again ] || return 0; barrier; while read -r slot name target; do renew "$name" "$target" || exit 1; done <again; barrier; cut -d " " -f 1 again | xargs rm -f; }; take() { cd "$root" || exit 1; find . -ignore_readdir_race -mindepth 1 -name ".*" -prune -o -type l -path "./*/*/*" -not -path "./*/*/*/*" -not -path "*[^0-9A-Za-z+._?=/-]*" -lname "/nix/store/*" -not -lname "*[^0-9A-Za-z+._?=/-]*" -printf "%T@ %C@ %P %l\n" >"$work/found" || exit 1; cd "$work" || exit 1; sort -o found found; printf "%s\n" "$wanted" | sed -n "s/^$number //p" | sort -u | comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own; set --; while [ $# -lt 500 ] && [ $# -lt $count ]; do set -- "$@" "$own"; done; page=0; made=0; slots=$(mktemp -d slots.XXXXXXXXXX) && mkdir guards || exit 1; while [ $made -lt $count ]; do while [ $# -gt $((count - made)) ]; do shift; done; mkdir $slots/$page guards/$page; nix-store --realise "$@" --add-root "$work/$slots/$page/slot" >made || exit 1; sed "s|.*/$slots/|$slots/|" made >>names; made=$((made + $#)); page=$((page + 1)); echo busy; done; paste -d " " names taken | sort >planned; made=0; while read -r slot was changed name target; do ln -s "$target" "guards/''${slot#*/}" || exit 1; made=$((made + 1)); case $made in *00) echo busy;; esac; done <planned; find guards -type l -exec touch -h -d @0 {} + || exit 1; while [ $page -gt 0 ]; do page=$((page - 1)); find guards/$page -type l -exec mv -f -t $slots/$page {} + || exit 1; done; barrier; mv planned plan; made=0; while read -r slot was changed name target; do if enter "$name" && [ -L "./''${name##*/}" ]; then mv -fT "./''${name##*/}" "$work/$slot"; fi; made=$((made + 1)); case $made in *00) echo busy;; esac; done <plan; cd "$work"; }; command -v nix-store >/dev/null && command -v flock >/dev/null || exit 127; wanted=$(cat); number=0; for place; do number=$((number + 1)); [ -d "$place" ] || continue; cd -P "$place" || exit 1; root=$PWD; work=$PWD/.leaving/work; [ -d "$work" ] || printf "%s\n" "$wanted" | grep -q "^$number " || continue; mkdir -p .leaving && exec 9>>.leaving/lock || exit 1; flock -w 600 9 || { echo "another removal is running" >&2; exit 1; }; if [ -d "$work" ]; then cd "$work" || exit 1; finish; cd "$root"; rm -rf "$work"; fi; mkdir "$work" && cd "$work" || exit 1; take; finish; cd "$root"; rm -rf "$work"; find . -mindepth 1 -name ".*" -prune -o -type d -empty -mmin +1440 -exec rmdir {} + 2>/dev/null; done; echo end
 }
 free() {
   df -Pk /nix/store | awk 'NR == 2 { print $4 }'
 }
+# The roots: records, sorted. The time of the list goes to the file `now`.
+roots() {
+  # In a process of its own: the list ends the shell that it fails in.
+  (list) >listed
+  [ "$(tail -n 1 listed)" = end ] || { echo "nix-remote-collect: no complete list" >&2; exit 1; }
+  sed -n '1s/.* //p' listed >now
+  sed '1d; $d; /^other$/d' listed | sort
+}
+# Those of the roots on standard input that are older than so many seconds.
+older_than() {
+  awk -v age="$1" -v now="$now" 'now - $2 > age'
+}
+refuse() {
+  echo "nix-remote-collect: no root is removed: $1" >&2
+  echo "If the clock is right: nix-remote-collect --trust-clock" >&2
+  exit 1
+}
+
+roots >roots.new
+now=$(cat now)
+boot=$(cat /proc/sys/kernel/random/boot_id)
+read -r up _ </proc/uptime
+up=''${up%.*}
+
+# `clock` has the time of the last run whose clock was right, its boot, and how long the machine
+# had been up. What the clock and the time since have in common: at most an hour of difference;
+# after a boot, half of what roots are kept for, because a machine can be off.
+if [ "''${1-}" != --trust-clock ] && [ -s roots.new ]; then
+  newest=$(awk '{ t = $2 > $3 ? $2 : $3; if (t > n) n = t } END { printf "%.0f", n }' roots.new)
+  [ $((now - newest)) -le "$keep" ] || refuse "none was used or made for $((now - newest)) s"
+  if [ -f clock ]; then
+    read -r last last_boot last_up <clock
+    ahead=$((now - last - up)) slack=$((keep / 2))
+    if [ "$boot" = "$last_boot" ] && [ "$up" -ge "$last_up" ]; then
+      ahead=$((ahead + last_up)) slack=3600
+    fi
+    [ "$ahead" -le "$slack" ] && [ "$ahead" -ge -3600 ] || refuse "the clock has moved by $ahead s"
+  fi
+fi
+
+# `seen` has the roots of the last run. Those that are new, and were made before it by the clock,
+# stay until the next one.
+if [ -f seen ] && [ -f clock ]; then
+  read -r last _ <clock
+  comm -13 seen roots.new | awk -v last="$last" '$3 < last' >doubtful
+  comm -23 roots.new doubtful >candidates
+else
+  cp roots.new candidates
+fi
+others=$(grep -c '^other$' listed || true)
+[ "$others" = 0 ] || echo "links that were not made by copies, and stay: $others"
 
 if [ "''${1-}" = --dry-run ]; then
   echo "free: $(free) KiB, wanted: $room KiB; roots not used for $keep s:"
-  list | older_than "$keep"
+  older_than "$keep" <candidates | cut -d ' ' -f 4
   exit 0
 fi
+echo "$now $boot $up" >clock.new
+mv clock.new clock
+mv roots.new seen
 
 while :; do
-  list | older_than "$keep" | remove | sed "s/^/removed: /"
+  older_than "$keep" <candidates >old
+  # In a process of its own, as above. What is gone already is passed over.
+  (remove) <old >removed || { cat removed; exit 1; }
+  sed -n 's/^removed [0-9]* /removed: /p' removed
   nix-store --gc --quiet
   [ "$(free)" -lt "$room" ] || exit 0
   if [ "$keep" -le "$grace" ]; then
@@ -155,6 +255,9 @@ in
     "d /var/lib/copies/.local 0755 root root -"
     "d /var/lib/copies/.local/state 0755 root root -"
     "d /var/lib/copies/.local/state/nix-remote 0755 copies copies -"
+    # And where they go if the Nix daemon cannot read that folder.
+    "d /nix/var/nix/gcroots/nix-remote 0755 root root -"
+    "d /nix/var/nix/gcroots/nix-remote/copies 0755 copies copies -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
