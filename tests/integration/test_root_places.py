@@ -35,7 +35,7 @@ over_both_protocols = pytest.mark.parametrize("protocol", ["worker", "serve"])
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(Version.V2_8, id="server-2.8"),
+        pytest.param(Version.V2_8, id="server-2.8", marks=pytest.mark.thorough),
         pytest.param(Version.V2_26, id="server-2.26", marks=pytest.mark.thorough),
         pytest.param(Version.CURRENT, id="server-current"),
     ],
