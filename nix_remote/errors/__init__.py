@@ -15,10 +15,13 @@
                                HostKeyUnacceptable
       AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
-                               ServerEndedSession · ProtocolViolation
+                               ServerEndedSession · ProtocolViolation ·
+                               AccountNotAllowed · DaemonSocketClosed
       TrustError          16   SignatureRequired
-      TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
-                               ServerStoreReadOnly · ContentDiffers
+      TransferError       17   PathRefused · ContentAddressRefused · PathTooDeep ·
+                               NameTooLong · ServerDiskFull · ServerQuotaExceeded ·
+                               ServerStoreReadOnly · ContentDiffers · ContentDamaged ·
+                               ReplacementImpossible
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
                                RootsUnreadable · ContentsUnreadable
       RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
@@ -46,10 +49,15 @@ from nix_remote.errors.local import (
 from nix_remote.errors.promise import (
     ClosureNotKept,
     CollectorNotAwaited,
+    ContentAddressRefused,
+    ContentDamaged,
     ContentDiffers,
     ContentsUnreadable,
+    NameTooLong,
     PathRefused,
+    PathTooDeep,
     PromiseError,
+    ReplacementImpossible,
     RootRefused,
     RootsUnreadable,
     ServerDiskFull,
@@ -65,6 +73,8 @@ from nix_remote.errors.remote_execution import (
     RemoteExecutionError,
 )
 from nix_remote.errors.server import (
+    AccountNotAllowed,
+    DaemonSocketClosed,
     NixNotFound,
     ProtocolViolation,
     ServerEndedSession,

@@ -12,6 +12,7 @@ from typing import Final
 
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
+from nix_remote.remote.contents import PRESENT_COMMAND
 from nix_remote.remote.postmortem import LOOK_COMMAND
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.setup import inputs
@@ -43,6 +44,7 @@ def dispatcher() -> str:
         "@LIST@": LIST_COMMAND,
         "@REMOVE@": REMOVE_COMMAND,
         "@LOOK@": LOOK_COMMAND,
+        "@PRESENT@": PRESENT_COMMAND,
         "@EXPORTS@": EXPORTS_COMMAND,
     }
     for mark, command in commands.items():

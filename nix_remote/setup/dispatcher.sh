@@ -48,6 +48,11 @@ look=$(
 END
 )
 
+present=$(
+  cat <<'END'
+@PRESENT@
+END
+)
 exports=$(
   cat <<'END'
 @EXPORTS@
@@ -58,7 +63,7 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$present" | "$exports") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote import connect
 from nix_remote.remote.commands import COLLECT_NOTHING, realise
-from nix_remote.remote.contents import VERIFY
+from nix_remote.remote.contents import PRESENT_COMMAND, VERIFY
 from nix_remote.remote.roots import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.remote.store import DurableRoot
 from nix_remote.setup import account as restricted
@@ -74,6 +74,11 @@ def test_what_the_client_sends_is_run_word_by_word(account: Path, command: Seque
     assert done.stdout.splitlines() == list(command)
     assert "EVIL" not in done.stderr
     assert "SSH_ORIGINAL_COMMAND" not in done.stderr
+
+
+def test_the_disk_is_looked_at(account: Path) -> None:
+    done = ask(account, shlex.join(PRESENT_COMMAND), stdin=f"{'0' * 32}-never-built\n")
+    assert done.stdout.splitlines() == [f"gone {'0' * 32}-never-built", "looked"]
 
 
 def test_roots_are_listed_and_removed(account: Path) -> None:
