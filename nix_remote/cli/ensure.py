@@ -96,8 +96,11 @@ def _copy(options: argparse.Namespace, wanted: Order, roots: Sequence[DurableRoo
 
 
 def _copy_options(options: argparse.Namespace) -> CopyOptions:
-    """What is gone from the server's disk is sent again without being asked for by name: it is
-    lost like what a collection has taken, and no action can have it open."""
+    """What to check, and what to send again.
+
+    What is gone from the server's disk is sent again even without `--repair`: it is lost like
+    what a collection has taken, and no action can have it open.
+    """
     check = common.check(options, Check.EXISTENCE)
     return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.GONE})
 

@@ -45,7 +45,8 @@ class PathTooDeep(TransferError):
     def __init__(self, alias: str, path: str, said: str) -> None:
         super().__init__(
             f"{path} has more levels of folders than the Nix of {alias} accepts",
-            why=f"it said: {said}\nNix 2.34.7 and later, and late releases of the branches 2.28 to 2.33, accept 64 levels",
+            why=f"it said: {said}\nNix 2.34.7 and later, and late releases of the branches 2.28"
+            " to 2.33, accept 64 levels",
             fix=f"see the deepest: find {path} -printf '%d %p\\n' | sort -n | tail -n 1\n"
             "build the package without them (put the tree into an archive, for instance), or use a"
             " server\nwith a Nix that has no such limit",
@@ -142,10 +143,10 @@ class ReplacementImpossible(TransferError):
             "1. let the account run nix-daemon --stdio, then run this again\n"
             "2. log in as root for it: nix-remote copy --repair --host root@HOST PATH\n"
             "3. by hand. Here: nix --extra-experimental-features nix-command copy"
-            f" --to file:///tmp/repair {path}\n"
-            "   then bring the folder /tmp/repair to the server, and there, as root:\n"
-            f"   nix-store --repair-path {path}"
-            " --option substituters 'file:///tmp/repair?trusted=1'",
+            f" --to file://$PWD/repair {path}\n"
+            "   then bring the folder repair to /root on the server, and there, as root:\n"
+            f"   nix-store --repair-path {path} --option substituters file:///root/repair"
+            " --option require-sigs false",
         )
 
 

@@ -207,8 +207,10 @@ def _open(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
 
 
 def _said_over_serve(opener: _Opener) -> str:
-    """Why no session can be opened, from a program that says it: from 2.20 on,
-    `nix-daemon --stdio` ends without a word when the daemon hangs up."""
+    """Why no session can be opened, in the words of a program that says it.
+
+    `nix-daemon --stdio` ends without a word from 2.20 on when the daemon hangs up.
+    """
     try:
         opener.over_serve()
     except ServerEndedSession as ended:

@@ -35,7 +35,7 @@ DEFAULTS = CopyOptions()
 
 
 class Local(LocalStore):
-    """Content without files; `absent` paths are registered but not there, `changed` ones not as registered."""
+    """Content without files; `absent` paths do not exist, `changed` ones have another hash."""
 
     def __init__(self, absent: frozenset[StorePath], changed: frozenset[StorePath]) -> None:
         super().__init__(LocalStoreSettings(state_directory=Path("/nonexistent")))

@@ -239,7 +239,10 @@ def expected(tree: object) -> bytes:
         content, executable = tree
         mark = strings(b"executable", b"") if executable else b""
         return (
-            strings(b"(", b"type", b"regular") + mark + strings(b"contents", content) + strings(b")")
+            strings(b"(", b"type", b"regular")
+            + mark
+            + strings(b"contents", content)
+            + strings(b")")
         )
     assert isinstance(tree, bytes)
     return strings(b"(", b"type", b"symlink", b"target", tree, b")")

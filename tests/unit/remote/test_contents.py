@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
-from typing import Callable, Sequence, cast
+from typing import Callable, Sequence
 
 import pytest
 
@@ -19,7 +19,7 @@ GLIBC, BASH, HELLO = path("glibc"), path("bash"), path("hello")
 Answer = Callable[[Sequence[str], bytes], Finished]
 
 
-class Fake:
+class Fake(Programs):
     """Programs that answer as told, and remember how they were called."""
 
     def __init__(self, answer: Answer) -> None:
@@ -33,7 +33,7 @@ class Fake:
 
 def look(answer: Answer, *infos: PathInfo) -> tuple[dict[StorePath, Damage], Fake]:
     fake = Fake(answer)
-    found = damaged(cast(Programs, fake), "s", infos)
+    found = damaged(fake, "s", infos)
     return {path: each.damage for path, each in found.items()}, fake
 
 
@@ -119,7 +119,7 @@ def test_the_look_at_the_disk_names_what_is_gone() -> None:
         return Finished(0, f"gone {base_name(BASH)}\nlooked\n", "")
 
     fake = Fake(present)
-    assert gone(cast(Programs, fake), "s", [GLIBC, BASH]) == {BASH}
+    assert gone(fake, "s", [GLIBC, BASH]) == {BASH}
     assert len(fake.commands) == 1
 
 
@@ -134,7 +134,7 @@ def test_the_look_at_the_disk_names_what_is_gone() -> None:
 )
 def test_a_look_that_did_not_come_to_its_end_says_nothing(answer: Finished) -> None:
     with pytest.raises(ContentsUnreadable):
-        gone(cast(Programs, Fake(lambda *_: answer)), "s", [GLIBC])
+        gone(Fake(lambda *_: answer), "s", [GLIBC])
 
 
 def test_the_command_itself_looks_in_the_store_only() -> None:
@@ -156,5 +156,5 @@ def test_the_command_itself_looks_in_the_store_only() -> None:
 
 def test_the_words_of_the_server_are_kept() -> None:
     fake = Fake(lambda *_: Finished(1, "", modified(GLIBC)))
-    found = damaged(cast(Programs, fake), "s", [info("glibc")])
+    found = damaged(fake, "s", [info("glibc")])
     assert found == {GLIBC: Damaged(Damage.CHANGED, modified(GLIBC))}

@@ -56,7 +56,10 @@ BY_A_KEY = (
     "cannot add path '{path}' because it lacks a signature by a trusted key",
     SignatureRequired,
 )
-SPLICED = ("splicing data from daemon socket to stdout: Connection reset by peer", ServerEndedSession)
+SPLICED = (
+    "splicing data from daemon socket to stdout: Connection reset by peer",
+    ServerEndedSession,
+)
 TOO_DEEP = [
     ("bad archive: NAR directory nesting exceeds maximum depth of 64", PathTooDeep),
     ("path '{path}' exceeds maximum NAR directory depth of 64", PathTooDeep),
@@ -83,11 +86,7 @@ SAID = {
 
 @pytest.mark.parametrize(
     ("implementation", "message", "expected"),
-    [
-        (implementation, *row)
-        for implementation, own in SAID.items()
-        for row in (*OF_ALL, *own)
-    ],
+    [(implementation, *row) for implementation, own in SAID.items() for row in (*OF_ALL, *own)],
 )
 @pytest.mark.parametrize("prefix", ["", "error: "], ids=["worker", "serve"])
 def test_the_servers_words_are_told_apart(
