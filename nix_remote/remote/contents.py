@@ -31,6 +31,9 @@ PRESENT_COMMAND: Final = (
     ' test -e "$path" || test -L "$path" || echo "gone $name"; done; echo looked',
 )
 
+_NAMES_AT_ONCE: Final = 5000
+"""All of their names fit into what an SSH channel holds: they are written before the first line
+of output is read."""
 _PATHS_AT_ONCE: Final = 200
 _BYTES_AT_ONCE: Final = 4 * 1024**3
 """What one program reads at most, so that it ends within the time that a program may take."""
@@ -56,6 +59,13 @@ def gone(programs: Programs, alias: str, paths: Sequence[StorePath]) -> frozense
 
     Raises `ContentsUnreadable` if the account may not look.
     """
+    found: set[StorePath] = set()
+    for start in range(0, len(paths), _NAMES_AT_ONCE):
+        found |= _gone(programs, alias, paths[start : start + _NAMES_AT_ONCE])
+    return frozenset(found)
+
+
+def _gone(programs: Programs, alias: str, paths: Sequence[StorePath]) -> set[StorePath]:
     names = "".join(f"{base_name(path)}\n" for path in paths)
     done = programs.run(
         PRESENT_COMMAND, stdin=names.encode(), waiting_for="a look at the server's disk"
@@ -65,7 +75,7 @@ def gone(programs: Programs, alias: str, paths: Sequence[StorePath]) -> frozense
         said = done.stderr or done.stdout.strip()
         raise ContentsUnreadable(alias, "sh -c 'test -e PATH'", said)
     absent = {line[len("gone ") :] for line in lines if line.startswith("gone ")}
-    return frozenset(path for path in paths if base_name(path) in absent)
+    return {path for path in paths if base_name(path) in absent}
 
 
 def damaged(

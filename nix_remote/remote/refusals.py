@@ -49,12 +49,21 @@ class Account:
         return self.user == "root"
 
 
+# The second form is Lix's, from 2.91 on; the third is that of a program that is to make a root.
+_VANISHED: Final = re.compile(
+    r"path '[^']*' (is not valid|does not exist in the Lix database)|don't know how to build"
+)
 _LACKS_SIGNATURE: Final = re.compile(r"lacks a (valid )?signature")
 
 
 def lacks_signature(message: str) -> bool:
     """Whether a server refuses a path because no key that it trusts has signed it."""
     return bool(_LACKS_SIGNATURE.search(message))
+
+
+def reference_vanished(message: str) -> bool:
+    """Whether a program or a session fails because a path is not valid any more."""
+    return bool(_VANISHED.search(message))
 
 
 def meaning(message: str, account: Account, info: PathInfo) -> Exception:
@@ -120,9 +129,8 @@ def _ended(said: str, account: Account, _info: PathInfo) -> Exception:
 # The first row that matches counts.
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], _Maker], ...]] = (
     (_LACKS_SIGNATURE, _signature_required),
-    # Of a reference: a path that the server was asked for by name exists. The second form is
-    # Lix's, from 2.91 on.
-    (re.compile(r"path '[^']*' (is not valid|does not exist in the Lix database)"), _vanished),
+    # Of a reference: a path that the server was asked for by name exists.
+    (_VANISHED, _vanished),
     # Said only when the hash of the whole content was right.
     (re.compile(r"ca hash mismatch|claims to be content-addressed but isn't"), _content_address),
     (re.compile(r"(hash|size) mismatch"), _changed),

@@ -123,6 +123,19 @@ def test_the_look_at_the_disk_names_what_is_gone() -> None:
     assert len(fake.commands) == 1
 
 
+def test_where_everything_is_gone_the_names_do_not_fill_the_channel_in_both_directions() -> None:
+    paths = [path(f"p{number}") for number in range(12_000)]
+    held = 1024 * 1024  # half of what OpenSSH lets be under way
+
+    def present(_command: Sequence[str], stdin: bytes) -> Finished:
+        lines = "".join(f"gone {name}\n" for name in stdin.decode().split())
+        assert len(stdin) < held
+        assert len(lines) < held
+        return Finished(0, lines + "looked\n", "")
+
+    assert gone(Fake(present), "s", paths) == frozenset(paths)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
