@@ -43,7 +43,10 @@ _COMPLETE: Final = 3000
 _MODIFIED: Final = re.compile(r"path '(?P<path>/nix/store/[^']+)' was modified")
 # Nix 2.26 begins the path with two slashes.
 _FAILED: Final = re.compile(r"error: .*'/?(?P<path>/nix/store/[^/']+)[^']*'(?P<why>.*)")
-_ABSENT: Final = re.compile(r"does not exist|No such file or directory")
+# The last is what 2.34 says of a path that is valid and not on the disk.
+_ABSENT: Final = re.compile(
+    r"does not exist|No such file or directory|is not (valid|a valid store path)"
+)
 
 
 @dataclass(frozen=True)

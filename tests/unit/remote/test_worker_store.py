@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Iterator, Optional, Sequence
 
 import pytest
@@ -167,6 +167,15 @@ def test_after_a_refusal_no_more_paths_are_begun() -> None:
     with pytest.raises(PathRefused, match="glibc"):
         store(server).push([*outgoing(info("glibc")), *many])
     assert server.operations.count(39) < 100
+
+
+def test_a_path_that_is_valid_is_replaced_only_where_that_is_wanted() -> None:
+    server = FakeServer(valid={GLIBC, BASH})
+    opened = store(server)
+    glibc, bash = outgoing(info("glibc"), info("bash", "glibc"))
+    opened.push([glibc, replace(bash, replace=True)])
+    assert set(server.nars) == {BASH}
+    assert opened.ask(locked(GLIBC, BASH)) == {GLIBC, BASH}
 
 
 def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None:
