@@ -113,7 +113,10 @@ def _look(
     while paths:
         done = programs.run((*VERIFY, *paths), waiting_for="the server to read its store")
         bad = _judge(done)
-        if done.status != 0 and not bad.keys() & set(paths):
+        failed = _FAILED.search(done.stderr)
+        # What it says of other paths, or of none, leaves the rest of these unread.
+        unread = "error:" in done.stderr if failed is None else failed["path"] not in paths
+        if unread or (done.status != 0 and not bad):
             command = f"{' '.join(VERIFY)} PATH"
             raise ContentsUnreadable(alias, command, done.stderr or done.stdout.strip())
         if len(done.stderr) > _COMPLETE and len(paths) > 1:
@@ -123,8 +126,7 @@ def _look(
             return
         yield from bad.items()
         # Where it could not read a path it went no further.
-        failed = _FAILED.search(done.stderr)
-        if failed is None or StorePath(failed["path"]) not in paths:
+        if failed is None:
             return
         paths = paths[paths.index(StorePath(failed["path"])) + 1 :]
 

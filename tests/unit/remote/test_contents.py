@@ -105,6 +105,8 @@ def test_one_program_reads_no_more_than_it_has_time_for() -> None:
         Finished(126, "", "nix-remote-dispatcher: this account may not run that"),
         Finished(1, "nix-daemon protocol", ""),
         Finished(1, "", "error: cannot open connection to remote store 'daemon'"),
+        Finished(1, "", f"{modified(GLIBC)}\nerror: reading from file: Connection reset by peer"),
+        Finished(1, "", f"{modified(GLIBC)}\n{ABSENT['2.34'].format(path=HELLO)}"),
     ],
 )
 def test_an_account_that_may_not_have_it_read_is_told(answer: Finished) -> None:
