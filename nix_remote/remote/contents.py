@@ -41,12 +41,11 @@ _COMPLETE: Final = 3000
 """Bytes of standard error that a transport is sure to keep; of more, the beginning may be lost."""
 
 _MODIFIED: Final = re.compile(r"path '(?P<path>/nix/store/[^']+)' was modified")
-# Nix 2.26 begins the path with two slashes.
-_FAILED: Final = re.compile(r"error: .*'/?(?P<path>/nix/store/[^/']+)[^']*'(?P<why>.*)")
-# The last is what 2.34 says of a path that is valid and not on the disk.
-_ABSENT: Final = re.compile(
-    r"does not exist|No such file or directory|is not (valid|a valid store path)"
+# Nix 2.26 begins the path with two slashes, and 2.34 ends it with one.
+_FAILED: Final = re.compile(
+    r"error: .*'/?(?P<path>/nix/store/[^/']+)/?(?P<below>[^']*)'(?P<why>.*)"
 )
+_ABSENT: Final = re.compile(r"does not exist|No such file or directory")
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _judge(done: Finished) -> dict[StorePath, Damaged]:
         if modified is not None:
             found[StorePath(modified["path"])] = Damaged(Damage.CHANGED, line)
         elif failed is not None:
-            absent = _ABSENT.search(failed["why"]) and f"{failed['path']}'" in line
+            absent = _ABSENT.search(failed["why"]) and not failed["below"]
             damage = Damage.GONE if absent else Damage.CHANGED
             found[StorePath(failed["path"])] = Damaged(damage, line)
     return found

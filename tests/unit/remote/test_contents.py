@@ -44,7 +44,7 @@ def modified(path: str) -> str:
 ABSENT = {
     "2.8": "error: getting status of '{path}': No such file or directory",
     "2.26": "error: path '/{path}' does not exist",
-    "2.34": "error: path '{path}' is not a valid store path",
+    "2.34": "error: path '{path}/' does not exist",
 }
 
 
