@@ -92,7 +92,11 @@ def test_an_account_that_is_not_in_allowed_users_is_told_so_at_once(
     with nix.configured(server, "allowed-users = root copier"):
         for protocol in ("auto", "worker", "serve"):
             text = copier.fails(
-                "account-not-allowed", top, alias=guest, env={"NIX_REMOTE_PROTOCOL": protocol}
+                "account-not-allowed",
+                top,
+                alias=guest,
+                env={"NIX_REMOTE_PROTOCOL": protocol},
+                within=60,
             )
             assert "does not serve the account guest" in text
             assert "add guest to the line of allowed-users" in text
