@@ -50,6 +50,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="how long it may take; what it has not got then is sent (default: %(default)g)",
     )
     common.add_check(parser)
+    common.add_repair(parser)
     common.add_transport(parser)
     parser.add_argument(
         "--sign-key",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterable
+from typing import Iterable, Sequence
 
 from nix_remote import manifests, settings
 from nix_remote.cli import options as common
@@ -14,8 +15,9 @@ from nix_remote.cli.command import Command
 from nix_remote.cli.order import Order
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
-from nix_remote.copy.engine import CopyOptions
-from nix_remote.errors import OutputBaseNotFound, PathNotValid
+from nix_remote.copy.engine import Check, CopyOptions, CopyResult
+from nix_remote.copy.plan import Reason
+from nix_remote.errors import ContentsUnreadable, OutputBaseNotFound, PathNotValid
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
 from nix_remote.remote.gc_roots import asked_location
@@ -29,6 +31,8 @@ everything that was copied to it, and sends what has been lost since."""
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_transport(parser)
+    common.add_check(parser, Check.EXISTENCE)
+    common.add_repair(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--workspace", type=Path, metavar="DIR", help="the Bazel workspace (default: this folder)"
@@ -75,12 +79,35 @@ def _ensure(
     tops = tuple(dict.fromkeys(root.path for root in roots))
     data: dict[str, object] = {"host": host, "roots": len(roots), "checked": 0, "lost": []}
     if roots:
-        wanted = Order(chosen, common.signing_key(chosen.sign_key_file), tops, CopyOptions(), None)
-        line = order.new_line(wanted)
-        with closing(common.renderer(chosen, options)) as renderer:
-            result = line.lead(line.submit(roots, wanted.closure, wanted.options, renderer))
+        wanted = Order(
+            chosen, common.signing_key(chosen.sign_key_file), tops, _copy_options(options), None
+        )
+        try:
+            result = _copy(options, wanted, roots)
+        except ContentsUnreadable as error:
+            if options.check is not None or options.repair:
+                raise
+            # Not asked for by name: the account may be allowed to copy and nothing else.
+            data["disk_not_checked"] = error.why
+            result = _copy(options, replace(wanted, options=CopyOptions()), roots)
         data |= {"checked": len(result.closure), "lost": list(result.sent)}
     return data, sorted(absent)
+
+
+def _copy(options: argparse.Namespace, wanted: Order, roots: Sequence[DurableRoot]) -> CopyResult:
+    line = order.new_line(wanted)
+    with closing(common.renderer(wanted.settings, options)) as renderer:
+        return line.lead(line.submit(roots, wanted.closure, wanted.options, renderer))
+
+
+def _copy_options(options: argparse.Namespace) -> CopyOptions:
+    """What to check, and what to send again.
+
+    What is gone from the server's disk is sent again even without `--repair`: it is lost like
+    what a collection has taken, and no action can have it open.
+    """
+    check = common.check(options, Check.EXISTENCE)
+    return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.GONE})
 
 
 def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
@@ -110,6 +137,8 @@ def _conclude(result: Result) -> str:
         state = f"had lost {count_of(len(lost), 'path')}, sent again" if lost else "lost nothing"
         lines.append(f"{each['host']} keeps {count_of(each['checked'], 'path')}; it {state}")
         lines += [f"  {path}" for path in lost]
+        if "disk_not_checked" in each:
+            lines.append(f"  its disk was not checked: {each['disk_not_checked']}")
     return "\n".join(lines)
 
 

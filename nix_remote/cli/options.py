@@ -10,6 +10,7 @@ from typing import Final, Optional, Sequence
 
 from nix_remote.cli.render import Renderer
 from nix_remote.copy.engine import Check
+from nix_remote.copy.plan import DAMAGES, Reason
 from nix_remote.errors import SigningKeyUnusable
 from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
@@ -27,15 +28,37 @@ def add_paths(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_check(parser: argparse.ArgumentParser) -> None:
+def add_check(parser: argparse.ArgumentParser, default: Check = Check.VALIDITY) -> None:
     """`--check`."""
     parser.add_argument(
         "--check",
         choices=[check.value for check in Check],
-        default=Check.VALIDITY.value,
-        help="what to ask about paths that are there: contents compares their hashes with"
-        " those here (default: %(default)s)",
+        help="what to check of paths that the server's database calls valid: nothing more"
+        " (validity); that they are on its disk (existence); or that their content there is the"
+        f" same as here, for which the server reads it all (contents) (default: {default.value})",
     )
+
+
+def add_repair(parser: argparse.ArgumentParser) -> None:
+    """`--repair`."""
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="send paths that are gone from the server's disk, or have other content there, again"
+        " in their place; implies --check contents, unless --check is given",
+    )
+
+
+def check(options: argparse.Namespace, default: Check = Check.VALIDITY) -> Check:
+    """What `--check` and `--repair` ask for."""
+    if options.check is not None:
+        return Check(options.check)
+    return Check.CONTENTS if getattr(options, "repair", False) else default
+
+
+def replaced(options: argparse.Namespace) -> frozenset[Reason]:
+    """For which damages a path is sent again."""
+    return DAMAGES if options.repair else frozenset()
 
 
 def add_transport(parser: argparse.ArgumentParser) -> None:

@@ -21,7 +21,7 @@ from nix_remote.agent.kept_session import OpenStore
 from nix_remote.agent.line import Line
 from nix_remote.cli import options as common
 from nix_remote.cli.result import Result, describe_copy
-from nix_remote.copy.engine import Check, CopyOptions, CopyResult
+from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
@@ -101,7 +101,8 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
         ),
         options=CopyOptions(
             substitute_seconds=options.substitute_timeout if options.substitute else None,
-            check=Check(options.check),
+            check=common.check(options),
+            replaced=common.replaced(options),
         ),
         manifest=options.manifest,
     )

@@ -10,7 +10,7 @@ from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result
-from nix_remote.copy.engine import Check, plan_copy
+from nix_remote.copy.engine import plan_copy
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
 from nix_remote.remote.store import Question
@@ -33,7 +33,7 @@ def _run(options: argparse.Namespace) -> Result:
     question = Question(tuple(info.path for info in closure))
     with closing(renderer), connect.open_store(chosen, renderer, question) as remote:
         valid = remote.ask(question)
-        plan = plan_copy(closure, valid, remote, Check(options.check))
+        plan = plan_copy(closure, valid, remote, common.check(options))
     return Result(
         "plan",
         {
@@ -44,6 +44,7 @@ def _run(options: argparse.Namespace) -> Result:
             ],
             "missing_paths": len(plan.missing),
             "missing_bytes": plan.missing_bytes,
+            "damaged_paths": len(plan.damaged),
         },
     )
 
@@ -52,11 +53,20 @@ def _conclude(result: Result) -> str:
     data = result.data
     paths = data["paths"]
     assert isinstance(paths, list)
-    missing, amount = data["missing_paths"], data["missing_bytes"]
+    missing, amount, damaged = (
+        data[name] for name in ("missing_paths", "missing_bytes", "damaged_paths")
+    )
     assert isinstance(amount, int)
+    assert isinstance(damaged, int)
     lines = [
         f"{data['host']} lacks {missing} of {count_of(len(paths), 'path')} ({format_bytes(amount)})"
     ]
+    if damaged:
+        are = "is" if damaged == 1 else "are"
+        lines.append(
+            f"  {count_of(damaged, 'path')} {are} valid in its database, and not as here on its"
+            " disk: see nix-remote copy --repair"
+        )
     lines += [
         f"  {one['reason']:<9}  {format_bytes(one['nar_size']):>10}  {one['path']}" for one in paths
     ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from dataclasses import replace
-from typing import Sequence
+from typing import Optional, Sequence
 
 from nix_remote import events, settings
 from nix_remote.cli import findings, remote_executor
@@ -16,10 +17,10 @@ from nix_remote.doctor.finding import Finding, Status, broken, ok
 from nix_remote.doctor.remote import Executors
 from nix_remote.local.store import LocalStore
 from nix_remote.remote import connect
-from nix_remote.remote.contents import differing
-from nix_remote.remote.store import Question
+from nix_remote.remote.contents import Damaged, damaged
+from nix_remote.remote.store import Damage, Question
 from nix_remote.settings import Settings
-from nix_remote.wire.types import StorePath
+from nix_remote.wire.types import PathInfo, StorePath
 
 _DESCRIPTION = """\
 Looks whether store paths, with their closures, are as they should be: on the Nix server, whose
@@ -41,20 +42,20 @@ def _run(options: argparse.Namespace) -> Result:
     executors = remote_executor.chosen(options)
     if executors is not None:
         local = LocalStore(settings.local_store())
-        found = _by_action(executors, _closure(options, local), local)
+        paths = [info.path for info in _closure(options, local)]
+        found = _by_action(executors, paths, local)
         return findings.result("verify", executors.endpoint.url, found)
     chosen = settings.choose(host=options.executor or options.host, transport=options.transport)
-    paths = _closure(options, LocalStore(chosen.local_store))
+    closure = _closure(options, LocalStore(chosen.local_store))
     if options.executor is not None:
-        found = executor.examine(chosen, paths)
+        found = executor.examine(chosen, [info.path for info in closure])
     else:
-        found = _on_server(chosen, paths)
+        found = _on_server(chosen, closure, options.paths)
     return findings.result("verify", chosen.host, found)
 
 
-def _closure(options: argparse.Namespace, local: LocalStore) -> list[StorePath]:
-    closure = local.closure(common.store_paths(options.paths, local))
-    return [info.path for info in closure]
+def _closure(options: argparse.Namespace, local: LocalStore) -> list[PathInfo]:
+    return local.closure(common.store_paths(options.paths, local))
 
 
 def _by_action(
@@ -70,21 +71,29 @@ def _by_action(
     ]
 
 
-def _on_server(chosen: Settings, paths: Sequence[StorePath]) -> list[Finding]:
-    question = Question(tuple(paths))
+def _on_server(
+    chosen: Settings, closure: Sequence[PathInfo], wanted: Sequence[str]
+) -> list[Finding]:
+    question = Question(tuple(info.path for info in closure))
     with connect.open_store(chosen, events.ignore, question) as store:
         valid = store.ask(question)
     with connect.open_programs(chosen, events.ignore) as programs:
-        wrong = differing(programs, chosen.host, [path for path in paths if path in valid])
-    return [_judge(path, path in valid, wrong.get(path, ""), chosen.host) for path in paths]
+        wrong = damaged(programs, chosen.host, [info for info in closure if info.path in valid])
+    copy = f"--host {shlex.quote(chosen.host)} {shlex.join(wanted)}"
+    return [_judge(path, path in valid, wrong.get(path), copy) for path in question.paths]
 
 
-def _judge(path: StorePath, valid: object, wrong: str, host: str) -> Finding:
+def _judge(path: StorePath, valid: object, wrong: Optional[Damaged], copy: str) -> Finding:
+    """`copy` are the words that make a copy command of all paths that were asked about."""
     if not valid:
-        return broken("path", path, f"it is not on {host}", f"nix-remote copy {path}")
-    if wrong:
-        fix = f"on the server, as root, once nothing uses it: nix-store --delete {path}\n"
-        return broken("path", path, wrong, f"{fix}then here: nix-remote copy {path}")
+        return broken("path", path, "it is not there", f"nix-remote copy {copy}")
+    if wrong is not None:
+        text = {
+            Damage.GONE: "it is valid in the database, and not on the disk",
+            Damage.CHANGED: "its content is not what was registered",
+        }[wrong.damage]
+        fix = f"when no action uses it: nix-remote copy --repair {copy}"
+        return broken("path", path, f"{text} ({wrong.said})", fix)
     return ok("path", path, "its content is what was registered")
 
 

@@ -22,9 +22,9 @@ from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional,
 
 from nix_remote import events
 from nix_remote.copy.closure import frontier
-from nix_remote.copy.plan import Plan, Reason, make_plan
+from nix_remote.copy.plan import Plan, PlannedPath, Reason, make_plan
 from nix_remote.copy.retry import RetryPolicy
-from nix_remote.errors import ClosureNotKept, ContentDiffers, NixRemoteError
+from nix_remote.errors import ClosureNotKept, ContentDamaged, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
@@ -39,8 +39,10 @@ class Check(enum.Enum):
 
     VALIDITY = "validity"
     """Nothing more: Nix takes a valid path for the right one."""
+    EXISTENCE = "existence"
+    """Whether they are on the server's disk at all. Reads no content."""
     CONTENTS = "contents"
-    """Whether their content is the same as here."""
+    """Whether their content on the server's disk is the same as here. The server reads it all."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,9 @@ class CopyOptions:
     substitute_seconds: Optional[float] = None
     """How long the server may look in its own caches first; None: not at all."""
     check: Check = Check.VALIDITY
+    replaced: frozenset[Reason] = frozenset()
+    """For which damages (`nix_remote.copy.plan.DAMAGES`) a path is sent again in its place; for
+    the others the copy fails. They are found only as far as `check` looks."""
     retry: RetryPolicy = RetryPolicy()
 
 
@@ -128,7 +133,7 @@ class Copy:
         while True:
             plan = self._plan(remote)
             try:
-                remote.push([self._outgoing(info, sent) for info in plan.missing])
+                remote.push(self._outgoing(plan, sent))
             except ReferenceVanished:
                 rounds.count(frozenset(info.path for info in plan.missing))
                 if remote.ended:
@@ -149,12 +154,12 @@ class Copy:
 
     def _plan(self, remote: RemoteStore) -> Plan:
         valid = remote.ask(self._question)
-        plan = plan_copy(self.closure, valid, remote, self.options.check)
+        plan = plan_copy(self.closure, valid, remote, self.options.check, self.options.replaced)
         self.listener(events.PlanReady(plan))
-        different = plan.having(Reason.DIFFERENT)
-        if different:
-            raise ContentDiffers(self.alias, different[0].path, len(different) - 1)
+        self._refuse(plan.damaged)
         self.local.check_present(plan.missing)
+        # What is there is deleted before the new content has arrived: that must be right.
+        self.local.check_content([info for info in plan.missing if info.path in valid])
         remote.check_acceptable(plan.missing)
         if plan.missing:
             # What is there must stay while the rest is sent. Should something have gone since
@@ -162,21 +167,46 @@ class Copy:
             remote.lock(frontier(self.closure, valid))
         return plan
 
-    def _outgoing(self, info: PathInfo, sent: dict[StorePath, int]) -> Outgoing:
-        def nar() -> Iterator[bytes]:
+    def _refuse(self, damaged: Sequence[PlannedPath]) -> None:
+        """Raises the error for valid paths that are not as they should be, if there are any."""
+        if not damaged:
+            return
+        first, more = damaged[0], len(damaged) - 1
+        if first.reason is Reason.DIFFERENT:
+            raise ContentDiffers(self.alias, first.info.path, more)
+        gone = first.reason is Reason.GONE
+        raise ContentDamaged(
+            self.alias, first.info.path, "is not on its disk" if gone else "has changed there", more
+        )
+
+    def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> list[Outgoing]:
+        def nar(info: PathInfo) -> Iterator[bytes]:
             sent[info.path] = info.nar_size
             yield from self.local.nar(info)
 
-        return Outgoing(info, nar())
+        valid = plan.valid
+        return [Outgoing(info, nar(info), info.path in valid) for info in plan.missing]
 
 
 def plan_copy(
-    closure: Sequence[PathInfo], valid: frozenset[StorePath], remote: RemoteStore, check: Check
+    closure: Sequence[PathInfo],
+    valid: frozenset[StorePath],
+    remote: RemoteStore,
+    check: Check,
+    replaced: frozenset[Reason] = frozenset(),
 ) -> Plan:
-    """The plan for a closure of which `valid` is on the server; asks it what `check` wants."""
-    if check is Check.VALIDITY:
+    """The plan for a closure of which `valid` is on the server; asks it what `check` wants.
+
+    Raises `ContentsUnreadable` if the account may not look at the server's disk.
+    """
+    if check is Check.VALIDITY or not valid:
         return make_plan(closure, valid)
-    return make_plan(closure, valid, remote.registered(tuple(valid)))
+    there = [info for info in closure if info.path in valid]
+    if check is Check.EXISTENCE:
+        gone = remote.gone([info.path for info in there])
+        return make_plan(closure, valid, {}, dict.fromkeys(gone, Reason.GONE), replaced)
+    damaged = {path: Reason(damage.value) for path, damage in remote.damaged(there).items()}
+    return make_plan(closure, valid, remote.registered(tuple(valid)), damaged, replaced)
 
 
 class _Rounds:

@@ -15,10 +15,13 @@
                                HostKeyUnacceptable
       AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
-                               ServerEndedSession · ProtocolViolation · OutputTooLong
+                               ServerEndedSession · ProtocolViolation · OutputTooLong ·
+                               AccountNotAllowed · DaemonSocketClosed
       TrustError          16   SignatureRequired
-      TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
-                               ServerStoreReadOnly · ContentDiffers
+      TransferError       17   PathRefused · ContentAddressRefused · PathTooDeep ·
+                               NameTooLong · ServerDiskFull · ServerQuotaExceeded ·
+                               ServerStoreReadOnly · ContentDiffers · ContentDamaged ·
+                               ReplacementImpossible
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
                                RootNotCounted · RootNotConfirmed · RootsUnreadable ·
                                ClocksDisagree · ContentsUnreadable
@@ -48,10 +51,15 @@ from nix_remote.errors.promise import (
     ClocksDisagree,
     ClosureNotKept,
     CollectorNotAwaited,
+    ContentAddressRefused,
+    ContentDamaged,
     ContentDiffers,
     ContentsUnreadable,
+    NameTooLong,
     PathRefused,
+    PathTooDeep,
     PromiseError,
+    ReplacementImpossible,
     RootNotConfirmed,
     RootNotCounted,
     RootRefused,
@@ -69,6 +77,8 @@ from nix_remote.errors.remote_execution import (
     RemoteExecutionError,
 )
 from nix_remote.errors.server import (
+    AccountNotAllowed,
+    DaemonSocketClosed,
     NixNotFound,
     OutputTooLong,
     ProtocolViolation,

@@ -24,6 +24,48 @@ class PathRefused(TransferError):
         )
 
 
+class ContentAddressRefused(TransferError):
+    code = "content-address-refused"
+
+    def __init__(self, alias: str, path: str, said: str) -> None:
+        super().__init__(
+            f"the Nix of {alias} computes another content address for {path} than the one in its"
+            " name",
+            why=f"it said: {said}\nNix versions differ in how they hash a content-addressed path"
+            " that refers to itself;\nthe content that arrived is the registered one: nothing has"
+            " changed on this machine",
+            fix="use the same version of Nix on both machines, or copy the path that this one was"
+            " made from\n(what `nix store make-content-addressed` was given)",
+        )
+
+
+class PathTooDeep(TransferError):
+    code = "path-too-deep"
+
+    def __init__(self, alias: str, path: str, said: str) -> None:
+        super().__init__(
+            f"{path} has more levels of folders than the Nix of {alias} accepts",
+            why=f"it said: {said}\nNix 2.34.7 and later, and late releases of the branches 2.28"
+            " to 2.33, accept 64 levels",
+            fix=f"see the deepest: find {path} -printf '%d %p\\n' | sort -n | tail -n 1\n"
+            "build the package without them (put the tree into an archive, for instance), or use a"
+            " server\nwith a Nix that has no such limit",
+        )
+
+
+class NameTooLong(TransferError):
+    code = "name-too-long"
+
+    def __init__(self, alias: str, path: str, said: str) -> None:
+        super().__init__(
+            f"{path} contains a name that is too long for {alias}",
+            why=f"it said: {said}\nNix and most file systems take names of at most 255 bytes, and"
+            " Nix before 2.34 full\npaths of at most 4095; encrypting file systems take less",
+            fix="build the package with shorter names, or keep the server's store on a file system"
+            " that\ntakes them (getconf NAME_MAX /nix/store shows the limit)",
+        )
+
+
 class ServerDiskFull(TransferError):
     code = "server-disk-full"
 
@@ -68,9 +110,43 @@ class ContentDiffers(TransferError):
         super().__init__(
             f"the content of {path} on {alias} is another than here{others}",
             why="it was built in both places, and the build is not reproducible",
-            fix="replace the one by the other. On the server, once nothing uses it:\n"
-            f"nix-store --delete {path}; then run this again\n"
-            f"or here: nix-store --delete {path}; then copy it from there",
+            fix="replace the server's by this machine's, when no action uses it:\n"
+            f"nix-remote copy --repair --host {alias} {path}",
+        )
+
+
+class ContentDamaged(TransferError):
+    code = "content-damaged"
+
+    def __init__(self, alias: str, path: str, how: str, more: int) -> None:
+        others = f" (and {more} more paths are damaged)" if more else ""
+        super().__init__(
+            f"{path} is valid in the Nix database of {alias}, but {how}{others}",
+            why="something other than Nix removed or changed files in /nix/store there, or its"
+            " disk is damaged",
+            fix="send again what is damaged, in its place, when no action uses it:\n"
+            f"nix-remote copy --repair --host {alias} {path}\n"
+            "(everything that a workspace uses: nix-remote ensure --repair)",
+        )
+
+
+class ReplacementImpossible(TransferError):
+    code = "replacement-impossible"
+
+    def __init__(self, alias: str, user: str, path: str, more: int) -> None:
+        others = f", nor {more} more" if more else ""
+        super().__init__(
+            f"{user} cannot replace {path} on {alias}{others}",
+            why="only the worker protocol has a request for it, and this session uses the serve"
+            " protocol",
+            fix="one of these:\n"
+            "1. let the account run nix-daemon --stdio, then run this again\n"
+            "2. log in as root for it: nix-remote copy --repair --host root@HOST PATH\n"
+            "3. by hand. Here: nix --extra-experimental-features nix-command copy"
+            f" --to file://$PWD/repair {path}\n"
+            "   then bring the folder repair to /root on the server, and there, as root:\n"
+            f"   nix-store --repair-path {path} --option substituters file:///root/repair"
+            " --option require-sigs false",
         )
 
 
@@ -175,10 +251,10 @@ class ClocksDisagree(PromiseError):
 class ContentsUnreadable(PromiseError):
     code = "contents-unreadable"
 
-    def __init__(self, alias: str, said: str) -> None:
+    def __init__(self, alias: str, command: str, said: str) -> None:
         super().__init__(
-            f"the content of paths on {alias} cannot be looked at",
-            why=f"it said: {said}" if said else "the account may not run nix-store --verify-path",
-            fix=f"let the account run that command, or log in to one that may: ssh {alias}"
-            " nix-store --version",
+            f"whether the paths on the disk of {alias} are whole cannot be checked",
+            why=f"the account may not run {command}" + (f"; it said: {said}" if said else ""),
+            fix="let the account run that command (the dispatcher that nix-remote setup server"
+            " writes\nallows it), or use an account that may",
         )

@@ -61,6 +61,34 @@ class ServerEndedSession(ServerError):
         self.said = said
 
 
+class AccountNotAllowed(ServerError):
+    code = "account-not-allowed"
+
+    def __init__(self, alias: str, user: str, said: str) -> None:
+        super().__init__(
+            f"the Nix daemon of {alias} does not serve the account {user}",
+            why=f"it closes the connection at once, as it does with accounts that are not in"
+            f" allowed-users;\nit said: {said}",
+            fix=f"on the server, in nix.conf, add {user} to the line of allowed-users, or remove"
+            " that line\n(without it every account is allowed), then restart the daemon:"
+            " systemctl restart nix-daemon\nif the account is in it, the daemon's log says more:"
+            " journalctl --unit nix-daemon -n 20",
+        )
+
+
+class DaemonSocketClosed(ServerError):
+    code = "daemon-socket-closed"
+
+    def __init__(self, alias: str, user: str, said: str) -> None:
+        super().__init__(
+            f"the account {user} may not open the socket of the Nix daemon of {alias}",
+            why=f"it said: {said}",
+            fix="on the server, add the account to the group that may open it (Debian's is"
+            f" nix-users):\nusermod --append --groups nix-users {user}\n"
+            "(ls -ld /nix/var/nix/daemon-socket shows which group that is)",
+        )
+
+
 class ProtocolViolation(ServerError):
     code = "protocol-violation"
 
@@ -111,6 +139,7 @@ class SignatureRequired(TrustError):
             "   and on the server, in nix.conf: extra-trusted-public-keys = NAME-1:… (what"
             " public says)\n"
             "3. let the server trust the account with everything, as root: on the server,\n"
-            f"   in nix.conf: extra-trusted-users = {user}\n"
+            "   in nix.conf, add the account to the line of trusted-users, or write it:\n"
+            f"   trusted-users = root {user}\n"
             "nix.conf is read when the server's Nix daemon is restarted",
         )

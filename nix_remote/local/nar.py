@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Final, Iterator
+from typing import Final, Iterator, Optional, Sequence
 
 from nix_remote.wire.codec import encode_bytes, encode_number
 
 CHUNK: Final = 256 * 1024
+
+_OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _MAGIC: Final = encode_bytes(b"nix-archive-1")
 _OPEN: Final = encode_bytes(b"(")
@@ -54,42 +56,98 @@ def nar_chunks(path: str) -> Iterator[bytes]:
 
 
 def _pieces(path: bytes) -> Iterator[bytes]:
+    """One level after another, without recursion: a tree may be deeper than any stack.
+
+    A name is looked up in the folder that is open at the moment, never by its full path:
+    the full path of a deep tree is longer than the kernel takes. One folder is open at a
+    time; the one above is reached through `..`, so that depth costs no descriptors.
+    """
     yield _MAGIC
-    yield from _node(path)
+    name = path
+    folder: Optional[int] = None
+    shown = [path]
+    """The names on the way down, for error messages."""
+    waiting: list[list[bytes]] = []
+    """For every folder on the way down: the entries that come next, the first one last."""
+    try:
+        while True:
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                yield _DIRECTORY
+                folder = _moved(folder, name, os.O_NOFOLLOW)
+                waiting.append(_entries(folder))
+            else:
+                yield from _leaf(folder, name, status, shown)
+                shown.pop()
+                if waiting:
+                    yield _CLOSE
+            while waiting and not waiting[-1]:
+                waiting.pop()
+                yield _CLOSE
+                shown.pop()
+                if waiting:
+                    folder = _moved(folder, b"..")
+                    yield _CLOSE
+            if not waiting:
+                return
+            name = waiting[-1].pop()
+            shown.append(name)
+            yield _ENTRY + encode_bytes(name) + _NODE
+    except OSError as error:
+        # In a folder that is open, its own message names the last component only.
+        raise OSError(error.errno, error.strerror, _full_name(shown)) from None
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
-def _node(path: bytes) -> Iterator[bytes]:
-    status = os.lstat(path)
+def _entries(folder: int) -> list[bytes]:
+    """The names in an open folder, the first one last."""
+    return sorted(map(os.fsencode, os.listdir(folder)), reverse=True)
+
+
+def _moved(folder: Optional[int], name: bytes, flags: int = 0) -> int:
+    """Opens a folder by its name in another one, which is closed."""
+    moved = os.open(name, _OPEN_FOLDER | flags, dir_fd=folder)
+    if folder is not None:
+        os.close(folder)
+    return moved
+
+
+def _leaf(
+    folder: Optional[int], name: bytes, status: os.stat_result, shown: Sequence[bytes]
+) -> Iterator[bytes]:
+    """The node of what is no folder."""
     if stat.S_ISREG(status.st_mode):
         yield _REGULAR
         if status.st_mode & stat.S_IXUSR:
             yield _EXECUTABLE
         yield _CONTENTS
-        yield from _contents(path, status.st_size)
+        yield from _contents(folder, name, status.st_size, shown)
         yield _CLOSE
     elif stat.S_ISLNK(status.st_mode):
-        yield _SYMLINK + encode_bytes(os.readlink(path)) + _CLOSE
-    elif stat.S_ISDIR(status.st_mode):
-        yield _DIRECTORY
-        for name in sorted(os.listdir(path)):
-            yield _ENTRY + encode_bytes(name) + _NODE
-            yield from _node(os.path.join(path, name))
-            yield _CLOSE
-        yield _CLOSE
+        yield _SYMLINK + encode_bytes(os.readlink(name, dir_fd=folder)) + _CLOSE
     else:
-        raise ValueError(f"{os.fsdecode(path)} is neither a file, a folder nor a link")
+        raise ValueError(f"{_full_name(shown)} is neither a file, a folder nor a link")
 
 
-def _contents(path: bytes, size: int) -> Iterator[bytes]:
+def _full_name(shown: Sequence[bytes]) -> str:
+    return os.fsdecode(b"/".join(shown))
+
+
+def _contents(
+    folder: Optional[int], name: bytes, size: int, shown: Sequence[bytes]
+) -> Iterator[bytes]:
     yield encode_number(size)
     remaining = size
-    with open(path, "rb", buffering=0) as file:
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
+    with open(descriptor, "rb", buffering=0) as file:
         while remaining:
             piece = file.read(min(remaining, CHUNK))
             if not piece:
-                raise ValueError(f"{os.fsdecode(path)} has become shorter")
+                raise ValueError(f"{_full_name(shown)} has become shorter")
             remaining -= len(piece)
             yield piece
         if file.read(1):
-            raise ValueError(f"{os.fsdecode(path)} has become longer")
+            raise ValueError(f"{_full_name(shown)} has become longer")
     yield bytes(-size % 8)

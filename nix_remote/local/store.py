@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 from typing import Final, Iterator, Optional, Sequence
@@ -20,7 +21,14 @@ from nix_remote.local.nar import nar_chunks
 from nix_remote.processes import ProcessFailed
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.codec import WireError
-from nix_remote.wire.types import STORE_DIRECTORY, PathInfo, StorePath, parse_store_path
+from nix_remote.wire.types import (
+    STORE_DIRECTORY,
+    NarHash,
+    PathInfo,
+    StorePath,
+    format_nar_hash,
+    parse_store_path,
+)
 
 # Values of NIX_REMOTE that mean the ordinary store of this machine.
 _ORDINARY: Final = ("", "auto", "daemon", "local")
@@ -90,6 +98,20 @@ class LocalStore:
         for info in infos:
             if not os.path.lexists(info.path):
                 raise PathContentMissing(info.path, "it is registered as valid, but does not exist")
+
+    def check_content(self, infos: Sequence[PathInfo]) -> None:
+        """Reads these paths; raises `PathContentChanged` if one has not the registered hash.
+
+        Raises `PathContentMissing` if one cannot be read.
+        """
+        for info in infos:
+            digest = hashlib.sha256()
+            for chunk in self.nar(info):
+                digest.update(chunk)
+            if digest.digest() != info.nar_hash:
+                found = format_nar_hash(NarHash(digest.digest()))
+                why = f"its hash was {format_nar_hash(info.nar_hash)}, and is {found} now"
+                raise PathContentChanged(info.path, why)
 
     def shells(self, paths: Sequence[StorePath]) -> list[str]:
         """The first shell among these paths, if one of them has any."""

@@ -133,9 +133,14 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
 
 @dataclass(frozen=True)
 class AddToStoreNar(Request[None]):
-    """Operation 39 (framed as of 1.23). Registers a path; its NAR follows as a framed stream."""
+    """Operation 39 (framed as of 1.23). Registers a path; its NAR follows as a framed stream.
+
+    With `repair`, a path that is valid is replaced: what is on the disk is deleted, then the
+    NAR is unpacked. The server asks for no more rights than for a path that is missing.
+    """
 
     info: PathInfo
+    repair: bool = False
     operation = 39
     reply_size = 16
 
@@ -144,7 +149,7 @@ class AddToStoreNar(Request[None]):
         return self.info.nar_size
 
     def fields(self) -> bytes:
-        repair = encode_bool(False)
+        repair = encode_bool(self.repair)
         # Heeded only if the server trusts us; without it even root's unsigned paths
         # are refused.
         do_not_check_signatures = encode_bool(True)

@@ -7,7 +7,7 @@ from typing import Callable, Final, Sequence
 from nix_remote.errors import CollectorNotAwaited, RootNotConfirmed, RootRefused
 from nix_remote.protocol.worker import RootLink
 from nix_remote.remote.programs import Finished, Programs
-from nix_remote.remote.refusals import ReferenceVanished, condition
+from nix_remote.remote.refusals import ReferenceVanished, condition, reference_vanished
 from nix_remote.remote.store import DurableRoot
 
 COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
@@ -57,7 +57,7 @@ def add_root(programs: Programs, alias: str, root: DurableRoot) -> str:
     done = programs.run(realise(root), waiting_for="a durable root")
     if done.status == 0 and done.stdout.strip().endswith(root.location):
         return done.stdout.strip()
-    if "is not valid" in done.stderr or "don't know how to build" in done.stderr:
+    if reference_vanished(done.stderr):
         raise ReferenceVanished(done.stderr)
     said = _said(done)
     raise condition(said, alias) or RootRefused(alias, root.location, said)

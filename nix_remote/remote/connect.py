@@ -26,7 +26,7 @@ from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
 from nix_remote.remote import home, postmortem, serve_store, worker_store
 from nix_remote.remote.programs import Programs
-from nix_remote.remote.refusals import Account
+from nix_remote.remote.refusals import Account, turned_away
 from nix_remote.remote.serve_store import ServeStore
 from nix_remote.remote.session import Session
 from nix_remote.remote.session_store import Asked, SessionStore
@@ -71,7 +71,7 @@ def open_store(
     with _connected(settings, listener) as (host, connection, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
         try:
-            store, spoken = _choose(settings.protocol, opener)
+            store, spoken = _open(settings.protocol, opener)
             listener(events.Connected(settings.host, f"{connection}; {spoken}"))
             yield store if key is None else SigningStore(store, key)
         except ServerEndedSession as ended:
@@ -190,6 +190,37 @@ class _Opener:
             home=asked_home,
         )
         return store, session.greeting()
+
+
+def _open(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
+    """A store; tried twice where the daemon hangs up, as it does with accounts it does not allow.
+
+    A daemon that was killed at this moment answers the second time.
+    """
+    try:
+        return _choose(protocol, opener)
+    except ServerEndedSession as ended:
+        if ended.said and turned_away(ended.said, opener.account) is None:
+            raise
+    try:
+        return _choose(protocol, opener)
+    except ServerEndedSession as ended:
+        said = ended.said or _said_over_serve(opener)
+        raise turned_away(said, opener.account) or ended from None
+
+
+def _said_over_serve(opener: _Opener) -> str:
+    """Why no session can be opened, in the words of a program that says it.
+
+    `nix-daemon --stdio` ends without a word from 2.20 on when the daemon hangs up.
+    """
+    try:
+        opener.over_serve()
+    except ServerEndedSession as ended:
+        return ended.said
+    except NixRemoteError:
+        pass
+    return ""
 
 
 def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Mapping, Sequence
 
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 
@@ -32,6 +32,12 @@ class ForwardingStore:
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         return self._store.registered(paths)
+
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return self._store.gone(paths)
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        return self._store.damaged(infos)
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         self._store.substitute(paths, at_most=at_most)

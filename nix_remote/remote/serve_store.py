@@ -12,7 +12,12 @@ from contextlib import closing
 from typing import Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.errors import RootRefused, ServerEndedSession, ServerError
+from nix_remote.errors import (
+    ReplacementImpossible,
+    RootRefused,
+    ServerEndedSession,
+    ServerError,
+)
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.remote import commands, trust
@@ -20,7 +25,7 @@ from nix_remote.remote.pushing import NotTaken
 from nix_remote.remote.refusals import ReferenceVanished, lacks_signature, meaning
 from nix_remote.remote.session import Session
 from nix_remote.remote.session_store import Asked, SessionStore
-from nix_remote.remote.store import DurableRoot, Question
+from nix_remote.remote.store import DurableRoot, Outgoing, Question
 from nix_remote.wire.types import PathInfo, StorePath
 
 ServeSession = Session[ServeServer]
@@ -47,14 +52,14 @@ class ServeStore(SessionStore[ServeServer]):
     def lock(self, paths: Sequence[StorePath]) -> None:
         self._locks.append(self._session.submit(serve.QueryValidPaths(tuple(paths), lock=True)))
 
-    def _trusts_us(self) -> bool:
+    def _takes_unsigned(self) -> bool:
         if self._account.is_root:
             return True
         # This protocol does not say it. A refusal ends the session, and the copy as well.
         answer = self._session.submit(serve.AddToStoreNar(trust.PROBE))
         self._session.write(trust.PROBE_CONTENT)
         try:
-            self._session.wait(answer, "the server to say if it trusts us")
+            self._session.wait(answer, "the server to say if it takes unsigned paths")
         except ServerEndedSession as ended:
             if lacks_signature(ended.said):
                 return False
@@ -79,8 +84,16 @@ class ServeStore(SessionStore[ServeServer]):
             except (TimeoutError, ServerError) as ended:
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        replacing = [outgoing.info.path for outgoing in paths if outgoing.replace]
+        if replacing:
+            alias, user = self._account.alias, self._account.user
+            raise ReplacementImpossible(alias, user, replacing[0], len(replacing) - 1)
+        super().push(paths)
+
     @staticmethod
-    def _add(info: PathInfo) -> serve.AddToStoreNar:
+    def _add(info: PathInfo, *, replace: bool) -> serve.AddToStoreNar:
+        assert not replace  # `push` has seen to that
         return serve.AddToStoreNar(info)
 
     @staticmethod

@@ -6,19 +6,19 @@ from abc import abstractmethod
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Callable, Generic, Iterator, Optional, Sequence, TypeVar
+from typing import Any, Callable, Generic, Iterator, Mapping, Optional, Sequence, TypeVar
 
 from nix_remote import events
 from nix_remote.copy.closure import frontier
 from nix_remote.errors import PathRefused
 from nix_remote.protocol.conversation import Request, Server
-from nix_remote.remote import home, trust
+from nix_remote.remote import contents, home, trust
 from nix_remote.remote.placing import Placing
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, Push
 from nix_remote.remote.refusals import Account, condition
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.remote.store import Outgoing, Question, RemoteStore
+from nix_remote.remote.store import Damage, Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 T = TypeVar("T")
@@ -80,14 +80,22 @@ class SessionStore(RemoteStore, Generic[Server]):
         return valid
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        trust.check_acceptable(infos, self._account, self._trusts_us)
+        trust.check_acceptable(infos, self._account, self._takes_unsigned)
+
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return contents.gone(self._programs, self._account.alias, paths)
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        found = contents.damaged(self._programs, self._account.alias, infos)
+        return {path: each.damage for path, each in found.items()}
 
     def push(self, paths: Sequence[Outgoing]) -> None:
+        replacing = {outgoing.info.path for outgoing in paths if outgoing.replace}
         push = Push(
             paths,
             session=self._session,
             open_session=self._open_session,
-            add=self._add,
+            add=lambda info: self._add(info, replace=info.path in replacing),
             write_nar=self._write_nar,
             listener=self._listener,
         )
@@ -107,8 +115,8 @@ class SessionStore(RemoteStore, Generic[Server]):
 
     @staticmethod
     @abstractmethod
-    def _add(info: PathInfo) -> Request[None]:
-        """The request that begins a path."""
+    def _add(info: PathInfo, *, replace: bool) -> Request[None]:
+        """The request that begins a path; it may replace one that is valid."""
 
     @staticmethod
     @abstractmethod
@@ -124,7 +132,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         """Asks in the session, and does not wait."""
 
     @abstractmethod
-    def _trusts_us(self) -> bool:
+    def _takes_unsigned(self) -> bool:
         """Whether the server takes unsigned paths from this account."""
 
     def _wait_for_locks(self) -> None:

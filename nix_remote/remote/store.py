@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Iterator, Mapping, Protocol, Sequence
 
 from nix_remote.wire.types import PathInfo, StorePath
+
+
+class Damage(enum.Enum):
+    """What may be wrong with a path that the server's database calls valid."""
+
+    GONE = "gone"
+    """Nothing is on the disk under its name."""
+    CHANGED = "changed"
+    """What is on the disk has another hash than the one registered, or cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +24,8 @@ class Outgoing:
 
     info: PathInfo
     nar: Iterator[bytes]
+    replace: bool = False
+    """Whether it replaces what the server has under that name, which is valid there."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,18 @@ class RemoteStore(Protocol):
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         """What the server has registered of those of `paths` that are valid."""
 
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        """Those of these valid paths that are not on the server's disk.
+
+        Raises `ContentsUnreadable` if the account may not look.
+        """
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        """Has the server read these valid paths; returns those that are not as registered there.
+
+        Raises `ContentsUnreadable` if the account may not look.
+        """
+
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         """Lets the server get `paths` from its own caches, for at most that many seconds.
 
@@ -67,7 +91,9 @@ class RemoteStore(Protocol):
     def push(self, paths: Sequence[Outgoing]) -> None:
         """Sends paths, given in dependency order, and waits until all are registered.
 
-        Raises `ReferenceVanished`, or a `NixRemoteError` for what cannot heal.
+        Raises `ReferenceVanished`, or a `NixRemoteError` for what cannot heal; before
+        anything is sent, `ReplacementImpossible` where a path is to replace another one and
+        the protocol has no request for that.
         """
 
     def secure(

@@ -67,15 +67,16 @@ class WorkerStore(SessionStore[WorkerServer]):
     def lock(self, paths: Sequence[StorePath]) -> None:
         self._locks += [self._session.submit(worker.AddTempRoot(path)) for path in paths]
 
-    def _trusts_us(self) -> bool:
-        told = self._session.greeting().trusts_us
-        if told is not None or self._account.is_root:
-            return told is not False
-        # Before Nix 2.15 a server does not say it.
+    def _takes_unsigned(self) -> bool:
+        trusts_us = self._session.greeting().trusts_us
+        if trusts_us or (trusts_us is None and self._account.is_root):
+            return True
+        # Before Nix 2.15 a server does not say whether it trusts us; none says whether it
+        # takes unsigned paths from those that it does not trust.
         answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
         self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
         try:
-            self._session.wait(answer, "the server to say if it trusts us")
+            self._session.wait(answer, "the server to say if it takes unsigned paths")
         except RequestRefused as refusal:
             if lacks_signature(refusal.message):
                 return False
@@ -97,8 +98,8 @@ class WorkerStore(SessionStore[WorkerServer]):
                 self._listener(events.SubstitutionAbandoned(str(ended)))
 
     @staticmethod
-    def _add(info: PathInfo) -> worker.AddToStoreNar:
-        return worker.AddToStoreNar(info)
+    def _add(info: PathInfo, *, replace: bool) -> worker.AddToStoreNar:
+        return worker.AddToStoreNar(info, repair=replace)
 
     @staticmethod
     def _write_nar(session: WorkerSession, nar: Iterator[bytes]) -> None:

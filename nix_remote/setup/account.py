@@ -13,6 +13,7 @@ from typing import Final
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote.commands import FIND_ROOTS
+from nix_remote.remote.contents import PRESENT_COMMAND
 from nix_remote.remote.counted_roots import COUNT_COMMAND
 from nix_remote.remote.gc_roots import GCROOTS, SET_PLACES
 from nix_remote.remote.home import HOME_COMMAND
@@ -50,6 +51,7 @@ def dispatcher() -> str:
         "@LIST@": LIST_COMMAND,
         "@REMOVE@": REMOVE_COMMAND,
         "@LOOK@": LOOK_COMMAND,
+        "@PRESENT@": PRESENT_COMMAND,
         "@EXPORTS@": EXPORTS_COMMAND,
         "@HOME@": HOME_COMMAND,
         "@FIND_ROOTS@": FIND_ROOTS,

@@ -64,6 +64,11 @@ count_roots=$(
 END
 )
 
+present=$(
+  cat <<'END'
+@PRESENT@
+END
+)
 exports=$(
   cat <<'END'
 @EXPORTS@
@@ -74,7 +79,9 @@ case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
-  "$list" | "$remove" | "$look" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots") run sh -c "$asked" ;;
+  "$list" | "$remove" | "$look" | "$present" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots")
+    run sh -c "$asked"
+    ;;
   'nix-store --verify-path '*) verify ;;
   'nix-store --realise '*' --add-root '*) ;;
   *) refuse ;;

@@ -181,7 +181,7 @@ def test_a_user_whom_the_servers_nix_does_not_trust(
     sshd.authorize(lab.server, "guest", sshd.public_key(lab.workstation))
     own = new_closure(lab.workstation)
     text = copier.fails("signature-required", own[-1], alias=entry("odd", "User guest"))
-    assert "extra-trusted-users = guest" in text
+    assert "trusted-users = root guest" in text
 
 
 def test_a_path_that_is_not_in_the_store(copier: Copier) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+import hashlib
+import time
+from typing import Iterator, Sequence
 
 import pytest
 
 from tests.integration.copier import Copier, new_closure
-from tests.lab import nix, sshd
+from tests.lab import content, nix, sshd
 from tests.lab.host import Host
-from tests.lab.lab import Lab
+from tests.lab.lab import Lab, alias
 from tests.lab.nix import Version
 
 _PYTHON = "/opt/nix-remote/bin/python"
@@ -62,6 +64,77 @@ def test_the_database_the_serve_protocol_and_the_daemon_give_the_same_answer(
     assert sorted(filter(None, found)) == sorted(closure)
     if user == "root":
         assert way == "database"
+
+
+def plant(host: Host, name: str, make: str, references: Sequence[str] = ()) -> str:
+    """A store path that a shell script makes at `$out`; registered by hand, without a build.
+
+    Modes and times become canonical, as those of every path.
+    """
+    path = f"/nix/store/{hashlib.sha256(name.encode()).hexdigest()[:32].replace('e', 'x')}-{name}"
+    host.sh(f"out={path}; {make}")
+    lines = "\n".join([path, "", str(len(references)), *references])
+    host.run(["nix-store", "--register-validity"], stdin=f"{lines}\n", timeout=120).check()
+    return path
+
+
+_DEEP = (
+    'mkdir "$out"; here="$out"; for n in $(seq {levels}); do here="$here/d"; done; mkdir -p "$here"'
+)
+
+
+def test_unusual_paths_are_the_same_by_all_ways_and_for_nix(
+    lab: Lab, workstation: Host, copier: Copier
+) -> None:
+    run = f"{time.time_ns()}"
+    small = content.make_closure(workstation, content.Shape(f"small-{run}", 2000))
+    paths = [
+        plant(workstation, f"hub-{run}", 'echo hub >"$out"', small),
+        plant(workstation, f"files-{run}", 'mkdir "$out"; cd "$out"; seq 20000 | xargs touch'),
+        plant(
+            workstation,
+            f"circle-{run}",
+            'mkdir "$out"; ln -s . "$out/self"; ln -s b "$out/a"; ln -s a "$out/b"',
+        ),
+        plant(
+            workstation,
+            f"names-{run}",
+            'mkdir "$out"; touch "$out/$(printf %0255d 1)"; mkdir "$out/$(printf %0255d 2)"',
+        ),
+        plant(workstation, f"deep-{run}", _DEEP.format(levels=60)),
+    ]
+    if nix.Version.V2_8.value in workstation.name:
+        # Only what is older than Nix's own limit has them.
+        paths.append(plant(workstation, f"deeper-{run}", _DEEP.format(levels=1100)))
+    way, *found = python(workstation, _ALL_WAYS, *paths).split("\n")
+    assert way == "database"
+    assert set(filter(None, found)) == {*paths, *small}
+    code = (
+        "import sys, hashlib; from nix_remote.local.nar import nar_chunks\n"
+        "digest = hashlib.sha256()\n"
+        "for chunk in nar_chunks(sys.argv[1]): digest.update(chunk)\n"
+        "print(digest.hexdigest())\n"
+    )
+    for path in paths:
+        ours = python(workstation, code, path).strip()
+        theirs = workstation.sh(f"nix-store --dump {path} | sha256sum").split()[0]
+        assert ours == theirs, path
+    for protocol in ("worker", "serve"):
+        local = Copier(workstation)
+        env = {"NIX_REMOTE_PROTOCOL": protocol}
+        target = alias(lab.server_with(Version.V2_8))
+        local.copy(*paths, alias=target, env=env)
+
+
+def test_a_tree_that_is_too_deep_for_the_servers_nix_is_named(lab: Lab) -> None:
+    old = lab.workstation_with(Version.V2_8)
+    deep = plant(old, f"deep-{time.time_ns()}", _DEEP.format(levels=70))
+    for protocol in ("worker", "serve"):
+        env = {"NIX_REMOTE_PROTOCOL": protocol}
+        text = Copier(old).fails("path-too-deep", deep, env=env)
+        assert deep in text
+        assert "64" in text
+        Copier(old).copy(deep, alias=alias(lab.server_with(Version.V2_26)), env=env)
 
 
 def test_an_ordinary_user_can_plan(workstation: Host) -> None:

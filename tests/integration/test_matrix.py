@@ -99,7 +99,7 @@ def test_an_account_that_is_not_trusted_is_refused(pair: Pair) -> None:
     text = pair.copier.fails(
         "signature-required", top, alias=alias(pair.server, GUEST), env=pair.env
     )
-    assert "extra-trusted-users = guest" in text
+    assert "trusted-users = root guest" in text
     assert not nix.is_valid(pair.server, top)
 
 

@@ -62,7 +62,7 @@ def test_an_unsigned_path_is_refused_before_its_first_byte_with_three_ways_out(
     guest = alias(server, GUEST)
     text = copier.fails("signature-required", closure[-1], alias=guest, env=env)
     fixes = ["1. sign", "--sign-key FILE", "2. let", "extra-trusted-public-keys", "3. let"]
-    positions = [text.index(fix) for fix in (*fixes, "extra-trusted-users = guest")]
+    positions = [text.index(fix) for fix in (*fixes, "trusted-users = root guest")]
     assert positions == sorted(positions)
     assert "has no signature, and neither ha" in text
     # Not even what comes before the unsigned ones.
@@ -70,6 +70,37 @@ def test_an_unsigned_path_is_refused_before_its_first_byte_with_three_ways_out(
     assert len(own) == 3
     for path in own:
         assert server.run(["test", "-e", path]).status == 1
+
+
+def test_unsigned_copies_of_an_ordinary_user_to_a_server_that_requires_no_signatures(
+    lab: Lab, server: Host, copier: Copier
+) -> None:
+    with nix.configured(server, "require-sigs = false"):
+        for protocol in ("worker", "serve"):
+            closure = new_closure(lab.workstation)
+            guest, env = alias(server, GUEST), {"NIX_REMOTE_PROTOCOL": protocol}
+            copier.copy(closure[-1], alias=guest, env=env)
+            assert_kept_whole(server, lab.workstation, closure)
+            # What is there already, and a path beside it: another look.
+            copier.copy(closure[-1], new_closure(lab.workstation)[-1], alias=guest, env=env)
+
+
+def test_an_account_that_is_not_in_allowed_users_is_told_so_at_once(
+    lab: Lab, server: Host, copier: Copier
+) -> None:
+    guest, top = alias(server, GUEST), new_closure(lab.workstation)[-1]
+    with nix.configured(server, "allowed-users = root copier"):
+        for protocol in ("auto", "worker", "serve"):
+            text = copier.fails(
+                "account-not-allowed",
+                top,
+                alias=guest,
+                env={"NIX_REMOTE_PROTOCOL": protocol},
+                within=60,
+            )
+            assert "does not serve the account guest" in text
+            assert "add guest to the line of allowed-users" in text
+            assert "trying again" not in text
 
 
 @pytest.mark.parametrize("account", ["copier", "root"])

@@ -186,7 +186,7 @@ class FakeServer:
         yield from read_bool()
         signatures = yield from read_texts()
         yield from read_text()
-        yield from read_bool()
+        repair = yield from read_bool()
         yield from read_bool()
         nar = yield from read_framed(2**32)
 
@@ -196,6 +196,8 @@ class FakeServer:
                 return failure(f"path '{min(absent)}' is not valid")
             if len(nar) != nar_size:
                 return failure(f"size mismatch importing path '{path}'")
+            if path in self.valid and not repair:
+                return LAST
             self.valid.add(path)
             self.nars[path] = nar
             self.signatures[path] = tuple(signatures)

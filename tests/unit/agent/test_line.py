@@ -23,7 +23,7 @@ from nix_remote.errors import (
     PathContentMissing,
 )
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.remote.turns import Turn
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
@@ -115,6 +115,12 @@ class Session:
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None: ...
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        return {}
+
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return frozenset()
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
         return {}
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None: ...

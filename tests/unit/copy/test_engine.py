@@ -8,18 +8,21 @@ import pytest
 
 from nix_remote import events
 from nix_remote.copy.engine import ROUNDS, Check, Copy, CopyOptions, CopyResult
+from nix_remote.copy.plan import DAMAGES, Reason
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
     ClosureNotKept,
     ConnectionBroken,
+    ContentDamaged,
     ContentDiffers,
     NixRemoteError,
+    PathContentChanged,
     PathContentMissing,
     SignatureRequired,
 )
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.paths import info, path
@@ -32,16 +35,21 @@ DEFAULTS = CopyOptions()
 
 
 class Local(LocalStore):
-    """Content without files; `absent` paths are registered but not there."""
+    """Content without files; `absent` paths do not exist, `changed` ones have another hash."""
 
-    def __init__(self, absent: frozenset[StorePath] = frozenset()) -> None:
+    def __init__(self, absent: frozenset[StorePath], changed: frozenset[StorePath]) -> None:
         super().__init__(LocalStoreSettings(state_directory=Path("/nonexistent")))
-        self._absent = absent
+        self._absent, self._changed = absent, changed
 
     def check_present(self, infos: Sequence[PathInfo]) -> None:
         for one in infos:
             if one.path in self._absent:
                 raise PathContentMissing(one.path, "gone")
+
+    def check_content(self, infos: Sequence[PathInfo]) -> None:
+        for one in infos:
+            if one.path in self._changed:
+                raise PathContentChanged(one.path, "other bytes")
 
     def nar(self, info: PathInfo) -> Iterator[bytes]:
         yield info.path.encode()
@@ -62,6 +70,8 @@ class Remote:
         self.vanish_while_pushing = 0
         self.vanishing_ends_session = False
         self.ended = False
+        self.damage: dict[StorePath, Damage] = {}
+        self.replaced: list[StorePath] = []
 
     @contextmanager
     def open(self, first: Question) -> Iterator[RemoteStore]:
@@ -86,6 +96,16 @@ class Remote:
         self.calls.append("registered")
         return {path: self.there[path] for path in paths}
 
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        self.calls.append("gone")
+        gone = {path for path, damage in self.damage.items() if damage is Damage.GONE}
+        return frozenset(gone.intersection(paths))
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        self.calls.append("damaged")
+        asked = {one.path for one in infos}
+        return {path: damage for path, damage in self.damage.items() if path in asked}
+
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
         self.calls.append(f"substitute {len(paths)} in {at_most:g} s")
         self.valid.add(paths[0])
@@ -99,6 +119,9 @@ class Remote:
                 raise ReferenceVanished("path is not valid")
             assert b"".join(outgoing.nar) == outgoing.info.path.encode()
             self.sent.append(outgoing.info.path)
+            if outgoing.replace:
+                self.replaced.append(outgoing.info.path)
+                self.damage.pop(outgoing.info.path, None)
             self.valid.add(outgoing.info.path)
             if self.failures:
                 raise self.failures.pop(0)
@@ -116,6 +139,7 @@ def run(
     remote: Remote,
     *,
     absent: frozenset[StorePath] = frozenset(),
+    changed: frozenset[StorePath] = frozenset(),
     listener: events.Listener = events.ignore,
     options: CopyOptions = DEFAULTS,
     slept: Optional[list[float]] = None,
@@ -124,7 +148,7 @@ def run(
         closure=CLOSURE,
         roots=[ROOT],
         alias="s",
-        local=Local(absent),
+        local=Local(absent, changed),
         open_remote=remote.open,
         listener=listener,
         options=options,
@@ -278,4 +302,58 @@ def test_other_content_under_the_same_name_is_only_looked_for_on_request() -> No
 def test_equal_content_passes_the_check() -> None:
     remote = Remote(valid=[path("glibc"), path("bash")])
     run(remote, options=CopyOptions(check=Check.CONTENTS))
-    assert "registered" in remote.calls
+    assert remote.calls[:3] == ["ask", "damaged", "registered"]
+
+
+def damaged_server() -> Remote:
+    remote = Remote(valid=[path("glibc"), path("bash")])
+    remote.damage = {path("glibc"): Damage.GONE, path("bash"): Damage.CHANGED}
+    return remote
+
+
+def test_damage_on_the_servers_disk_is_only_looked_for_on_request() -> None:
+    remote = damaged_server()
+    run(remote)
+    assert remote.replaced == []
+    assert not {"gone", "damaged"}.intersection(remote.calls)
+
+
+@pytest.mark.parametrize("check", [Check.EXISTENCE, Check.CONTENTS])
+def test_damage_that_is_not_to_be_mended_fails_with_the_command_that_mends_it(
+    check: Check,
+) -> None:
+    remote = damaged_server()
+    with pytest.raises(ContentDamaged) as caught:
+        run(remote, options=CopyOptions(check=check))
+    assert remote.sent == []
+    assert f"{path('glibc')} is valid in the Nix database of s, but is not on its disk" in str(
+        caught.value
+    )
+    assert f"nix-remote copy --repair --host s {path('glibc')}" in caught.value.fix
+
+
+def test_what_is_gone_is_replaced_and_what_has_changed_is_not_unless_wanted() -> None:
+    remote = damaged_server()
+    run(remote, options=CopyOptions(check=Check.EXISTENCE, replaced=frozenset({Reason.GONE})))
+    assert remote.replaced == [path("glibc")]
+    assert remote.sent == [path("glibc"), path("hello")]
+    assert "secure" in remote.calls
+    with pytest.raises(ContentDamaged, match="has changed there"):
+        run(remote, options=CopyOptions(check=Check.CONTENTS))
+    run(remote, options=CopyOptions(check=Check.CONTENTS, replaced=DAMAGES))
+    assert remote.replaced == [path("glibc"), path("bash")]
+
+
+def test_other_content_is_replaced_on_request() -> None:
+    remote = Remote(valid=[path("glibc"), path("bash")])
+    remote.there[path("bash")] = info("bash", "glibc", nar=b"built elsewhere")
+    run(remote, options=CopyOptions(check=Check.CONTENTS, replaced=DAMAGES))
+    assert remote.replaced == [path("bash")]
+
+
+def test_nothing_is_replaced_by_content_that_has_changed_here() -> None:
+    remote = damaged_server()
+    options = CopyOptions(check=Check.CONTENTS, replaced=DAMAGES)
+    with pytest.raises(PathContentChanged):
+        run(remote, changed=frozenset({path("bash")}), options=options)
+    assert remote.sent == []

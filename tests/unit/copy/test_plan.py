@@ -1,4 +1,4 @@
-from nix_remote.copy.plan import Reason, make_plan
+from nix_remote.copy.plan import DAMAGES, Reason, make_plan
 from tests.support.paths import info, path
 
 
@@ -17,3 +17,27 @@ def test_what_is_registered_with_another_hash_is_different() -> None:
     plan = make_plan(closure, valid, there)
     assert [one.reason for one in plan.paths] == [Reason.VALID, Reason.DIFFERENT, Reason.MISSING]
     assert plan.having(Reason.DIFFERENT) == (closure[1],)
+
+
+def test_what_is_damaged_on_the_servers_disk_is_sent_again_only_where_that_is_wanted() -> None:
+    closure = [info("glibc"), info("bash"), info("hello")]
+    valid = {one.path for one in closure}
+    found = {path("glibc"): Reason.GONE, path("bash"): Reason.CHANGED}
+    plan = make_plan(closure, valid, damaged=found)
+    assert [one.reason for one in plan.paths] == [Reason.GONE, Reason.CHANGED, Reason.VALID]
+    assert plan.missing == ()
+    assert [one.info for one in plan.damaged] == closure[:2]
+    plan = make_plan(closure, valid, damaged=found, replaced=frozenset({Reason.GONE}))
+    assert plan.missing == (closure[0],)
+    assert [one.info for one in plan.damaged] == [closure[1]]
+    plan = make_plan(closure, valid, damaged=found, replaced=DAMAGES)
+    assert plan.missing == tuple(closure[:2])
+    assert plan.damaged == ()
+    assert plan.valid == valid
+
+
+def test_damage_counts_more_than_a_hash_that_differs_in_the_database() -> None:
+    closure = [info("bash")]
+    there = {path("bash"): info("bash", nar=b"built elsewhere")}
+    plan = make_plan(closure, {path("bash")}, there, {path("bash"): Reason.GONE})
+    assert plan.paths[0].reason is Reason.GONE

@@ -158,6 +158,8 @@ def test_a_path_is_registered_with_the_servers_clock_and_without_claims() -> Non
             encode_bool(True),  # do not check signatures
         )
     )
+    plain, repairing = worker.AddToStoreNar(info).encode(), worker.AddToStoreNar(info, repair=True)
+    assert repairing.encode() == plain[:-16] + encode_bool(True) + encode_bool(True)
 
 
 @given(path_infos, st.data())

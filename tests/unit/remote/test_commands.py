@@ -71,7 +71,11 @@ def test_a_root_is_where_the_server_says() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [f"path '{ROOT.path}' is not valid", f"don't know how to build these paths: {ROOT.path}"],
+    [
+        f"path '{ROOT.path}' is not valid",
+        f"error: path '{ROOT.path}' does not exist in the Lix database",
+        f"don't know how to build these paths: {ROOT.path}",
+    ],
 )
 def test_a_path_that_is_gone_is_not_a_refusal(said: str) -> None:
     with pytest.raises(ReferenceVanished):

@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Iterator, Optional, Sequence
 
 import pytest
@@ -172,6 +172,15 @@ def test_after_a_refusal_no_more_paths_are_begun() -> None:
     with pytest.raises(PathRefused, match="glibc"):
         store(server).push([*outgoing(info("glibc")), *many])
     assert server.operations.count(39) < 100
+
+
+def test_a_path_that_is_valid_is_replaced_only_where_that_is_wanted() -> None:
+    server = FakeServer(valid={GLIBC, BASH})
+    opened = store(server)
+    glibc, bash = outgoing(info("glibc"), info("bash", "glibc"))
+    opened.push([glibc, replace(bash, replace=True)])
+    assert set(server.nars) == {BASH}
+    assert opened.ask(locked(GLIBC, BASH)) == {GLIBC, BASH}
 
 
 def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None:
@@ -421,15 +430,32 @@ def test_substitution_that_takes_too_long_or_fails_is_abandoned() -> None:
         assert opened.ask(locked(GLIBC, HELLO)) == {HELLO}
 
 
+LACKS_SIGNATURE = failure("cannot add path 'x' because it lacks a signature by a trusted key")
+
+
 def test_without_trust_an_unsigned_path_is_refused_before_anything_is_sent() -> None:
-    opened = store(FakeServer(trust=2))
+    server = FakeServer(
+        trust=2, before=lambda operation, _: LACKS_SIGNATURE if operation == 39 else None
+    )
+    opened = store(server)
     signed = PathInfo(HELLO, info("hello").nar_hash, 1, signatures=("k:c2ln",))
     addressed = PathInfo(BASH, info("bash").nar_hash, 1, content_address="fixed:r:sha256:x")
     opened.check_acceptable([signed, addressed])
     with pytest.raises(SignatureRequired) as caught:
         opened.check_acceptable([signed, info("glibc")])
     assert GLIBC in caught.value.why
-    store(FakeServer(trust=1)).check_acceptable([info("glibc")])
+    assert server.operations == [39]
+    trusting = FakeServer(trust=1)
+    store(trusting).check_acceptable([info("glibc")])
+    assert trusting.operations == []
+
+
+def test_a_server_that_does_not_trust_us_and_requires_no_signatures_is_asked_once() -> None:
+    server = FakeServer(trust=2)
+    opened = store(server)
+    opened.check_acceptable([info("glibc"), info("bash", "glibc")])
+    assert server.operations == [39]
+    assert opened.ask(locked(GLIBC)) == set()
 
 
 @pytest.mark.parametrize("trusted", [True, False])

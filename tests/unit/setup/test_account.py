@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote import connect, home
 from nix_remote.remote.commands import COLLECT_NOTHING, FIND_ROOTS, realise
-from nix_remote.remote.contents import VERIFY
+from nix_remote.remote.contents import PRESENT_COMMAND, VERIFY
 from nix_remote.remote.gc_roots import GCROOTS
 from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.remote.store import DurableRoot
@@ -84,6 +84,11 @@ def test_what_the_client_sends_is_run_word_by_word(account: Path, command: Seque
     assert done.stdout.splitlines() == list(command)
     assert "EVIL" not in done.stderr
     assert "SSH_ORIGINAL_COMMAND" not in done.stderr
+
+
+def test_the_disk_is_looked_at(account: Path) -> None:
+    done = ask(account, shlex.join(PRESENT_COMMAND), stdin=f"{'0' * 32}-never-built\n")
+    assert done.stdout.splitlines() == [f"gone {'0' * 32}-never-built", "looked"]
 
 
 def test_the_programs_for_roots_are_run(account: Path) -> None:

@@ -1,0 +1,67 @@
+"""A daemon that hangs up: killed just then, or it does not allow the account."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+
+from nix_remote.errors import AccountNotAllowed, NixRemoteError, ServerEndedSession
+from nix_remote.remote import connect
+from nix_remote.remote.refusals import Account
+from nix_remote.settings import Protocol
+
+HUNG_UP = "error: unexpected EOF from daemon socket"
+
+
+class Opener:
+    """Opens sessions as told: each answer is the words that one ends with, None if it opens."""
+
+    account = Account("s", "me")
+
+    def __init__(self, *worker: Optional[str], serve: str = "") -> None:
+        self._worker = list(worker)
+        self._serve = serve
+        self.opened = 0
+
+    def over_worker(self) -> tuple[str, str]:
+        self.opened += 1
+        said = self._worker.pop(0)
+        if said is None:
+            return "store", "worker"
+        raise ServerEndedSession("s", "the session was opened", said)
+
+    def over_serve(self) -> tuple[str, str]:
+        raise ServerEndedSession("s", "the session was opened", self._serve)
+
+
+def opened(opener: Any) -> object:
+    return connect._open(Protocol.WORKER, opener)
+
+
+def test_a_daemon_that_was_killed_answers_the_second_time() -> None:
+    assert opened(Opener(HUNG_UP, None)) == ("store", "worker")
+
+
+def test_one_that_hangs_up_twice_does_not_allow_the_account() -> None:
+    with pytest.raises(AccountNotAllowed, match="the account me"):
+        opened(Opener(HUNG_UP, HUNG_UP))
+
+
+def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> None:
+    said = "error: cannot open connection to remote store 'daemon': error: Broken pipe"
+    with pytest.raises(AccountNotAllowed) as caught:
+        opened(Opener("", "", serve=said))
+    assert said in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("said", "attempts"),
+    [("command not allowed", 1), ("", 2), ("cannot connect to socket at x", 1)],
+)
+def test_other_ends_stay_what_they_are(said: str, attempts: int) -> None:
+    opener = Opener(said, said)
+    with pytest.raises(NixRemoteError) as caught:
+        opened(opener)
+    assert type(caught.value) is ServerEndedSession
+    assert opener.opened == attempts
