@@ -65,7 +65,7 @@ def parse(text: str) -> Manifest:
             host=str(fields["host"]),
             workspace=str(fields["workspace"]),
             package=fields["package"],
-            time=int(fields["time"]),
+            time=fields["time"],
             roots={parse_store_path(path): str(root) for path, root in fields["roots"].items()},
             paths=[parse_store_path(path) for path in fields["paths"]],
         )

@@ -220,6 +220,8 @@ def _follow(conversation: Conversation) -> int:
     while True:
         kind, content = conversation.receive()
         if kind == EXIT:
+            if not content.isdigit() or len(content) > 3:
+                raise Unusable("what the agent sends makes no sense")
             return int(content)
         if kind == DECLINED:
             raise Unusable(content.decode(errors="replace"))

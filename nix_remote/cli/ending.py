@@ -9,6 +9,7 @@ from typing import Protocol
 
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
+from nix_remote.text import printable
 
 
 class Output(Protocol):
@@ -45,12 +46,12 @@ def conclude(command: Command, options: argparse.Namespace, result: Result, outp
     prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
     if result.error is None:
         if not options.json:
-            output.output(command.output(result))
+            output.output(printable(command.output(result)))
         for name, text in result.files.items():
             output.file(name, text)
         line = command.conclude(result)
         if line:
-            output.write(f"{prefix}{line}\n")
+            output.write(printable(f"{prefix}{line}\n"))
         return result.exit_status
     text = f"{prefix}{result.error.render()}\n"
     if options.error_file is not None:

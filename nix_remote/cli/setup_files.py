@@ -56,7 +56,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--fsid", default="", help="the export's name, if the file system has no UUID: 1"
     )
     parser.add_argument(
-        "--threads", type=int, default=32, help="of the NFS server (default: %(default)s)"
+        "--threads", type=common.number, default=32, help="of the NFS server (default: %(default)s)"
     )
     policy = Policy()
     parser.add_argument(
@@ -164,9 +164,11 @@ def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what actions ask of workers; again for more",
     )
-    parser.add_argument("--fetches", type=int, default=32, help="at a time (default: %(default)s)")
     parser.add_argument(
-        "--jobs", type=int, default=0, help="remote actions at a time (default: Bazel's)"
+        "--fetches", type=common.number, default=32, help="at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--jobs", type=common.number, default=0, help="remote actions at a time (default: Bazel's)"
     )
     parser.add_argument(
         "--wrapper",

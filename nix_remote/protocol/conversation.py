@@ -23,6 +23,7 @@ from typing import (
 )
 
 from nix_remote.protocol.window import Window
+from nix_remote.text import PeerText
 from nix_remote.wire.codec import Decoder, Feed, WireError, encode_number
 
 Reply = TypeVar("Reply", covariant=True)
@@ -74,14 +75,14 @@ class Refused:
     """The oldest unanswered request failed; the session goes on."""
 
     request: Request[object]
-    message: str
+    message: PeerText
 
 
 @dataclass(frozen=True)
 class Logged:
     """The server said something meant for people."""
 
-    text: str
+    text: PeerText
 
 
 Event = Union[Greeted[Server], Replied, Refused, Logged]

@@ -39,6 +39,7 @@ from nix_remote.protocol.conversation import (
 )
 from nix_remote.protocol.worker_log import Failure, Last, Line, read_message
 from nix_remote.wire.codec import (
+    MAX_TEXT,
     Decoder,
     WireError,
     encode_bool,
@@ -47,6 +48,7 @@ from nix_remote.wire.codec import (
     encode_texts,
     read_bool,
     read_number,
+    read_peer_text,
     read_text,
     read_texts,
 )
@@ -191,7 +193,7 @@ class AddPermRoot(Request[str]):
         return encode_text(self.path) + encode_text(self.location)
 
     def read_reply(self) -> Decoder[str]:
-        return (yield from read_text())
+        return (yield from read_peer_text()).line(MAX_TEXT)
 
 
 class WorkerConversation(Conversation[versions.WorkerServer]):
@@ -211,7 +213,7 @@ class WorkerConversation(Conversation[versions.WorkerServer]):
         if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
             raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
         effective = min(protocol, versions.WORKER_CLIENT)
-        nix_version = (yield from read_text()) if effective >= (1, 33) else None
+        nix_version = (yield from read_peer_text()) if effective >= (1, 33) else None
         trusts_us = None
         if effective >= (1, 35):
             trust = yield from read_number()

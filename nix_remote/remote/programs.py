@@ -8,9 +8,9 @@ from typing import Final, Sequence
 
 from nix_remote import events
 from nix_remote.errors import ServerEndedSession, TransferStalled
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.remote.notices import Notices
 from nix_remote.ssh.transport import Channel, ChannelTimeout, Transport
+from nix_remote.text import PeerText
 
 # sshd gives a login without a terminal a short PATH, and reads no profile.
 _USUAL_PLACES: Final = (
@@ -105,8 +105,8 @@ class Programs:
                 continue
             output = (output + data)[:_MAX_OUTPUT]
         status = channel.exit_status()
-        said = plain_text(channel.stderr_tail()).strip()
+        said = channel.stderr_tail().shown()
         if status is None:
             # Killed, or cut off: what it printed so far means nothing.
             raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)
-        return Finished(status, plain_text(output.decode(errors="replace")), said)
+        return Finished(status, PeerText(bytes(output)).plain, said)

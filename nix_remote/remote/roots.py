@@ -11,6 +11,7 @@ from typing import Final, Optional, Sequence
 from nix_remote.errors import RootsUnreadable
 from nix_remote.remote.gc_roots import FOLDER, Root, Roots
 from nix_remote.remote.programs import Programs
+from nix_remote.text import decimal
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
 # One line each, and no single quotes: every login shell, csh and fish as well, hands them on
@@ -44,23 +45,25 @@ def list_roots(programs: Programs, alias: str) -> Roots:
     """All durable roots of this account. Raises `RootsUnreadable`."""
     done = programs.run(LIST_COMMAND, waiting_for="the list of roots")
     lines = done.stdout.splitlines()
-    if done.status != 0 or not lines or not lines[0].isdigit():
+    now = decimal(lines[0]) if lines else None
+    if done.status != 0 or now is None:
         raise RootsUnreadable(alias, done.stderr or done.stdout.strip())
     found = [root for line in lines[1:] if (root := _parse(line)) is not None]
-    return Roots(int(lines[0]), tuple(sorted(found, key=lambda root: root.location)))
+    return Roots(now, tuple(sorted(found, key=lambda root: root.location)))
 
 
 def _parse(line: str) -> Optional[Root]:
     """A line of the list; None for a link that is not one of ours."""
-    used, _, link = line.partition(" ")
+    number, _, link = line.partition(" ")
+    used = decimal(number)
     parts = link.split("/")
-    if len(parts) != 4 or parts[0] != "." or not used.isdigit():
+    if len(parts) != 4 or parts[0] != "." or used is None:
         return None
     try:
         path = parse_store_path(f"{STORE_DIRECTORY}/{parts[3]}")
     except ValueError:
         return None
-    return Root(parts[1], parts[2], path, int(used))
+    return Root(parts[1], parts[2], path, used)
 
 
 def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple[Root, ...]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Final, Generator, Generic, Iterable, Optional, TypeVar
 
+from nix_remote.text import PeerText
+
 T = TypeVar("T")
 
 Decoder = Generator[int, bytes, T]
@@ -88,6 +90,11 @@ def read_bytes(limit: int = MAX_TEXT) -> Decoder[bytes]:
 def read_text(limit: int = MAX_TEXT) -> Decoder[str]:
     """A string as text. Bytes that are not UTF-8 are kept as surrogate escapes."""
     return (yield from read_bytes(limit)).decode(errors="surrogateescape")
+
+
+def read_peer_text(limit: int = MAX_TEXT) -> Decoder[PeerText]:
+    """A string that people may be shown."""
+    return PeerText((yield from read_bytes(limit)))
 
 
 def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[list[str]]:
