@@ -105,6 +105,17 @@ def check_alias(alias: str) -> str:
     return alias
 
 
+def hosts(environment: Mapping[str, str] = os.environ, *, host: Optional[str] = None) -> list[str]:
+    """The Nix servers that the user names, each once: `host`, else those of the environment.
+
+    Raises `NoHost` and `InvalidHostAlias`.
+    """
+    named = [host] if host else environment.get("BAZEL_NIX_REMOTE", "").split()
+    if not named:
+        raise NoHost()
+    return [check_alias(each) for each in dict.fromkeys(named)]
+
+
 def choose(
     environment: Mapping[str, str] = os.environ,
     *,

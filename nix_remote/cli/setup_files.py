@@ -179,9 +179,10 @@ def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
 
 
 def _bazelrc(options: argparse.Namespace) -> Bundle:
+    host = settings.choose(host=options.host).host
     flags = bazel_flags.bundle(
         bazel_flags.FlagsPlan(
-            settings.choose(host=options.host).host,
+            host,
             str(options.sign_key.expanduser().absolute()) if options.sign_key else "",
             options.remote_executor,
             tuple(options.platform_property),
@@ -189,7 +190,7 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
             options.jobs,
         )
     )
-    return wrapper.beside(flags, options.wrapper) if options.wrapper else flags
+    return wrapper.beside(flags, options.wrapper, host) if options.wrapper else flags
 
 
 def _add_agent(parser: argparse.ArgumentParser) -> None:

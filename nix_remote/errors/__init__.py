@@ -3,7 +3,7 @@
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
-                               OutputBaseNotFound · GrpcMissing
+                               OutputBaseNotFound · FileUnwritable · GrpcMissing
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -20,7 +20,7 @@
       TransferError       17   PathRefused · ServerDiskFull · ServerQuotaExceeded ·
                                ServerStoreReadOnly · ContentDiffers
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
-                               RootsUnreadable · ContentsUnreadable
+                               RootsUnreadable · ContentsUnreadable · ManifestsUnusable
       RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
                                ActionNotTaken · ActionNotFinished
       Interrupted        130
@@ -48,6 +48,7 @@ from nix_remote.errors.promise import (
     CollectorNotAwaited,
     ContentDiffers,
     ContentsUnreadable,
+    ManifestsUnusable,
     PathRefused,
     PromiseError,
     RootRefused,
@@ -99,6 +100,7 @@ from nix_remote.errors.ssh import (
 from nix_remote.errors.usage import (
     AgentError,
     AgentNotStarted,
+    FileUnwritable,
     GrpcMissing,
     Interrupted,
     InvalidHostAlias,

@@ -18,8 +18,8 @@ LAYERS = [
     ["copy.engine", "doctor", "setup"],
     ["remote", "local", "remote_execution"],
     ["ssh"],
-    ["settings", "processes", "events", "copy.retry"],
-    ["errors", "manifests"],
+    ["settings", "processes", "events", "copy.retry", "output_base"],
+    ["errors", "manifests", "private_key", "files"],
     ["agent.protocol", "agent.belief", "agent.__init__"],
     ["agent.client"],
     ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
@@ -29,7 +29,17 @@ LAYERS = [
 
 # No socket, no file, no clock, no log, no threads: bytes and values only.
 SANS_IO = [
-    *("text", "wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
+    *(
+        "text",
+        "wire",
+        "protocol",
+        "copy.closure",
+        "copy.plan",
+        "copy.retry",
+        "events",
+        "errors",
+        "manifests",
+    ),
     "local.signing",
     *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
     *(
@@ -48,7 +58,7 @@ SANS_IO = [
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
-    *("base64", "binascii", "cryptography", "types", "typing", "nix_remote"),
+    *("base64", "binascii", "hmac", "json", "cryptography", "types", "typing", "nix_remote"),
     *("ipaddress", "urllib"),
 }
 
@@ -158,6 +168,7 @@ DECODING = {
     "agent.lifecycle": "the words of the agent, in an error",
     "agent.protocol": "arguments and environment of a client, which is this user",
     "local.signing": "base 64",
+    "private_key": "hexadecimal digits",
     "remote_execution.protobuf": "fields of messages, of which the service makes `PeerText`",
     "ssh.agent": "comments of keys, in errors",
     "ssh.certificates": "names that are compared, and shown in errors",
