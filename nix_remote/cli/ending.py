@@ -10,7 +10,7 @@ from nix_remote.agent import client
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.errors import FileUnwritable
-from nix_remote.text import printable
+from nix_remote.text import PeerText, printable
 
 
 class Output(Protocol):
@@ -51,7 +51,9 @@ def conclude(command: Command, options: argparse.Namespace, result: Result, outp
         result = Result(result.command, error=error)
     if options.json:
         output.output(result.to_json() + "\n")
-    prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
+    # Bazel passes on the name that a workspace gives to the package.
+    package = PeerText(options.package or "")
+    prefix = f"nix-remote: {package}: " if package else "nix-remote: "
     if result.error is None:
         if not options.json:
             output.output(printable(command.output(result)))

@@ -11,7 +11,7 @@ import time
 from typing import Callable, Final, Optional, Protocol
 
 from nix_remote import events
-from nix_remote.text import printable
+from nix_remote.text import PeerText, printable
 
 _INTERVAL_TERMINAL: Final = 0.1
 _INTERVAL_LOG: Final = 10.0
@@ -64,7 +64,7 @@ class Renderer:
     ) -> None:
         self._stream = stream
         self._host = host
-        self._prefix = f"nix-remote: {package}: " if package else "nix-remote: "
+        self._prefix = f"nix-remote: {PeerText(package)}: " if package else "nix-remote: "
         self._verbose = bool(verbose)
         self._clock = clock
         self._terminal = stream.isatty()
