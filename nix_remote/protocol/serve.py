@@ -86,12 +86,13 @@ class QueryPathInfos(Request[list[PathInfo]]):
         return encode_texts(self.paths)
 
     def read_reply(self) -> Decoder[list[PathInfo]]:
+        asked = frozenset(self.paths)
         infos: list[PathInfo] = []
         while True:
             path = yield from read_optional_store_path()
             if path is None:
                 return infos
-            if path not in self.paths or len(infos) == len(self.paths):
+            if path not in asked or len(infos) == len(self.paths):
                 raise WireError(f"{path} in the answer, which was not asked about")
             deriver = yield from read_optional_store_path()
             references = yield from read_store_paths()
