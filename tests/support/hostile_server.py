@@ -300,7 +300,8 @@ def serve(connection: socket.socket, mode: str, key: paramiko.PKey) -> None:
             return
         transport = paramiko.Transport(connection)
         if mode == "escapes_in_ssh_version":
-            transport.local_version = "SSH-2.0-Open" + ESCAPES.decode("latin-1").replace("\r\n", "")
+            # `ssh` refuses a version with a NUL.
+            transport.local_version = "SSH-2.0-Open\x1b]0;owned\x07\x1b[31mvisible"
         transport.add_server_key(key)
         transport.start_server(server=Host(mode))
         transport.join()
