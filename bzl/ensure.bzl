@@ -6,6 +6,9 @@ load("//bzl/private:errors.bzl", "ENSURE_WITHOUT_HOST")
 _SCRIPT = """\
 #!/bin/sh
 copier=$(readlink -f './{copier}')
+# What the user names wins; else the hosts that Bazel was told, to which its fetches copy.
+BAZEL_NIX_REMOTE=${{BAZEL_NIX_REMOTE:-$(cat "${{copier%/*}}/hosts")}}
+export BAZEL_NIX_REMOTE
 exec "$copier" ensure --output-base="${{copier%/external/*}}" "$@"
 """
 

@@ -11,6 +11,7 @@ from typing import Callable, Union
 
 from nix_remote.copy.plan import Plan
 from nix_remote.errors import NixRemoteError
+from nix_remote.text import PeerText
 from nix_remote.wire.types import StorePath
 
 
@@ -86,7 +87,7 @@ class Retrying:
 class ServerSaid:
     """A log line of the server."""
 
-    text: str
+    text: PeerText
 
 
 Event = Union[

@@ -1,114 +1,95 @@
-"""What fetches leave behind in their repositories, for `nix-remote ensure`.
+"""Manifests: what a fetch copied and to which host, for `nix-remote ensure`. Pure.
 
     OUTPUT BASE/external/REPOSITORY/bazel-support/nix-remote/manifest*.json
 
-Belongs here: the files and their format, and where a workspace has them. Not:
-what is done about them.
+Any archive that Bazel extracts can contain a file of that name. So a manifest begins with
+a message authentication code (HMAC-SHA-256) over the rest of the file, made with a key that
+only this user can read (`nix_remote.private_key`). Nothing of a file is parsed before the
+code was compared.
+
+Belongs here: the format. Not: where the files are (`nix_remote.output_base`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-import os
-import pwd
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Mapping, Optional, Sequence
+from typing import Final, Iterable, Optional, Sequence
 
 from nix_remote.wire.types import StorePath, parse_store_path
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a field changes its meaning or goes."""
 
-_PATTERN: Final = "external/*/bazel-support/nix-remote/manifest*.json"
+LARGEST: Final = 64 * 1024 * 1024
+"""Bytes: the closure of a workspace with several hundred thousand paths."""
 
-_OUT_LINKS: Final = "external/*/bazel-support/nix-out-link*"
+_DOMAIN: Final = b"nix-remote manifest\n"
+_FIRST_LINE: Final = re.compile(rb'\{"mac": "([0-9a-f]{64})",\n')
+_NO_CODE: Final = "0" * 64
+
+
+class NotAManifest(Exception):
+    """The file was not written by a fetch of this user, or by another version."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one fetch has copied, and where to."""
+    """What one fetch copied to one host."""
 
     host: str
     workspace: str
+    """The folder that the copy was made for."""
     package: Optional[str]
     time: int
     """Seconds since 1970."""
-    roots: Mapping[StorePath, str]
-    """Top path -> its durable root: the absolute location on the server."""
+    roots: Sequence[StorePath]
+    """The top paths. Where their durable roots are is computed, and not noted."""
     paths: Sequence[StorePath]
     """The closure, in dependency order."""
 
 
-def as_text(manifest: Manifest) -> str:
-    """A manifest as its file has it."""
+def as_text(manifest: Manifest, key: Optional[bytes]) -> str:
+    """The file's content. Without a key no `parse` accepts it."""
     fields = {
         "version": VERSION,
         "host": manifest.host,
         "workspace": manifest.workspace,
         "package": manifest.package,
         "time": manifest.time,
-        "roots": dict(manifest.roots),
+        "roots": list(manifest.roots),
         "paths": list(manifest.paths),
     }
-    return json.dumps(fields, indent=1) + "\n"
+    rest = json.dumps(fields, indent=1).removeprefix("{\n") + "\n"
+    code = _code(key, rest.encode()) if key is not None else _NO_CODE
+    return f'{{"mac": "{code}",\n{rest}'
 
 
-def parse(text: str) -> Manifest:
-    """A manifest from its file. Raises `ValueError` if it is none."""
+def parse(content: bytes, keys: Iterable[bytes]) -> Manifest:
+    """The manifest that a file contains. Raises `NotAManifest` with the reason."""
+    first = _FIRST_LINE.match(content)
+    rest = content[first.end() :] if first else b""
+    codes = [_code(key, rest).encode() for key in keys]
+    if first is None or not any(hmac.compare_digest(code, first[1]) for code in codes):
+        raise NotAManifest("no fetch of this user wrote it")
     try:
-        fields = json.loads(text)
+        fields = json.loads(b"{" + rest)
         if fields["version"] != VERSION:
-            raise ValueError(f"version {fields['version']!r}")
+            raise NotAManifest(f"it has version {fields['version']!r} instead of {VERSION}")
         return Manifest(
-            host=str(fields["host"]),
-            workspace=str(fields["workspace"]),
+            host=fields["host"],
+            workspace=fields["workspace"],
             package=fields["package"],
-            time=int(fields["time"]),
-            roots={parse_store_path(path): str(root) for path, root in fields["roots"].items()},
+            time=fields["time"],
+            roots=[parse_store_path(path) for path in fields["roots"]],
             paths=[parse_store_path(path) for path in fields["paths"]],
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from None
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise NotAManifest(f"{type(error).__name__}: {error}") from None
 
 
-def find(output_base: Path) -> list[Manifest]:
-    """All manifests below an output base, by repository. Files that are none are passed by."""
-    found = []
-    for file in sorted(output_base.glob(_PATTERN)):
-        try:
-            found.append(parse(file.read_text()))
-        except (OSError, ValueError):
-            # Being written, or of another version: the next fetch writes it anew.
-            continue
-    return found
-
-
-def not_copied(output_base: Path) -> list[str]:
-    """The repositories below an output base that realise packages, and were not copied.
-
-    They were fetched without a host, or by rules_nixpkgs itself: another module's, for
-    instance. By their canonical names.
-    """
-    realised = {link.parent.parent for link in output_base.glob(_OUT_LINKS)}
-    copied = {file.parents[2] for file in output_base.glob(_PATTERN)}
-    return sorted(folder.name for folder in realised - copied)
-
-
-def output_base(workspace: Path) -> Optional[Path]:
-    """Where Bazel keeps a workspace's repositories, without asking it; None if nowhere usual.
-
-    By the links that a build leaves in the workspace, else where Bazel puts it
-    unless it is told otherwise.
-    """
-    link = workspace / "bazel-out"
-    if link.is_symlink():
-        # OUTPUT BASE/execroot/NAME/bazel-out
-        parents = Path(os.readlink(link)).parents
-        if len(parents) > 2 and parents[1].name == "execroot":
-            return parents[2]
-    user = pwd.getpwuid(os.getuid())
-    name = hashlib.md5(os.fsencode(workspace.resolve()), usedforsecurity=False).hexdigest()
-    usual = Path(user.pw_dir) / ".cache/bazel" / f"_bazel_{user.pw_name}" / name
-    return usual if usual.is_dir() else None
+def _code(key: bytes, rest: bytes) -> str:
+    return hmac.new(key, _DOMAIN + rest, hashlib.sha256).hexdigest()

@@ -17,6 +17,8 @@ import tempfile
 import threading
 from typing import IO, BinaryIO, Final, Iterator, Optional, Sequence, Union
 
+from nix_remote.text import PeerText
+
 _SILENCE: Final = 60.0
 _KILL_AFTER: Final = 5.0
 _SHORTLY: Final = 1.0
@@ -88,8 +90,7 @@ def process(argv: Sequence[str]) -> Iterator[Process]:
             yield Process(running.stdin, running.stdout)  # type: ignore[arg-type]  # unbuffered
         except (OSError, EOFError) as error:
             _end(running)
-            errors.seek(0)
-            said = errors.read()[-_STDERR_TAIL:].decode(errors="replace").strip()
+            said = _tail(errors)
             raise ProcessFailed(f"{' '.join(argv)}: {said or error}") from None
         finally:
             _end(running)
@@ -106,8 +107,7 @@ class Attached:
         """What it said on standard error, or its exit status; empty if all is well so far."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._running.wait(_SHORTLY)
-        self._errors.seek(0)
-        said = self._errors.read()[-_STDERR_TAIL:].decode(errors="replace").strip()
+        said = _tail(self._errors)
         return said or (f"exit status {self._running.returncode}" if self._running.poll() else "")
 
 
@@ -133,6 +133,12 @@ def attached(argv: Sequence[str], connection: socket.socket) -> Iterator[Attache
             yield Attached(running, errors)
         finally:
             _end_group(running)
+
+
+def _tail(errors: IO[bytes]) -> str:
+    """The end of what was written to a file, which may be of any size."""
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _STDERR_TAIL))
+    return PeerText(errors.read(_STDERR_TAIL)).shown()
 
 
 def start_detached(argv: Sequence[str]) -> None:
@@ -271,11 +277,11 @@ class PolledProcess:
             self._stdin.close()
 
     @property
-    def said(self) -> str:
+    def said(self) -> PeerText:
         """The end of what it has written to standard error so far."""
         if self._running.poll() is not None:
             self._listener.join(_LOOK_AROUND)  # the rest of it is on its way
-        return self._said.decode(errors="replace")
+        return PeerText(self._said)
 
     @property
     def said_count(self) -> int:

@@ -17,7 +17,6 @@ libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
 from __future__ import annotations
 
 import enum
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Final, Mapping, Optional, TypeVar
 
 from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
+from nix_remote.text import decimal_fraction
 
 DEFAULT_STALL_TIMEOUT: Final = 600.0
 """Seconds. Longer than a garbage collection of an ordinary server takes."""
@@ -105,6 +105,17 @@ def check_alias(alias: str) -> str:
     return alias
 
 
+def hosts(environment: Mapping[str, str] = os.environ, *, host: Optional[str] = None) -> list[str]:
+    """The Nix servers that the user names, each once: `host`, else those of the environment.
+
+    Raises `NoHost` and `InvalidHostAlias`.
+    """
+    named = [host] if host else environment.get("BAZEL_NIX_REMOTE", "").split()
+    if not named:
+        raise NoHost()
+    return [check_alias(each) for each in dict.fromkeys(named)]
+
+
 def choose(
     environment: Mapping[str, str] = os.environ,
     *,
@@ -172,10 +183,7 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     text = environment.get(name)
     if not text:
         return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
+    value = decimal_fraction(text)
+    if not value:
         raise InvalidSetting(name, text, "a number of seconds above 0")
     return value

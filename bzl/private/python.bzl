@@ -4,7 +4,8 @@ By default a virtual environment with the packages that the copier needs, from a
 hash-locked list; `NIX_REMOTE_PYTHON` names an interpreter to use instead. Without
 a host in `BAZEL_NIX_REMOTE` the repository stays empty.
 
-With them goes `settings.json`, what the workspace has configured for every copy.
+With them goes `settings.json`, what the workspace has configured for every copy, and `hosts`,
+the hosts that fetches copy to.
 """
 
 load(":environment.bzl", "HOST_VARIABLE", "PYTHON_VARIABLE", "hosts", "read_variable")
@@ -66,7 +67,8 @@ def _python_repository_impl(repository_ctx):
     repository_ctx.file("BUILD.bazel", _BUILD, executable = False)
 
     # No package asks for this repository then, but `bazel fetch --all` does.
-    if not hosts(read_variable(repository_ctx, HOST_VARIABLE)):
+    copy_to = hosts(read_variable(repository_ctx, HOST_VARIABLE))
+    if not copy_to:
         return
 
     # First all labels: asking for a label's path may restart the rule.
@@ -99,6 +101,7 @@ def _python_repository_impl(repository_ctx):
         program = quoted(program),
         python = quoted(python),
     ))
+    repository_ctx.file("hosts", " ".join(copy_to) + "\n", executable = False)
     repository_ctx.file("settings.json", repository_ctx.attr.settings, executable = False)
     _run(
         repository_ctx,

@@ -220,6 +220,8 @@ def _follow(conversation: Conversation) -> int:
     while True:
         kind, content = conversation.receive()
         if kind == EXIT:
+            if not content.isdigit() or len(content) > 3:
+                raise Unusable("what the agent sends makes no sense")
             return int(content)
         if kind == DECLINED:
             raise Unusable(content.decode(errors="replace"))
@@ -240,9 +242,29 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def write_file(name: str, content: bytes) -> None:
-    """Writes a file, and the folder for it."""
+    """Puts a file in its place at once, complete; makes the folder for it.
+
+    What is no file, such as a device, is written to. Raises `OSError`.
+    """
     os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        if os.stat(name).st_mode & 0o170000 != 0o100000:
+            _write_to(os.open(name, os.O_WRONLY | os.O_CLOEXEC), content)
+            return
+    except FileNotFoundError:
+        pass
+    draft = f"{name}.{os.getpid()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        _write_to(os.open(draft, flags, 0o666), content)
+        os.rename(draft, name)
+    except OSError:
+        if os.path.lexists(draft):
+            os.unlink(draft)
+        raise
+
+
+def _write_to(descriptor: int, content: bytes) -> None:
     try:
         _write(descriptor, content)
     finally:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Mapping, Union
 
 from nix_remote.agent import client
+from nix_remote.text import decimal
 
 LARGEST_REQUEST: Final = 8 * 1024 * 1024
 """Bytes. An environment and a command line are below 2 MiB on Linux."""
@@ -105,10 +106,10 @@ def _parse_run(payload: bytes) -> Run:
     fields = [field.decode(errors="surrogateescape") for field in payload.split(b"\0")]
     try:
         terminal, folder, count, *rest = fields
-        number = int(count)
     except ValueError:
         raise ProtocolError("a request without its fields") from None
-    if not 0 < number <= len(rest) or terminal not in ("0", "1") or not folder.startswith("/"):
+    number = decimal(count, at_most=len(rest))
+    if not number or terminal not in ("0", "1") or not folder.startswith("/"):
         raise ProtocolError("a request that makes no sense")
     variables = (each.partition("=") for each in rest[number:])
     return Run(

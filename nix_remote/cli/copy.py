@@ -44,7 +44,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--substitute-timeout",
-        type=float,
+        type=common.seconds,
         default=_SUBSTITUTE_SECONDS,
         metavar="SECONDS",
         help="how long it may take; what it has not got then is sent (default: %(default)g)",

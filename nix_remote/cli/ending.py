@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Protocol
 
+from nix_remote.agent import client
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
+from nix_remote.errors import FileUnwritable
+from nix_remote.text import PeerText, printable
 
 
 class Output(Protocol):
@@ -21,7 +23,7 @@ class Output(Protocol):
         """To standard output."""
 
     def file(self, name: str, text: str) -> None:
-        """Into a file."""
+        """Into a file. Raises `FileUnwritable`."""
 
 
 class OwnStreams:
@@ -34,27 +36,37 @@ class OwnStreams:
         sys.stdout.write(text)
 
     def file(self, name: str, text: str) -> None:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(text)
+        try:
+            client.write_file(name, text.encode(errors="surrogateescape"))
+        except OSError as error:
+            raise FileUnwritable(name, error.strerror or str(error)) from None
 
 
 def conclude(command: Command, options: argparse.Namespace, result: Result, output: Output) -> int:
     """Says how it ended; returns the exit status (`nix_remote.errors` lists them)."""
-    if options.json:
-        output.output(result.to_json() + "\n")
-    prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
-    if result.error is None:
-        if not options.json:
-            output.output(command.output(result))
+    try:
         for name, text in result.files.items():
             output.file(name, text)
+    except FileUnwritable as error:
+        result = Result(result.command, error=error)
+    if options.json:
+        output.output(result.to_json() + "\n")
+    # Bazel passes on the name that a workspace gives to the package.
+    package = PeerText(options.package or "")
+    prefix = f"nix-remote: {package}: " if package else "nix-remote: "
+    if result.error is None:
+        if not options.json:
+            output.output(printable(command.output(result)))
         line = command.conclude(result)
         if line:
-            output.write(f"{prefix}{line}\n")
+            output.write(printable(f"{prefix}{line}\n"))
         return result.exit_status
     text = f"{prefix}{result.error.render()}\n"
-    if options.error_file is not None:
-        output.file(str(options.error_file), text)
-    else:
-        output.write(text)
+    try:
+        if options.error_file is not None:
+            output.file(str(options.error_file), text)
+        else:
+            output.write(text)
+    except FileUnwritable as unwritable:
+        output.write(f"{text}{prefix}{unwritable.render()}\n")
     return result.error.exit_status

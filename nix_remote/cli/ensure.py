@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Iterable, Sequence
 
-from nix_remote import manifests, settings
+from nix_remote import output_base, private_key, settings
 from nix_remote.cli import options as common
 from nix_remote.cli import order
 from nix_remote.cli.command import Command
@@ -17,16 +17,22 @@ from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
 from nix_remote.copy.engine import Check, CopyOptions, CopyResult
 from nix_remote.copy.plan import Reason
-from nix_remote.errors import ContentsUnreadable, OutputBaseNotFound, PathNotValid
+from nix_remote.errors import (
+    ContentsUnreadable,
+    ManifestsUnusable,
+    OutputBaseNotFound,
+    PathNotValid,
+)
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
-from nix_remote.remote.gc_roots import asked_location
 from nix_remote.remote.store import DurableRoot
+from nix_remote.text import PeerText
 from nix_remote.wire.types import StorePath
 
 _DESCRIPTION = """\
-Goes by what fetches have left in a workspace's repositories: asks each server, in one go, for
-everything that was copied to it, and sends what has been lost since."""
+Reads the manifests that fetches of this user left in a workspace's repositories. Asks each
+server that --host or BAZEL_NIX_REMOTE names for everything that was copied to it, and sends
+what has been lost since. Other hosts in manifests are named, and not connected to."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,23 +49,41 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    base = options.output_base or manifests.output_base(options.workspace or Path.cwd())
+    environment = settings.own_environment()
+    hosts = settings.hosts(environment, host=options.host)
+    base = options.output_base or output_base.of(options.workspace or Path.cwd())
     if base is None or not base.is_dir():
         raise OutputBaseNotFound(str(base or options.workspace or Path.cwd()))
-    found = manifests.find(base)
-    hosts = dict.fromkeys(each.host for each in found)
-    if options.host is not None:
-        hosts = {host: None for host in hosts if host == options.host}
+    homes = private_key.homes(environment)
+    found = output_base.find(base, private_key.keys(homes))
     done, gone = [], []
     for host in hosts:
-        data, absent = _ensure(options, host, [each for each in found if each.host == host])
-        done.append(data)
-        gone += absent
+        copied = [each for each in found.manifests if each.host == host]
+        if copied:
+            data, absent = _ensure(options, host, copied)
+            done.append(data)
+            gone += absent
+    # After all others are taken care of.
+    if found.unusable:
+        raise ManifestsUnusable(found.unusable, _without_key(homes))
     if gone:
-        # After all others are taken care of.
         raise PathNotValid(gone[0])
-    not_copied = manifests.not_copied(base)
-    return Result("ensure", {"output_base": str(base), "hosts": done, "not_copied": not_copied})
+    data = {
+        "output_base": str(base),
+        "hosts": done,
+        "not_copied": output_base.not_copied(base),
+        "not_named": sorted({each.host for each in found.manifests} - set(hosts)),
+    }
+    return Result("ensure", data)
+
+
+def _without_key(homes: Sequence[Path]) -> str:
+    """Why no fetch of this user can be told from others; empty if it can."""
+    try:
+        private_key.own_key(homes)
+    except private_key.KeyUnusable as error:
+        return f"this user has no key to authenticate manifests with: {error}"
+    return ""
 
 
 def _ensure(
@@ -68,12 +92,7 @@ def _ensure(
     """What was checked on a server and what was lost; and what this machine does not have."""
     chosen = settings.choose(host=host, transport=options.transport)
     local = LocalStore(chosen.local_store)
-    roots = [
-        DurableRoot(path, asked_location(made))
-        for each in found
-        for path, made in each.roots.items()
-    ]
-    roots = list(dict.fromkeys(roots))
+    roots = list(dict.fromkeys(root for each in found for root in _roots(chosen, each)))
     absent = _not_valid(local, {root.path for root in roots})
     roots = [root for root in roots if root.path not in absent]
     tops = tuple(dict.fromkeys(root.path for root in roots))
@@ -110,6 +129,12 @@ def _copy_options(options: argparse.Namespace) -> CopyOptions:
     return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.GONE})
 
 
+def _roots(chosen: settings.Settings, manifest: Manifest) -> Sequence[DurableRoot]:
+    """The durable roots that the fetch made: computed, as it did."""
+    of_fetch = replace(chosen, workspace=Path(manifest.workspace), package=manifest.package)
+    return order.durable_roots(of_fetch, tuple(manifest.roots))
+
+
 def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
     """Those that the local store does not know any more."""
     paths = sorted(paths)
@@ -127,9 +152,15 @@ def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
 
 def _conclude(result: Result) -> str:
     hosts, not_copied = result.data["hosts"], result.data["not_copied"]
+    not_named = result.data["not_named"]
     assert isinstance(hosts, list)
     assert isinstance(not_copied, list)
-    lines = [f"@{name} was fetched and not copied: see nix-remote doctor" for name in not_copied]
+    assert isinstance(not_named, list)
+    names = map(PeerText, not_copied)
+    lines = [
+        *(f"@{name} was fetched and not copied: see nix-remote doctor" for name in names),
+        *(f"packages were copied to {host} as well, which was not named" for host in not_named),
+    ]
     if not hosts:
         return "\n".join(["no package of this workspace has been copied yet", *lines])
     for each in hosts:

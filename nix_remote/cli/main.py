@@ -15,6 +15,7 @@ from nix_remote.cli.command import Answered, Command, add_command
 from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
+from nix_remote.text import printable
 
 COMMANDS: Final = ("copy", "plan", "ensure", "verify", "roots", "agent", "setup", "doctor")
 """In the order of `--help`. Each is a module of this package."""
@@ -39,7 +40,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except KeyboardInterrupt:
         result = Result(command.name, error=Interrupted())
     except Exception:
-        traceback.print_exc()
+        sys.stderr.write(printable(traceback.format_exc()))
         print("nix-remote: this is a defect; please report the lines above", file=sys.stderr)
         return CRASHED
     return conclude(command, options, result, OwnStreams())

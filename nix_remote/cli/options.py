@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import Final, Optional, Sequence
@@ -15,6 +14,7 @@ from nix_remote.errors import SigningKeyUnusable
 from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
 from nix_remote.settings import Settings, TransportChoice
+from nix_remote.text import decimal, decimal_fraction
 from nix_remote.wire.types import StorePath
 
 _SIZES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -92,18 +92,36 @@ def signing_key(file: Optional[Path]) -> Optional[SigningKey]:
 
 def duration(text: str) -> float:
     """Seconds, from `90`, `15m`, `12h`, `30d` or `2w`; for argparse."""
-    parsed = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text)
-    if parsed is None:
+    number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
+    value = decimal_fraction(number)
+    if value is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; 12h and 30d are")
-    return float(parsed[1]) * _UNITS[parsed[2] or "s"]
+    return value * _UNITS[unit]
 
 
 def size(text: str) -> int:
     """Bytes, from `500M`, `20G` or `1T`; for argparse."""
-    parsed = re.fullmatch(r"(\d+)([KMGT]?)", text)
-    if parsed is None:
+    digits, unit = (text[:-1], text[-1:]) if text[-1:] in _SIZES else (text, "")
+    value = decimal(digits)
+    if value is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no size; 500M and 20G are")
-    return int(parsed[1]) * _SIZES[parsed[2]]
+    return value * _SIZES[unit]
+
+
+def number(text: str) -> int:
+    """A number from 0; for argparse."""
+    value = decimal(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; 32 is")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Seconds, from `60` or `0.5`; for argparse."""
+    value = decimal_fraction(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; 60 is")
+    return value
 
 
 def renderer(settings: Settings, options: argparse.Namespace) -> Renderer:

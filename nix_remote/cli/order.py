@@ -10,12 +10,13 @@ import os
 import platform
 import pwd
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Final, Hashable, Mapping, Optional, Sequence
 
-from nix_remote import events, manifests, settings
+from nix_remote import events, manifests, private_key, settings
 from nix_remote.agent import client
 from nix_remote.agent.kept_session import OpenStore
 from nix_remote.agent.line import Line
@@ -54,9 +55,7 @@ class Order:
     @cached_property
     def roots(self) -> list[DurableRoot]:
         """The durable roots for the top paths."""
-        chosen = self.settings
-        whose = owner(chosen.environment, chosen.workspace)
-        return [DurableRoot(top, location(whose, chosen.package, top)) for top in self.tops]
+        return durable_roots(self.settings, self.tops)
 
     @cached_property
     def destination(self) -> config.HostConfig:
@@ -108,6 +107,12 @@ def prepare(options: argparse.Namespace, environment: Mapping[str, str], folder:
     )
 
 
+def durable_roots(chosen: settings.Settings, tops: Sequence[StorePath]) -> list[DurableRoot]:
+    """The durable roots for top paths: where they are follows from workspace and package."""
+    whose = owner(chosen.environment, chosen.workspace)
+    return [DurableRoot(top, location(whose, chosen.package, top)) for top in tops]
+
+
 def owner(environment: Mapping[str, str], workspace: PurePath) -> Owner:
     """For whom a copy keeps paths: this user's workspace on this machine."""
     return Owner(platform.node(), _user(environment), workspace)
@@ -140,10 +145,14 @@ def result(order: Order, done: CopyResult) -> Result:
         workspace=str(order.settings.workspace),
         package=order.settings.package,
         time=int(time.time()),
-        roots=done.roots,
+        roots=list(done.roots),
         paths=[info.path for info in done.closure],
     )
-    return Result("copy", data, files={str(order.manifest): manifests.as_text(manifest)})
+    key: Optional[bytes] = None
+    # Without one, `ensure` says why it cannot use the manifest.
+    with suppress(private_key.KeyUnusable):
+        key = private_key.own_key(private_key.homes(order.settings.environment))
+    return Result("copy", data, files={str(order.manifest): manifests.as_text(manifest, key)})
 
 
 def _user(environment: Mapping[str, str]) -> str:

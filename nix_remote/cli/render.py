@@ -11,6 +11,7 @@ import time
 from typing import Callable, Final, Optional, Protocol
 
 from nix_remote import events
+from nix_remote.text import PeerText, printable
 
 _INTERVAL_TERMINAL: Final = 0.1
 _INTERVAL_LOG: Final = 10.0
@@ -63,7 +64,7 @@ class Renderer:
     ) -> None:
         self._stream = stream
         self._host = host
-        self._prefix = f"nix-remote: {package}: " if package else "nix-remote: "
+        self._prefix = f"nix-remote: {PeerText(package)}: " if package else "nix-remote: "
         self._verbose = bool(verbose)
         self._clock = clock
         self._terminal = stream.isatty()
@@ -141,7 +142,8 @@ class Renderer:
         if self._open_line:
             self._stream.write("\r\x1b[K")
             self._open_line = False
-        self._stream.write(f"{self._prefix}{text}\n")
+        # The last gate: whatever an event was made of, a terminal obeys none of it.
+        self._stream.write(f"{self._prefix}{printable(text)}\n")
         self._stream.flush()
 
     def close(self) -> None:

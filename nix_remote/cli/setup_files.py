@@ -56,7 +56,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--fsid", default="", help="the export's name, if the file system has no UUID: 1"
     )
     parser.add_argument(
-        "--threads", type=int, default=32, help="of the NFS server (default: %(default)s)"
+        "--threads", type=common.number, default=32, help="of the NFS server (default: %(default)s)"
     )
     policy = Policy()
     parser.add_argument(
@@ -164,9 +164,11 @@ def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="what actions ask of workers; again for more",
     )
-    parser.add_argument("--fetches", type=int, default=32, help="at a time (default: %(default)s)")
     parser.add_argument(
-        "--jobs", type=int, default=0, help="remote actions at a time (default: Bazel's)"
+        "--fetches", type=common.number, default=32, help="at a time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--jobs", type=common.number, default=0, help="remote actions at a time (default: Bazel's)"
     )
     parser.add_argument(
         "--wrapper",
@@ -177,9 +179,10 @@ def _add_bazelrc(parser: argparse.ArgumentParser) -> None:
 
 
 def _bazelrc(options: argparse.Namespace) -> Bundle:
+    host = settings.choose(host=options.host).host
     flags = bazel_flags.bundle(
         bazel_flags.FlagsPlan(
-            settings.choose(host=options.host).host,
+            host,
             str(options.sign_key.expanduser().absolute()) if options.sign_key else "",
             options.remote_executor,
             tuple(options.platform_property),
@@ -187,7 +190,7 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
             options.jobs,
         )
     )
-    return wrapper.beside(flags, options.wrapper) if options.wrapper else flags
+    return wrapper.beside(flags, options.wrapper, host) if options.wrapper else flags
 
 
 def _add_agent(parser: argparse.ArgumentParser) -> None:

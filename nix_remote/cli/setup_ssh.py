@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from nix_remote import settings
+from nix_remote.cli import options as common
 from nix_remote.cli.files import read
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
@@ -23,7 +24,7 @@ def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     entry = kinds.add_parser("ssh", help="a Host entry in the SSH config of this machine")
     entry.add_argument("alias", metavar="ALIAS", help="what the server is to be called here")
     entry.add_argument("--hostname", metavar="NAME", help="where it is")
-    entry.add_argument("--port", type=int, metavar="NUMBER")
+    entry.add_argument("--port", type=common.number, metavar="NUMBER")
     entry.add_argument("--user", metavar="ACCOUNT", help="whom to log in as")
     entry.add_argument("--identity", metavar="FILE", help="the key to log in with")
     entry.add_argument(

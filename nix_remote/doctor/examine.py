@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from nix_remote import events, manifests
+from nix_remote import events, output_base, private_key
 from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.doctor.finding import Finding, Status, from_error
@@ -71,11 +71,16 @@ def _server(patient: Patient) -> list[Finding]:
 def _copied_shells(patient: Patient) -> list[str]:
     """A shell that executors should have: one that was copied for the workspace."""
     root = workspace_files.root(patient.folder)
-    base = manifests.output_base(root) if root is not None else None
-    made = manifests.find(base) if base is not None else []
+    base = output_base.of(root) if root is not None else None
     host = patient.settings.host
+    made = _manifests(patient, base).manifests if base is not None else ()
     copied = [path for each in made if each.host == host for path in each.paths]
     return LocalStore(patient.settings.local_store).shells(copied)
+
+
+def _manifests(patient: Patient, base: Path) -> output_base.Found:
+    keys = private_key.keys(private_key.homes(patient.settings.environment))
+    return output_base.find(base, keys)
 
 
 def _over(programs: Programs, patient: Patient) -> list[Finding]:
@@ -94,13 +99,14 @@ def _workspace(patient: Patient) -> list[Finding]:
     root = workspace_files.root(patient.folder)
     if root is None:
         return []
-    base = manifests.output_base(root)
+    base = output_base.of(root)
     return workspace.judge(
         workspace.Told(
             patient.settings.host,
             patient.settings.environment.get("BAZEL_NIX_REMOTE", ""),
             workspace_files.rc_files(root),
             workspace_files.build_files(root),
-            manifests.not_copied(base) if base is not None else (),
+            output_base.not_copied(base) if base is not None else (),
+            _manifests(patient, base).unusable if base is not None else (),
         )
     )

@@ -54,7 +54,7 @@ def _run(programs: Programs, paths: Sequence[str]) -> list[Finding]:
             Finding(each["layer"], each["subject"], Status(each["status"]), *_texts(each))
             for each in json.loads(done.stdout)
         ]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         text = f"Python did not run there: {done.stderr or done.stdout.strip()}"
         return [broken(LAYER, "python", text, "apt-get install python3, on the executor")]
 

@@ -11,6 +11,7 @@ from typing import Final, Mapping, Optional
 
 from nix_remote.doctor.finding import Finding, broken, ok, unknown, warning
 from nix_remote.setup.nfs import PORT, STORE
+from nix_remote.text import decimal
 
 LAYER: Final = "nfs"
 
@@ -51,9 +52,9 @@ def judge(seen: str) -> list[Finding]:
     values: Mapping[str, str] = {name: value.strip() for name, _, value in facts}
     if "timer" not in values:
         return [unknown(LAYER, "export", "this account may not look at the exports")]
-    serving = any(fact[0] == "listen" and int(fact[2], 16) == PORT for fact in facts)
+    serving = any(name == "listen" and port.upper() == f"{PORT:04X}" for name, _, port in facts)
     exports = [each for name, _, line in facts if name == "export" for each in parse(line)]
-    threads = int(values["threads"]) if values.get("threads", "").isdigit() else None
+    threads = decimal(values.get("threads", ""))
     return [
         *_exported([each for each in exports if each.folder in _ABOVE], serving),
         _served(serving, threads),

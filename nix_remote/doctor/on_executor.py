@@ -89,11 +89,16 @@ def _new_paths(options: Dict[str, str]) -> Finding:
     if cache == "none" or "noac" in options:
         return Finding("mount", "new paths", "ok", "seen at once, at a price: docs/nfs.md")
     longest = options.get("acdirmax", "60")
-    if longest.isdigit() and int(longest) <= SHORT:
+    if _is_decimal(longest) and int(longest) <= SHORT:
         return Finding("mount", "new paths", "ok", f"seen after {longest} s at most")
     text = "a path that was looked for before it was copied stays invisible for up to {} s"
     fix = f"lookupcache=positive: {SET_UP}\n(unmount all mounts of that server first)"
     return Finding("mount", "new paths", "broken", text.format(longest), fix)
+
+
+def _is_decimal(text: str) -> bool:
+    """Whether it is a number as a kernel prints it: `isdigit` alone is true of `²` as well."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _patience(options: Dict[str, str]) -> Finding:

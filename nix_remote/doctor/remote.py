@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, Sequence
 from nix_remote.doctor import on_executor
 from nix_remote.doctor.finding import Finding, Status, broken, from_error, ok, unknown
 from nix_remote.errors import GrpcMissing, RemoteExecutionError
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.remote_execution import look
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.wire.types import STORE_DIRECTORY
@@ -57,9 +56,9 @@ class Executors:
         for shell in shells:
             action = look.build(shell, paths, self.endpoint.properties, self.endpoint.timeout)
             ended = self.service.run(action)
-            seen = look.read(plain_text(ended.stdout), len(paths))
+            seen = look.read(ended.stdout.plain, len(paths))
             if seen is not None:
-                who = plain_text(ended.worker) or "an executor"
+                who = ended.worker or "an executor"
                 return [ok(LAYER, "executor", f"{who} looks with {shell}"), *judge(seen, paths)]
             failures.append(f"{shell}: {_reason(ended)}")
         return [_no_shell(failures)]
@@ -100,8 +99,8 @@ def _path(path: str, seen: look.Seen) -> Finding:
 
 def _reason(ended: Ended) -> str:
     """Why nothing was seen, in one line."""
-    said = ended.failure or ended.stderr.strip() or f"it ended with {ended.exit_status}"
-    return plain_text(said).splitlines()[-1]
+    said = ended.failure.shown() or ended.stderr.shown()
+    return said.splitlines()[-1] if said else f"it ended with {ended.exit_status}"
 
 
 def _no_shell(failures: Sequence[str]) -> Finding:

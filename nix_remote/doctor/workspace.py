@@ -26,7 +26,7 @@ _PAST_US: Final = (
     re.compile(r'use_extension\(\s*"@rules_nixpkgs_core//extensions:package\.bzl"'),
     re.compile(
         r'load\(\s*"@(?:rules_nixpkgs_core|io_tweag_rules_nixpkgs)//(?:nixpkgs)?:nixpkgs\.bzl"'
-        r'[^)]*"nixpkgs_(?:flake_)?package"'
+        r'[^)]{0,4000}"nixpkgs_(?:flake_)?package"'
     ),
 )
 
@@ -47,6 +47,8 @@ class Told:
     """Name to text: MODULE.bazel, WORKSPACE, and .bzl files."""
     not_copied: Sequence[str] = ()
     """The repositories of packages that were fetched, and not copied."""
+    unusable: Sequence[str] = ()
+    """Files in the place of a manifest that no fetch of this user wrote, with the reason."""
 
 
 def judge(told: Told) -> list[Finding]:
@@ -92,7 +94,7 @@ def _variable(told: Told, flags: list[tuple[str, str]]) -> Finding:
 
 def _uncovered(told: Told) -> list[Finding]:
     whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in told.build_files.values())
-    found = [*([] if whole else _past_us(told)), *_not_copied(told)]
+    found = [*([] if whole else _past_us(told)), *_not_copied(told), *_unusable(told)]
     if found:
         return found
     loaded = "rules_nixpkgs_core has nix_remote in it: all are copied"
@@ -107,6 +109,14 @@ def _not_copied(told: Told) -> list[Finding]:
     text = f"fetched and not copied: {names}" + (f" and {more} more" if more > 0 else "")
     fix = "bazel fetch --force --configure; if they stay: docs/bazel.md, The whole build"
     return [warning(LAYER, "packages", text, fix)]
+
+
+def _unusable(told: Told) -> list[Finding]:
+    fix = "bazel fetch --force --configure; one that stays is part of what is downloaded"
+    return [
+        warning(LAYER, "manifest", f"not from a fetch of this user: {each}", fix)
+        for each in told.unusable[:_SHOWN]
+    ]
 
 
 def _past_us(told: Told) -> list[Finding]:

@@ -6,9 +6,15 @@ import re
 from pathlib import Path
 from typing import Final, Optional
 
+from nix_remote import files
+from nix_remote.text import PeerText
+
 _MARKS: Final = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 _IMPORT: Final = re.compile(r"^\s*(?:try-)?import\s+(\S+)", re.M)
 _DEEPEST_IMPORT: Final = 10
+_MOST_FILES: Final = 500
+_LARGEST: Final = 256 * 1024
+"""Bytes. What is larger, or no file, is passed over: whoever wrote the workspace chose it."""
 
 
 def root(folder: Path) -> Optional[Path]:
@@ -28,7 +34,7 @@ def rc_files(workspace: Path) -> dict[str, str]:
 
 
 def _collect(file: Path, workspace: Path, found: dict[str, str], depth: int) -> None:
-    if str(file) in found or not depth:
+    if str(file) in found or not depth or len(found) == _MOST_FILES:
         return
     text = _read(file)
     if text is None:
@@ -43,12 +49,14 @@ def build_files(workspace: Path) -> dict[str, str]:
     """MODULE.bazel, WORKSPACE and the .bzl files at the top and one folder below."""
     names = [workspace / mark for mark in _MARKS]
     names += [*workspace.glob("*.bzl"), *workspace.glob("*/*.bzl")]
-    texts = {str(file.relative_to(workspace)): _read(file) for file in sorted(set(names))}
+    chosen = sorted(set(names))[:_MOST_FILES]
+    texts = {str(file.relative_to(workspace)): _read(file) for file in chosen}
     return {name: text for name, text in texts.items() if text is not None}
 
 
 def _read(file: Path) -> Optional[str]:
     try:
-        return file.read_text(errors="replace")
-    except OSError:
+        content = files.read(file, _LARGEST, links=files.Links.FOLLOWED)
+    except files.NotReadable:
         return None
+    return PeerText(content).plain

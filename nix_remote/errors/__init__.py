@@ -3,7 +3,8 @@
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · WorkspaceAmbiguous ·
-                               SetupInputUnusable · OutputBaseNotFound · GrpcMissing
+                               SetupInputUnusable · OutputBaseNotFound · FileUnwritable ·
+                               GrpcMissing
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -24,7 +25,7 @@
                                ReplacementImpossible
       PromiseError        18   ClosureNotKept · CollectorNotAwaited · RootRefused ·
                                RootNotCounted · RootNotConfirmed · RootsUnreadable ·
-                               ClocksDisagree · ContentsUnreadable
+                               ClocksDisagree · ContentsUnreadable · ManifestsUnusable
       RemoteExecutionError 20  ExecutionServiceUnreachable · ExecutionRefused ·
                                ActionNotTaken · ActionNotFinished
       Interrupted        130
@@ -55,6 +56,7 @@ from nix_remote.errors.promise import (
     ContentDamaged,
     ContentDiffers,
     ContentsUnreadable,
+    ManifestsUnusable,
     NameTooLong,
     PathRefused,
     PathTooDeep,
@@ -114,6 +116,7 @@ from nix_remote.errors.ssh import (
 from nix_remote.errors.usage import (
     AgentError,
     AgentNotStarted,
+    FileUnwritable,
     GrpcMissing,
     Interrupted,
     InvalidHostAlias,

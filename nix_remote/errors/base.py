@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from nix_remote.protocol.worker_log import plain_text
+from nix_remote.text import printable, shortened
 
 CRASHED: Final = 70
 """Exit status of a defect in nix_remote itself; everything else is below."""
-
-
-_LONGEST: Final = 4000
-
-
-def _harmless(text: str) -> str:
-    """A text that can be shown: nothing that a terminal obeys, and not without end."""
-    text = plain_text(text)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + " […]"
 
 
 class NixRemoteError(Exception):
@@ -27,7 +18,7 @@ class NixRemoteError(Exception):
 
     def __init__(self, what: str, *, why: str = "", fix: str) -> None:
         # Parts may come from a server, and servers can be hostile.
-        self.what, self.why, self.fix = map(_harmless, (what, why, fix))
+        self.what, self.why, self.fix = (shortened(printable(text)) for text in (what, why, fix))
         super().__init__(self.what)
 
     def render(self) -> str:

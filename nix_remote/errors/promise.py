@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final, Sequence
+
 from nix_remote.errors.base import NixRemoteError
+
+_SHOWN: Final = 20
 
 # Transferring
 
@@ -167,6 +171,21 @@ class ClosureNotKept(PromiseError):
             f"{missing} paths are not valid on {alias} although they were sent, such as {example}",
             why=f"something deletes them: it happened {rounds} times in a row",
             fix=f"let the garbage collection on {alias} finish, then run this again",
+        )
+
+
+class ManifestsUnusable(PromiseError):
+    code = "manifests-unusable"
+
+    def __init__(self, files: Sequence[str], why: str) -> None:
+        more = len(files) - _SHOWN
+        shown = [*files[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        super().__init__(
+            f"{len(files)} manifests are not from a fetch of this user: what they name was not"
+            " looked at",
+            why="\n".join([*shown, *([why] if why else [])]),
+            fix="fetch these repositories again: bazel fetch --force --configure\n"
+            "one that stays is part of what the repository downloads: report it to its author",
         )
 
 

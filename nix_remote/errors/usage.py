@@ -98,6 +98,17 @@ class OutputBaseNotFound(UsageError):
         )
 
 
+class FileUnwritable(UsageError):
+    code = "file-unwritable"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} cannot be written",
+            why=why,
+            fix="name a file in a folder that this user may write to",
+        )
+
+
 class GrpcMissing(UsageError):
     code = "grpc-missing"
 

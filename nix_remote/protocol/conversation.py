@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import (
     Deque,
+    Final,
     Generic,
     Iterator,
     NoReturn,
@@ -23,10 +24,15 @@ from typing import (
 )
 
 from nix_remote.protocol.window import Window
-from nix_remote.wire.codec import Decoder, Feed, WireError, encode_number
+from nix_remote.text import PeerText
+from nix_remote.wire.codec import Decoder, Feed, WireError, at_most, encode_number
 
 Reply = TypeVar("Reply", covariant=True)
 Server = TypeVar("Server")
+
+
+RESERVE: Final = 16 * 1024 * 1024
+"""Bytes of replies that all requests of a session may have beyond their allowances."""
 
 
 class Request(Generic[Reply]):
@@ -53,6 +59,14 @@ class Request(Generic[Reply]):
         """Reads the reply to this request."""
         raise NotImplementedError
 
+    def reply_allowance(self) -> int:
+        """Bytes that the reply may have, by what was asked.
+
+        More comes out of the session's reserve: see `RESERVE`. A request that keeps nothing of
+        its reply may allow any number.
+        """
+        return 64
+
 
 @dataclass(frozen=True)
 class Greeted(Generic[Server]):
@@ -74,14 +88,14 @@ class Refused:
     """The oldest unanswered request failed; the session goes on."""
 
     request: Request[object]
-    message: str
+    message: PeerText
 
 
 @dataclass(frozen=True)
 class Logged:
     """The server said something meant for people."""
 
-    text: str
+    text: PeerText
 
 
 Event = Union[Greeted[Server], Replied, Refused, Logged]
@@ -103,6 +117,7 @@ class Conversation(Generic[Server]):
         self._unanswered: Deque[Request[object]] = deque()
         self._window = Window()
         self._events: list[Event[Server]] = []
+        self._reserve = RESERVE
         self._feed: Feed[NoReturn] = Feed(self._read_session())
 
     def greeting(self) -> bytes:
@@ -121,6 +136,13 @@ class Conversation(Generic[Server]):
         if not self._unanswered:
             raise WireError("a reply that nothing was asked for")
         return self._unanswered[0]
+
+    def _read_reply(self, request: Request[object], reply: Decoder[object]) -> Decoder[object]:
+        """Reads a reply within what it may have: memory that is taken follows what was asked."""
+        allowance = request.reply_allowance()
+        value, taken = yield from at_most(allowance + self._reserve, reply)
+        self._reserve -= max(0, taken - allowance)
+        return value
 
     def request(self, request: Request[object]) -> bytes:
         """The bytes of a request, which from now on waits for its reply."""

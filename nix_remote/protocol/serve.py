@@ -23,6 +23,7 @@ from typing import Final
 from nix_remote.protocol import versions
 from nix_remote.protocol.conversation import Conversation, Event, Replied, Request
 from nix_remote.wire.codec import (
+    MAX_ITEMS,
     Decoder,
     T,
     WireError,
@@ -31,13 +32,17 @@ from nix_remote.wire.codec import (
     encode_texts,
     read_number,
     read_text,
-    read_texts,
 )
 from nix_remote.wire.fields import (
+    LONGEST_STORE_PATH,
+    PATH_INFO_ALLOWANCE,
     encode_path_info,
+    encoded_size,
     read_nar_hash,
     read_optional_store_path,
+    read_signatures,
     read_store_paths,
+    read_valid_paths,
 )
 from nix_remote.wire.types import PathInfo, StorePath, parse_nar_hash
 
@@ -64,7 +69,10 @@ class QueryValidPaths(Request["frozenset[StorePath]"]):
         return encode_bool(self.lock) + encode_bool(self.substitute) + encode_texts(self.paths)
 
     def read_reply(self) -> Decoder[frozenset[StorePath]]:
-        return frozenset((yield from read_store_paths()))
+        return (yield from read_valid_paths(self.paths))
+
+    def reply_allowance(self) -> int:
+        return sum(map(encoded_size, self.paths)) + 8
 
 
 @dataclass(frozen=True)
@@ -78,18 +86,21 @@ class QueryPathInfos(Request[list[PathInfo]]):
         return encode_texts(self.paths)
 
     def read_reply(self) -> Decoder[list[PathInfo]]:
+        asked = frozenset(self.paths)
         infos: list[PathInfo] = []
         while True:
             path = yield from read_optional_store_path()
             if path is None:
                 return infos
+            if path not in asked or len(infos) == len(self.paths):
+                raise WireError(f"{path} in the answer, which was not asked about")
             deriver = yield from read_optional_store_path()
             references = yield from read_store_paths()
             yield from read_number()  # download size
             nar_size = yield from read_number()
             nar_hash = yield from read_nar_hash(parse_nar_hash)
             content_address = yield from read_text()
-            signatures = yield from read_texts()
+            signatures = yield from read_signatures()
             infos.append(
                 PathInfo(
                     path,
@@ -97,10 +108,13 @@ class QueryPathInfos(Request[list[PathInfo]]):
                     nar_size,
                     tuple(sorted(references)),
                     deriver,
-                    tuple(signatures),
+                    signatures,
                     content_address,
                 )
             )
+
+    def reply_allowance(self) -> int:
+        return PATH_INFO_ALLOWANCE * len(self.paths) + 8
 
 
 @dataclass(frozen=True)
@@ -115,6 +129,10 @@ class QueryClosure(Request[list[StorePath]]):
 
     def read_reply(self) -> Decoder[list[StorePath]]:
         return (yield from read_store_paths())
+
+    def reply_allowance(self) -> int:
+        # Asked of this machine's own store only: a closure has any size.
+        return MAX_ITEMS * (LONGEST_STORE_PATH + 8)
 
 
 @dataclass(frozen=True)
@@ -160,7 +178,10 @@ class ServeConversation(Conversation[versions.ServeServer]):
         # which request it belongs to.
         first = yield 8
         request = self._oldest()
-        return Replied(request, (yield from _resume(request.read_reply(), first)))
+        return Replied(
+            request,
+            (yield from _resume(self._read_reply(request, request.read_reply()), first)),
+        )
 
 
 def _resume(decoder: Decoder[T], first: bytes) -> Decoder[T]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Optional
 
+from nix_remote.text import PeerText
 from nix_remote.wire.codec import WireError
 
 
@@ -62,7 +63,7 @@ class WorkerServer:
 
     protocol: ProtocolVersion
     """The highest version it speaks."""
-    nix_version: Optional[str]
+    nix_version: Optional[PeerText]
     """For instance `2.34.8`; None below protocol 1.33. Only for messages: the program that greets
     need not be of the version of the daemon, nor of that of the collector."""
     trusts_us: Optional[bool]

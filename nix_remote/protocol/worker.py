@@ -47,14 +47,19 @@ from nix_remote.wire.codec import (
     encode_texts,
     read_bool,
     read_number,
+    read_peer_text,
     read_text,
-    read_texts,
+    skip_texts,
 )
 from nix_remote.wire.fields import (
+    PATH_INFO_ALLOWANCE,
     encode_path_info,
+    encoded_size,
     read_nar_hash,
     read_optional_store_path,
+    read_signatures,
     read_store_paths,
+    read_valid_paths,
 )
 from nix_remote.wire.types import PathInfo, StorePath, nar_hash_from_hex
 
@@ -63,6 +68,14 @@ RootLink = tuple[str, StorePath]
 
 _CLIENT_MAGIC: Final = 0x6E697863
 _SERVER_MAGIC: Final = 0x6478696F
+
+_MOST_OF_ROOTS: Final = 2**31
+"""Bytes: some ten million roots. None is kept beyond the comparison."""
+
+_NOTHING_IS_KEPT: Final = 2**62
+_LONGEST_VERSION: Final = 1024
+_LONGEST_LOCATION: Final = 4096
+"""Bytes: PATH_MAX of Linux."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,10 @@ class QueryValidPaths(Request["frozenset[StorePath]"]):
         return encode_texts(self.paths) + encode_bool(self.substitute)
 
     def read_reply(self) -> Decoder[frozenset[StorePath]]:
-        return frozenset((yield from read_store_paths()))
+        return (yield from read_valid_paths(self.paths))
+
+    def reply_allowance(self) -> int:
+        return sum(map(encoded_size, self.paths)) + 8
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,7 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
         yield from read_number()  # registration time
         nar_size = yield from read_number()
         yield from read_bool()  # ultimate: built on that machine
-        signatures = yield from read_texts()
+        signatures = yield from read_signatures()
         content_address = yield from read_text()
         return PathInfo(
             self.path,
@@ -126,9 +142,12 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
             nar_size,
             tuple(sorted(references)),
             deriver,
-            tuple(signatures),
+            signatures,
             content_address,
         )
+
+    def reply_allowance(self) -> int:
+        return PATH_INFO_ALLOWANCE
 
 
 @dataclass(frozen=True)
@@ -177,9 +196,12 @@ class CollectGarbage(Request[None]):
         return delete_nothing + heed_liveness + at_most_bytes + obsolete
 
     def read_reply(self) -> Decoder[None]:
-        yield from read_texts()  # paths deleted
+        yield from skip_texts()  # paths deleted
         yield from read_number()  # bytes freed
         yield from read_number()  # obsolete
+
+    def reply_allowance(self) -> int:
+        return _NOTHING_IS_KEPT
 
 
 @dataclass(frozen=True)
@@ -199,7 +221,10 @@ class AddPermRoot(Request[str]):
         return encode_text(self.path) + encode_text(self.location)
 
     def read_reply(self) -> Decoder[str]:
-        return (yield from read_text())
+        return (yield from read_peer_text(_LONGEST_LOCATION)).line(_LONGEST_LOCATION)
+
+    def reply_allowance(self) -> int:
+        return _LONGEST_LOCATION + 16
 
 
 @dataclass(frozen=True)
@@ -215,6 +240,9 @@ class FindRoots(Request["frozenset[RootLink]"]):
 
     wanted: frozenset[RootLink]
     operation = 14
+
+    def reply_allowance(self) -> int:
+        return _MOST_OF_ROOTS
 
     def fields(self) -> bytes:
         return b""
@@ -248,7 +276,9 @@ class WorkerConversation(Conversation[versions.WorkerServer]):
         if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
             raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
         effective = min(protocol, versions.WORKER_CLIENT)
-        nix_version = (yield from read_text()) if effective >= (1, 33) else None
+        nix_version = (
+            (yield from read_peer_text(_LONGEST_VERSION)) if effective >= (1, 33) else None
+        )
         trusts_us = None
         if effective >= (1, 35):
             trust = yield from read_number()
@@ -269,4 +299,5 @@ class WorkerConversation(Conversation[versions.WorkerServer]):
                 return Refused(self._oldest(), message.message)
             if isinstance(message, Last):
                 request = self._oldest()
-                return Replied(request, (yield from request.read_reply()))
+                reply = self._read_reply(request, request.read_reply())
+                return Replied(request, (yield from reply))

@@ -7,11 +7,11 @@ Nix 2.8, 2.26 and 2.34; `Failure` has this layout from protocol 1.26 on.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, Union
 
-from nix_remote.wire.codec import Decoder, WireError, read_bytes, read_number, read_text
+from nix_remote.text import PeerText
+from nix_remote.wire.codec import Decoder, WireError, read_bytes, read_number, read_peer_text
 
 _NEXT: Final = 0x6F6C6D67
 _LAST: Final = 0x616C7473
@@ -24,29 +24,12 @@ _MAX_MESSAGE: Final = 1024 * 1024
 _MAX_FIELDS: Final = 64
 _MAX_TRACES: Final = 1000
 
-_ESCAPE_SEQUENCES: Final = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC: window titles, links
-    r"|\x1b."
-)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def plain_text(text: str) -> str:
-    """Text from the other side, made safe to print: no escape sequences, no control characters.
-
-    Servers colour their messages even without a terminal; a hostile one
-    could do worse.
-    """
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return _CONTROL.sub("", _ESCAPE_SEQUENCES.sub("", text))
-
 
 @dataclass(frozen=True)
 class Line:
     """A log line, or the description of an activity that begins."""
 
-    text: str
+    text: PeerText
 
 
 @dataclass(frozen=True)
@@ -63,7 +46,7 @@ class Last:
 class Failure:
     """The operation failed. No reply follows."""
 
-    message: str
+    message: PeerText
 
 
 Message = Union[Line, Noise, Last, Failure]
@@ -75,13 +58,13 @@ def read_message() -> Decoder[Message]:
     if tag == _LAST:
         return Last()
     if tag == _NEXT:
-        return Line(plain_text((yield from read_text(_MAX_MESSAGE))).rstrip())
+        return Line((yield from read_peer_text(_MAX_MESSAGE)))
     if tag == _ERROR:
         return (yield from _read_failure())
     if tag == _START_ACTIVITY:
         for _ in range(3):  # id, level, type
             yield from read_number()
-        text = plain_text((yield from read_text(_MAX_MESSAGE))).strip()
+        text = yield from read_peer_text(_MAX_MESSAGE)
         yield from _skip_fields()
         yield from read_number()  # parent
         return Line(text) if text else Noise()
@@ -114,7 +97,7 @@ def _read_failure() -> Decoder[Failure]:
     yield from read_bytes()  # always "Error"
     yield from read_number()  # level
     yield from read_bytes()  # a name that is no longer used
-    message = yield from read_text(_MAX_MESSAGE)
+    message = yield from read_peer_text(_MAX_MESSAGE)
     yield from _skip_position()
     traces = yield from read_number()
     if traces > _MAX_TRACES:
@@ -122,7 +105,7 @@ def _read_failure() -> Decoder[Failure]:
     for _ in range(traces):
         yield from _skip_position()
         yield from read_bytes(_MAX_MESSAGE)
-    return Failure(plain_text(message).strip().removeprefix("error: "))
+    return Failure(PeerText(message.shown(_MAX_MESSAGE).removeprefix("error: ")))
 
 
 def _skip_position() -> Decoder[None]:

@@ -12,6 +12,7 @@ from typing import Final, Iterable, Optional
 from nix_remote.remote.commands import PRINT_ROOTS
 from nix_remote.remote.gc_roots import SET_PLACES, Root
 from nix_remote.remote.programs import Programs
+from nix_remote.text import decimal
 
 _MOST: Final = 50_000_000
 """Lines. Not all are roots that copies have made, but those that are not are mostly left out."""
@@ -56,12 +57,12 @@ class _Answer:
         self.last_line = line
         if line.startswith("place "):
             number, _, place = line[len("place ") :].partition(" ")
-            if number in ("1", "2", "3", "4"):
-                self._places[place] = int(number)
+            found = decimal(number)
+            if found is not None:
+                self._places[place] = found
             return
         link, _, path = line.rpartition(" -> ")
         # Nix 2.34 prints the link in quotes.
         place, *names = link.strip('"').rsplit("/", 3)
-        found = self._places.get(place)
-        if found is not None:
-            self.unseen.pop((found, "/".join(names), path), None)
+        if place in self._places:
+            self.unseen.pop((self._places[place], "/".join(names), path), None)

@@ -13,6 +13,7 @@ from typing import Final, Mapping, Optional
 
 from nix_remote.errors import NixRemoteError, ServerDiskFull, ServerStoreReadOnly
 from nix_remote.remote.programs import Programs
+from nix_remote.text import decimal
 
 _DATABASE: Final = PurePosixPath("/nix/var/nix/db")
 # Free blocks, the size of one, all inodes, free inodes; then what is mounted where.
@@ -51,8 +52,9 @@ def disks(seen: str) -> list[Disk]:
     """The disks in the output of a look at them; none where it is something else."""
     found = []
     for line in map(str.split, seen.splitlines()):
-        if len(line) == 6 and line[0] == "disk" and all(word.isdigit() for word in line[2:]):
-            free, size, inodes, free_inodes = map(int, line[2:])
+        numbers = [number for word in line[2:] if (number := decimal(word)) is not None]
+        if len(line) == 6 and line[0] == "disk" and len(numbers) == 4:
+            free, size, inodes, free_inodes = numbers
             found.append(Disk(line[1], free * size, not inodes or free_inodes > 0))
     return found
 

@@ -15,9 +15,9 @@ from nix_remote.errors import (
     ServerEndedSession,
     TransferStalled,
 )
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.remote.notices import Notices
 from nix_remote.ssh.transport import Channel, ChannelTimeout, Transport
+from nix_remote.text import PeerText
 
 # sshd gives a login without a terminal a short PATH, and reads no profile.
 _USUAL_PLACES: Final = (
@@ -93,7 +93,7 @@ class Programs:
             return False
 
         status, said = self._converse(command, stdin, take, waiting_for)
-        return Finished(status, plain_text(output.decode(errors="replace")), said)
+        return Finished(status, PeerText(bytes(output)).plain, said)
 
     def run_lines(
         self,
@@ -120,11 +120,11 @@ class Programs:
             if lines > at_most or len(rest) > _MAX_LINE:
                 raise OutputTooLong(self._alias, waiting_for, f"{at_most} lines")
             for line in whole:
-                take(plain_text(line.decode(errors="replace")))
+                take(PeerText(line).plain)
             return bool(whole)
 
         status, said = self._converse(command, stdin, split, waiting_for)
-        return Finished(status, plain_text(rest.decode(errors="replace")), said)
+        return Finished(status, PeerText(rest).plain, said)
 
     def _converse(
         self,
@@ -164,7 +164,7 @@ class Programs:
             if take(data):
                 moved = time.monotonic()
         status = channel.exit_status()
-        said = plain_text(channel.stderr_tail()).strip()
+        said = channel.stderr_tail().shown()
         if status is None:
             # Killed, or cut off: what it printed so far means nothing.
             raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)

@@ -13,6 +13,7 @@ from nix_remote.errors import RootsUnreadable
 from nix_remote.remote.gc_roots import Root, Roots
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.root_scripts import FORMAT, LIST_COMMAND, NOT_FOUND, REMOVE_COMMAND
+from nix_remote.text import decimal
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
 MOST_ROOTS: Final = 5_000_000
@@ -58,8 +59,9 @@ class _List:
     def take(self, line: str) -> None:
         self.last_line = line
         head, _, rest = line.rpartition(" ")
-        if head == FORMAT and _is_number(rest):
-            self.now = int(rest)
+        now = decimal(rest)
+        if head == FORMAT and now is not None:
+            self.now = now
         elif self.now is not None and line != "end":
             root = parse_record(line)
             if root is None:
@@ -72,22 +74,21 @@ def parse_record(line: str) -> Optional[Root]:
     """A root, from a line of the list; None for a link that is not one of ours."""
     place, _, record = line.partition(" ")
     fields = record.split(" ")
-    if len(fields) != 4 or not _is_number(place):
+    number = decimal(place)
+    if len(fields) != 4 or number is None:
         return None
     seconds = fields[0].partition(".")[0]
+    used = decimal(seconds.removeprefix("-"))
     names = fields[2].split("/")
     # A clock may have been before 1970.
-    if len(names) != 3 or not _is_number(seconds.removeprefix("-")):
+    if len(names) != 3 or used is None:
         return None
     try:
         path = parse_store_path(f"{STORE_DIRECTORY}/{names[2]}")
     except ValueError:
         return None
-    return Root(names[0], names[1], path, int(seconds), int(place), line)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
+    before_1970 = seconds.startswith("-")
+    return Root(names[0], names[1], path, -used if before_1970 else used, number, line)
 
 
 def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple[Root, ...]:

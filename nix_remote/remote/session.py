@@ -39,10 +39,10 @@ from nix_remote.protocol.conversation import (
     Server,
 )
 from nix_remote.protocol.versions import UnsupportedVersion
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.remote.notices import Notices
 from nix_remote.remote.refusals import condition
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
+from nix_remote.text import PeerText
 from nix_remote.wire.codec import WireError
 
 T = TypeVar("T")
@@ -234,7 +234,7 @@ class Session(Generic[Server]):
         elif isinstance(event, Replied):
             self._futures.popleft().set_result(event.value)
         elif isinstance(event, Refused):
-            self._futures.popleft().set_exception(RequestRefused(event.message))
+            self._futures.popleft().set_exception(RequestRefused(event.message.shown()))
         else:
             self._listener(events.ServerSaid(event.text))
 
@@ -253,7 +253,7 @@ class Session(Generic[Server]):
 
     def _ended(self) -> NixRemoteError:
         status = self._channel.exit_status()
-        said = plain_text(self._channel.stderr_tail()).strip()
+        said = self._channel.stderr_tail().shown()
         cause = condition(said, self._alias)
         if cause is not None:
             return cause
@@ -277,4 +277,4 @@ class Session(Generic[Server]):
         return self._first_bytes.startswith(self._conversation.server_magic)
 
     def _shown_first_bytes(self) -> str:
-        return repr(plain_text(self._first_bytes.decode(errors="replace")).strip())
+        return repr(PeerText(self._first_bytes))

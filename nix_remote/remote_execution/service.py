@@ -25,6 +25,7 @@ from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.remote_execution.look import Look
 from nix_remote.remote_execution.messages import Digest, digest_of
 from nix_remote.remote_execution.protobuf import ProtobufError, decode, encode
+from nix_remote.text import PeerText
 
 _API: Final = "/build.bazel.remote.execution.v2."
 _PATIENCE: Final = 10.0
@@ -35,6 +36,8 @@ _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     # Otherwise a service that has just failed is not asked again for a while.
     ("grpc.use_local_subchannel_pool", 1),
+    # Bytes; what an answer may take of our memory.
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 )
 
 T = TypeVar("T")
@@ -44,12 +47,12 @@ T = TypeVar("T")
 class Ended:
     """How an action ended."""
 
-    worker: str
+    worker: PeerText
     """Who has run it; empty if the service does not tell."""
     exit_status: int
-    stdout: str
-    stderr: str
-    failure: str = ""
+    stdout: PeerText
+    stderr: PeerText
+    failure: PeerText = PeerText("")
     """Why it was not run at all; empty if it was."""
 
 
@@ -91,10 +94,12 @@ class ExecutionService:
         if response.status.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]:
             raise ActionNotFinished(self._endpoint.url, self._endpoint.timeout)
         if response.status.code:
-            return Ended("", -1, "", "", failure=_described(response.status))
+            nothing = PeerText("")
+            failure = PeerText(_described(response.status))
+            return Ended(nothing, -1, nothing, nothing, failure)
         result = response.result
         return Ended(
-            result.execution_metadata.worker,
+            PeerText(result.execution_metadata.worker),
             result.exit_code,
             self._text(result.stdout_raw, result.stdout_digest),
             self._text(result.stderr_raw, result.stderr_digest),
@@ -108,7 +113,7 @@ class ExecutionService:
             if each.status.code:
                 raise ExecutionRefused(self._endpoint.url, _described(each.status))
 
-    def _text(self, raw: bytes, digest: Digest) -> str:
+    def _text(self, raw: bytes, digest: Digest) -> PeerText:
         """What an action has printed; services send it along, or keep it as a blob."""
         if not raw and digest.size_bytes:
             request = messages.BatchReadBlobsRequest(self._endpoint.instance_name, (digest,))
@@ -117,7 +122,7 @@ class ExecutionService:
                 if each.status.code:
                     raise ExecutionRefused(self._endpoint.url, _described(each.status))
                 raw = each.data
-        return raw.decode(errors="replace")
+        return PeerText(raw)
 
     def _execute(self, action: Digest) -> messages.ExecuteResponse:
         endpoint = self._endpoint

@@ -17,8 +17,15 @@ if command -v nix-remote >/dev/null; then
     nix-remote agent start 2>/dev/null || true
 """
 _ENSURE: Final = """\
-    # What the server has lost since the last build is sent again.
-    nix-remote ensure --workspace="$(cd "$(dirname "$0")/.." && pwd)" || exit $?
+    # What the server has lost since the last build is sent again. Not before a fetch, which
+    # is what `ensure` advises where it cannot do that.
+    case " $* " in
+    *" fetch "*) ;;
+    *)
+      BAZEL_NIX_REMOTE="${{BAZEL_NIX_REMOTE:-{host}}}" \\
+        nix-remote ensure --workspace="$(cd "$(dirname "$0")/.." && pwd)" || exit $?
+      ;;
+    esac
 """
 _AFTER: Final = """\
     ;;
@@ -30,15 +37,12 @@ exec "${BAZEL_REAL:?Bazel sets it when it runs tools/bazel}" "$@"
 
 FILE_NAME: Final = "tools/bazel"
 
-SCRIPTS: Final[Mapping[str, str]] = {
-    "agent": _BEFORE + _AFTER,
-    "ensure": _BEFORE + _ENSURE + _AFTER,
-}
-"""Starts the agent before Bazel; the second one also makes sure that the server still has what
-earlier builds have copied."""
+SCRIPTS: Final[Mapping[str, str]] = {"agent": "", "ensure": _ENSURE}
+"""What the script does besides starting the agent: the second one makes sure that the server
+still has what earlier builds have copied."""
 
 
-def beside(flags: Bundle, kind: str) -> Bundle:
-    """The same bundle with such a script, by its name in `SCRIPTS`."""
-    script = File(FILE_NAME, SCRIPTS[kind], 0o755)
+def beside(flags: Bundle, kind: str, host: str) -> Bundle:
+    """The same bundle with such a script, by its name in `SCRIPTS`, for a checked host."""
+    script = File(FILE_NAME, _BEFORE + SCRIPTS[kind].format(host=host) + _AFTER, 0o755)
     return replace(flags, files=(*flags.files, script))

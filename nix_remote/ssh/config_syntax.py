@@ -10,8 +10,10 @@ import socket
 from dataclasses import dataclass
 from typing import Final, Optional
 
+from nix_remote.text import decimal
+
 _LINE: Final = re.compile(r'\s*("[^"]*"|[^\s="]+)[ \t\r\n]*=?[ \t\r\n]*(.*)', re.DOTALL)
-_TIME_PART: Final = re.compile(r"(\d+)(?:(\.\d+)?(s|$)|([mhdw]))", re.IGNORECASE)
+_TIME_PART: Final = re.compile(r"([0-9]{1,20})(?:(\.[0-9]+)?(s|$)|([mhdw]))", re.IGNORECASE)
 _UNITS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _LARGEST: Final = 2**31 - 1
 _DESTINATION: Final = re.compile(
@@ -108,16 +110,16 @@ def parse_seconds(text: str) -> int:
 
 def parse_number(text: str) -> int:
     """A number that is not negative."""
-    if not re.fullmatch(r"\+?[0-9]+", text) or int(text) > _LARGEST:
+    value = decimal(text.removeprefix("+"), at_most=_LARGEST)
+    if value is None:
         raise ValueError(f"{text!r} is not a number")
-    return int(text)
+    return value
 
 
 def parse_port(text: str) -> int:
     """A port by number or by its name in the services database."""
-    if re.fullmatch(r"[0-9]+", text):
-        port = int(text)
-    else:
+    port = decimal(text)
+    if port is None:
         try:
             port = socket.getservbyname(text, "tcp")
         except OSError:

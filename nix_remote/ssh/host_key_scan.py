@@ -11,7 +11,6 @@ from typing import Final, Optional, Sequence
 
 from nix_remote.errors import OpenSshMissing
 from nix_remote.processes import PolledProcess, ProcessFailed
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh import openssh_messages
 from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.known_hosts import fingerprint
@@ -60,7 +59,7 @@ def shown_key(
             raise OpenSshMissing(config.alias, "", str(error)) from None
         try:
             ended = asking.wait(config.connect_timeout + _BOUND)
-            said = plain_text(asking.said)
+            said = asking.said.plain
         finally:
             asking.end()
         try:

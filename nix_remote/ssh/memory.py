@@ -13,6 +13,7 @@ from typing import Final, Optional
 
 from nix_remote.errors import ConnectionBroken
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, ChannelTimeout
+from nix_remote.text import PeerText
 
 _CAPACITY: Final = 64 * 1024
 
@@ -113,9 +114,9 @@ class MemoryChannel:
         self._outgoing.close()
         self._incoming.close()
 
-    def stderr_tail(self) -> str:
+    def stderr_tail(self) -> PeerText:
         """See `Channel`."""
-        return self._command.stderr
+        return PeerText(self._command.stderr)
 
     def exit_status(self) -> Optional[int]:
         """See `Channel`."""

@@ -63,7 +63,7 @@ _KEY_REFUSED: Final = re.compile(r"^Host key verification failed", re.M)
 _KEY_CHANGED: Final = re.compile(r"^@ +WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED", re.M)
 _KEY_REVOKED: Final = re.compile(r"^@ +WARNING: REVOKED HOST KEY DETECTED", re.M)
 _SHOWN_KEY: Final = re.compile(r"^debug1: Server host key: (\S+ SHA256:\S+)", re.M)
-_OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):(\d+)$", re.M)
+_OFFENDING: Final = re.compile(r"^Offending (\S+) key in (.+):([0-9]{1,9})$", re.M)
 _LOGIN_REFUSED: Final = re.compile(
     r"^((?P<user>[^@\s]*)@?\S*: Permission denied \((?P<wanted>.*)\)"
     r"|(?P<hung_up>Received disconnect .*Too many authentication failures"

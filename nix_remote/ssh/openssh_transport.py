@@ -26,12 +26,12 @@ from nix_remote.errors import (
     ServerBusy,
 )
 from nix_remote.processes import BoundProcess, PolledProcess, ProcessFailed
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh import openssh_messages
 from nix_remote.ssh.agent import Agent, AgentUnavailable
 from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.patience import PATIENCE, pause_after
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
+from nix_remote.text import PeerText
 
 _DEAD_AFTER: Final = 60
 _MASTER_TAIL: Final = 64 * 1024
@@ -183,7 +183,7 @@ class _OwnMaster:
 
     @property
     def _said(self) -> str:
-        return plain_text(self._process.said)
+        return self._process.said.plain
 
     @property
     def description(self) -> str:
@@ -290,7 +290,7 @@ class _OpenSshChannel:
     def close(self) -> None:
         self._process.end()
 
-    def stderr_tail(self) -> str:
+    def stderr_tail(self) -> PeerText:
         return self._process.said
 
     def exit_status(self) -> Optional[int]:

@@ -32,6 +32,7 @@ from nix_remote.ssh.negotiation import reason as _reason
 from nix_remote.ssh.patience import PATIENCE, pause_after
 from nix_remote.ssh.reaching import Reached
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
+from nix_remote.text import PeerText
 
 _PACKET: Final = 32 * 1024
 """Bytes. OpenSSH takes no larger ones."""
@@ -112,7 +113,7 @@ class ParamikoTransport:
 
     @property
     def description(self) -> str:
-        version = self._connection.remote_version.removeprefix("SSH-2.0-")
+        version = PeerText(self._connection.remote_version.removeprefix("SSH-2.0-"))
         unproven = f", {self._unproven}" if self._unproven else ""
         return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
@@ -230,9 +231,9 @@ class _ParamikoChannel:
             # paramiko says goodbye, and does not mind to whom.
             self._channel.close()
 
-    def stderr_tail(self) -> str:
+    def stderr_tail(self) -> PeerText:
         self._drain_stderr()
-        return self._stderr.decode(errors="replace")
+        return PeerText(self._stderr)
 
     def exit_status(self) -> Optional[int]:
         # It arrives a moment after the end of the output.

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final, Optional, Protocol, Sequence, Union
 
+from nix_remote.text import PeerText
+
 POLL_SECONDS: Final = 0.5
 """How long a read or a write waits before it gives its caller a chance to look around."""
 
@@ -35,7 +37,7 @@ class Channel(Protocol):
     def close(self) -> None:
         """Gives the command up. Safe to repeat, and from any thread."""
 
-    def stderr_tail(self) -> str:
+    def stderr_tail(self) -> PeerText:
         """The last the command wrote to standard error."""
 
     def exit_status(self) -> Optional[int]:

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Final, Generator, Generic, Iterable, Optional, TypeVar
 
+from nix_remote.text import PeerText
+
 T = TypeVar("T")
 
 Decoder = Generator[int, bytes, T]
@@ -25,7 +27,8 @@ MAX_TEXT: Final = 64 * 1024
 """Longest string accepted where a message does not say otherwise, in bytes."""
 
 MAX_ITEMS: Final = 1_000_000
-"""Longest list accepted where a message does not say otherwise."""
+"""Longest list accepted where a message does not say otherwise. What it may contain in all is
+bounded by `at_most`."""
 
 _WORD: Final = 8
 
@@ -90,6 +93,11 @@ def read_text(limit: int = MAX_TEXT) -> Decoder[str]:
     return (yield from read_bytes(limit)).decode(errors="surrogateescape")
 
 
+def read_peer_text(limit: int = MAX_TEXT) -> Decoder[PeerText]:
+    """A string that people may be shown."""
+    return PeerText((yield from read_bytes(limit)))
+
+
 def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[list[str]]:
     """A list of at most `max_items` strings of at most `limit` bytes each."""
     count = yield from read_number()
@@ -99,6 +107,26 @@ def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[lis
     for _ in range(count):
         values.append((yield from read_text(limit)))
     return values
+
+
+def skip_texts(limit: int = MAX_TEXT) -> Decoder[None]:
+    """A list of any number of strings, of which nothing is kept."""
+    for _ in range((yield from read_number())):
+        yield from read_bytes(limit)
+
+
+def at_most(limit: int, decoder: Decoder[T]) -> Decoder[tuple[T, int]]:
+    """What a decoder returns, and how many bytes it has read: at most `limit`."""
+    taken = 0
+    try:
+        wanted = next(decoder)
+        while True:
+            taken += wanted
+            if taken > limit:
+                raise WireError(f"a reply of more than {limit} bytes")
+            wanted = decoder.send((yield wanted))
+    except StopIteration as stop:
+        return stop.value, taken
 
 
 class Feed(Generic[T]):

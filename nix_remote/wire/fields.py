@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Final, Optional, Sequence, TypeVar
 
 from nix_remote.wire.codec import (
+    MAX_ITEMS,
     Decoder,
     WireError,
     encode_bool,
@@ -18,6 +19,13 @@ from nix_remote.wire.types import NarHash, PathInfo, StorePath, parse_store_path
 
 T = TypeVar("T")
 
+LONGEST_STORE_PATH: Final = len("/nix/store/") + 32 + len("-") + 211
+"""Bytes."""
+PATH_INFO_ALLOWANCE: Final = 4096
+"""Bytes that what is registered of a path has in a reply, where it has no many references."""
+_MAX_SIGNATURES: Final = 1000
+_MAX_SIGNATURE: Final = 4096
+
 
 def _parsed(parse: Callable[[str], T], text: str) -> T:
     try:
@@ -26,14 +34,34 @@ def _parsed(parse: Callable[[str], T], text: str) -> T:
         raise WireError(str(error)) from None
 
 
-def read_store_paths() -> Decoder[list[StorePath]]:
-    """A list or set of store paths, in the order sent."""
-    return [_parsed(parse_store_path, text) for text in (yield from read_texts())]
+def encoded_size(path: StorePath) -> int:
+    """Bytes of a store path in a message."""
+    return 8 + len(path) + -len(path) % 8
+
+
+def read_store_paths(max_items: int = MAX_ITEMS) -> Decoder[list[StorePath]]:
+    """A list or set of at most so many store paths, in the order sent."""
+    texts = yield from read_texts(max_items, LONGEST_STORE_PATH)
+    return [_parsed(parse_store_path, text) for text in texts]
+
+
+def read_valid_paths(asked: Sequence[StorePath]) -> Decoder[frozenset[StorePath]]:
+    """The answer to the question which of these paths are valid: some of them, and no others."""
+    valid = frozenset((yield from read_store_paths(len(asked))))
+    others = valid.difference(asked)
+    if others:
+        raise WireError(f"{min(others)} in the answer, which was not asked about")
+    return valid
+
+
+def read_signatures() -> Decoder[tuple[str, ...]]:
+    """The signatures of a path."""
+    return tuple((yield from read_texts(_MAX_SIGNATURES, _MAX_SIGNATURE)))
 
 
 def read_optional_store_path() -> Decoder[Optional[StorePath]]:
     """A store path, or the empty string for none."""
-    text = yield from read_text()
+    text = yield from read_text(LONGEST_STORE_PATH)
     return _parsed(parse_store_path, text) if text else None
 
 

@@ -129,7 +129,7 @@ def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
     found = lab.workstation.sh(f"cd {folder} && find . -mindepth 1 | sort").split()
     assert found == ["./nix-out-link", "./nix-remote", "./nix-remote/manifest.json"]
     manifest = json.loads(lab.workstation.read(f"{folder}/nix-remote/manifest.json"))
-    assert manifest["version"] == 1
+    assert manifest["version"] == 2
     assert manifest["host"] == laboratory.ALIAS
     assert manifest["workspace"] == project.workspace.folder
     assert set(manifest["roots"]) == project.store_paths(package)

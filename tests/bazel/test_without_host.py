@@ -9,6 +9,7 @@ import pytest
 
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
+from tests.lab import lab as laboratory
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -81,7 +82,8 @@ def test_what_was_not_copied_can_be_listed(project: Project) -> None:
     project.declare(copied, not_copied)
     project.fetch(copied).check()
     project.fetch(not_copied, host=None).check()
-    command = ["nix-remote", "ensure", "--json", f"--workspace={project.workspace.folder}"]
+    words = ("--json", f"--host={laboratory.ALIAS}", f"--workspace={project.workspace.folder}")
+    command = ["nix-remote", "ensure", *words]
     told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
     names = {name.rstrip("~").split("~")[-1] for name in told["data"]["not_copied"]}
     assert not_copied.name in names

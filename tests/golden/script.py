@@ -112,7 +112,7 @@ def describe(event: Event[Any]) -> str:
         return f"logged: {event.text}"
     name = type(event.request).__name__
     if isinstance(event, Refused):
-        return f"{name} refused: {event.message}"
+        return f"{name} refused: {event.message.shown()}"
     value = sorted(event.value) if isinstance(event.value, frozenset) else event.value
     return f"{name}: {value}"
 

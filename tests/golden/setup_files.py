@@ -59,7 +59,7 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
     ),
     "bazelrc-copies-only": bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")),
     "bazelrc-ensure": wrapper.beside(
-        bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")), "ensure"
+        bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")), "ensure", "nix-server"
     ),
     "agent": agent_units.bundle(
         agent_units.AgentPlan(

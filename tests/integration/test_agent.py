@@ -217,7 +217,7 @@ def test_ensure_repairs_what_was_lost_while_nobody_was_connected(lab: Lab, herd:
     for name, paths in {"first": first, "second": second}.items():
         manifest = f"{base}/external/{name}/bazel-support/nix-remote/manifest.json"
         herd.copy(f"--manifest={manifest}", paths[-1], package=name).check()
-    ensure = ["nix-remote", "ensure", f"--output-base={base}"]
+    ensure = ["nix-remote", "ensure", f"--host={ALIAS}", f"--output-base={base}"]
     before = lab.ssh_server.logins()
     kept = lab.workstation.run(ensure).check().stderr
     assert f"{ALIAS} keeps {len(first) + len(second)} paths; it lost nothing" in kept

@@ -140,6 +140,11 @@ def test_before_a_command_runs(meet: Meet, mode: str, codes: set[str]) -> None:
         ("endless_log", "transfer-stalled"),
         ("never_answering", "transfer-stalled"),
         ("endless_errors", "transfer-stalled"),
+        ("fat_list", "protocol-violation"),
+        ("many_names", "protocol-violation"),
+        ("escapes_in_version", "path-refused"),
+        ("escapes_in_ssh_version", "path-refused"),
+        ("odd_digits", "server-ended-session"),
     ],
 )
 def test_what_a_command_does(meet: Meet, mode: str, code: str) -> None:

@@ -104,6 +104,7 @@ def workspace(lab: Lab, copier: Copier) -> Iterator[str]:
     links = f"mkdir -p {folder} {base}; ln -sfn {base}/execroot/_main/bazel-out {folder}/bazel-out"
     lab.workstation.sh(links)
     lab.workstation.write(f"{folder}/MODULE.bazel", "")
+    lab.workstation.write(f"{base}/DO_NOT_BUILD_HERE", folder)
     manifest = f"{base}/external/bash/bazel-support/nix-remote/manifest.json"
     lab.workstation.sh(f"mkdir -p {Path(manifest).parent}")
     copier.copy(f"--manifest={manifest}", nix.build(lab.workstation, ["bash"])["bash"])

@@ -42,7 +42,9 @@ def until_asked() -> None:
 LAST = number(0x616C7473)
 GREETING = number(0x6478696F) + number(0x126) + text(b"2.34.8") + number(1) + LAST
 ASKED_FIRST = 6
-"""Temporary roots for the five paths of the tests' closure, and which are valid."""
+"""At least as many questions: a temporary root for the top path, and which paths are valid."""
+LOCKS = 1
+ASKED_ABOUT = 5
 ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[0m\x9b1m\r\x08\x00visible"
 
 
@@ -176,6 +178,41 @@ def changing_key() -> Iterator[bytes]:
     yield GREETING
 
 
+def fat_list() -> Iterator[bytes]:
+    """A list of a million long names, where five were asked about."""
+    yield GREETING + (LAST + number(1)) * LOCKS
+    yield LAST + number(1_000_000)
+    item = text(b"/nix/store/" + b"a" * 65000)
+    yield from itertools.repeat(item * 16)
+
+
+def many_names() -> Iterator[bytes]:
+    """As many paths as were asked about, none of which was."""
+    yield GREETING + (LAST + number(1)) * LOCKS
+    until_asked()
+    names = (b"/nix/store/" + b"0" * 31 + b"%d-x" % each for each in range(ASKED_ABOUT))
+    yield LAST + number(ASKED_ABOUT) + b"".join(map(text, names))
+    WAIT(600)
+
+
+def escapes_in_version() -> Iterator[bytes]:
+    yield (
+        number(0x6478696F) + number(0x126) + text(b"2.34.8" + ESCAPES + b"\xff") + number(1) + LAST
+    )
+    until_asked()
+    yield failure(b"no") * ASKED_FIRST
+    WAIT(600)
+
+
+def escapes_in_ssh_version() -> Iterator[bytes]:
+    yield from escapes_in_log()
+
+
+def odd_digits() -> Iterator[bytes]:
+    """Nix ends at once (see `misbehave`), and the disks have a superscript of blocks left."""
+    yield "disk /nix/store \u00b2 1 1 1\n\u00b2\n".encode()
+
+
 BARE = {
     each.__name__: each
     for each in (
@@ -189,6 +226,8 @@ COMMANDS = {
         *(wrong_magic, huge_length, huge_list, endless_log, desync, oversized_error, long_error),
         *(escapes_in_error, escapes_in_log, escapes_instead_of_nix, dripping_greeting),
         *(dripping_log, never_answering, endless_output, endless_errors, changing_key),
+        *(fat_list, many_names, odd_digits),
+        *(escapes_in_version, escapes_in_ssh_version),
     )
 }
 NOT_STARTING = ("refusing_channels", "ignoring_channels", "escapes_in_login_banner")
@@ -219,18 +258,23 @@ class Host(paramiko.ServerInterface):
         return 0  # "open succeeded"
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-        threading.Thread(target=misbehave, args=(channel, self._mode), daemon=True).start()
+        arguments = (channel, self._mode, command)
+        threading.Thread(target=misbehave, args=arguments, daemon=True).start()
         return True
 
 
-def misbehave(channel: paramiko.Channel, mode: str) -> None:
+def misbehave(channel: paramiko.Channel, mode: str, command: bytes) -> None:
     WAIT(0.1)  # the answer to the request goes out first
+    if mode == "odd_digits" and command.startswith(b"nix-"):
+        channel.send_exit_status(1)
+        channel.close()
+        return
     send = channel.sendall_stderr if mode == "endless_errors" else channel.sendall
     threading.Thread(target=read_away, args=(channel,), daemon=True).start()
     try:
         for piece in COMMANDS[mode]():
             send(piece)
-        channel.send_exit_status(1)
+        channel.send_exit_status(0 if mode == "odd_digits" else 1)
         channel.close()
     except OSError:
         pass
@@ -255,6 +299,9 @@ def serve(connection: socket.socket, mode: str, key: paramiko.PKey) -> None:
             connection.close()
             return
         transport = paramiko.Transport(connection)
+        if mode == "escapes_in_ssh_version":
+            # `ssh` refuses a version with a NUL.
+            transport.local_version = "SSH-2.0-Open\x1b]0;owned\x07\x1b[31mvisible"
         transport.add_server_key(key)
         transport.start_server(server=Host(mode))
         transport.join()

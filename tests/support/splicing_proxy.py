@@ -14,6 +14,7 @@ from typing import Final, Optional
 
 from nix_remote.errors import ConnectionBroken
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, ChannelTimeout
+from nix_remote.text import PeerText
 
 _READ_SIZE: Final = 64 * 1024
 
@@ -69,8 +70,8 @@ class SocketChannel:
     def close(self) -> None:
         _end(self._connection)
 
-    def stderr_tail(self) -> str:
-        return ""
+    def stderr_tail(self) -> PeerText:
+        return PeerText("")
 
     def exit_status(self) -> Optional[int]:
         return None

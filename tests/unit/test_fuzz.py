@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from nix_remote.errors import SshConfigError
 from nix_remote.local.signing import parse_signing_key
 from nix_remote.protocol.conversation import Conversation
-from nix_remote.protocol.worker_log import plain_text
 from nix_remote.ssh import config, known_hosts
+from nix_remote.text import printable
 from nix_remote.wire.codec import WireError
 from tests.golden.script import Recording, begin, recordings
 from tests.unit.protocol.test_golden import name, say_all
@@ -145,7 +145,7 @@ def test_fuzz_a_server_that_makes_no_sense(recording: Recording, data: bytes) ->
 
 @given(st.text() | st.binary().map(lambda data: data.decode(errors="surrogateescape")))
 def test_fuzz_what_a_server_says_is_safe_to_print(said: str) -> None:
-    shown = plain_text(said)
+    shown = printable(said)
     assert not any(ord(each) < 32 and each not in "\t\n" for each in shown)
     assert not any(127 <= ord(each) < 160 for each in shown)
     shown.encode()

@@ -18,17 +18,28 @@ LAYERS = [
     ["copy.engine", "doctor", "setup"],
     ["remote", "local", "remote_execution"],
     ["ssh"],
-    ["settings", "processes", "events", "copy.retry"],
-    ["errors", "manifests"],
+    ["settings", "processes", "events", "copy.retry", "output_base"],
+    ["errors", "manifests", "private_key", "files"],
     ["agent.protocol", "agent.belief", "agent.__init__"],
     ["agent.client"],
     ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
     ["wire"],
+    ["text"],
 ]
 
 # No socket, no file, no clock, no log, no threads: bytes and values only.
 SANS_IO = [
-    *("wire", "protocol", "copy.closure", "copy.plan", "copy.retry", "events", "errors"),
+    *(
+        "text",
+        "wire",
+        "protocol",
+        "copy.closure",
+        "copy.plan",
+        "copy.retry",
+        "events",
+        "errors",
+        "manifests",
+    ),
     "local.signing",
     *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
     *(
@@ -47,7 +58,7 @@ SANS_IO = [
 ]
 PURE_MODULES = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
-    *("base64", "binascii", "cryptography", "types", "typing", "nix_remote"),
+    *("base64", "binascii", "hmac", "json", "cryptography", "types", "typing", "nix_remote"),
     *("ipaddress", "urllib"),
 }
 
@@ -136,3 +147,66 @@ def test_only_the_ssh_package_knows_paramiko() -> None:
 def test_only_the_service_knows_grpc() -> None:
     users = [m for m in MODULES if any(f"{n}.".startswith("grpc.") for n in imports(m))]
     assert users == ["remote_execution.service"]
+
+
+def calls(module: str) -> set[str]:
+    """The names of the functions that a module calls, and of the attributes that it uses."""
+    tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text())
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found.add(f".{node.attr}")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.add(node.func.id)
+    return found
+
+
+# Bytes become text here without being a `PeerText`. What each makes of them is checked, or
+# escaped by what shows it.
+DECODING = {
+    "agent.client": "has to do without the package; what it shows, the agent has made printable",
+    "agent.lifecycle": "the words of the agent, in an error",
+    "agent.protocol": "arguments and environment of a client, which is this user",
+    "local.signing": "base 64",
+    "private_key": "hexadecimal digits",
+    "remote_execution.protobuf": "fields of messages, of which the service makes `PeerText`",
+    "ssh.agent": "comments of keys, in errors",
+    "ssh.certificates": "names that are compared, and shown in errors",
+    "ssh.key_files": "a private key of this user",
+    "ssh.known_hosts": "base 64, and names that are compared",
+    "text": "where `PeerText` is",
+    "wire.codec": "texts that are parsed, and not shown",
+    "wire.types": "base 32",
+}
+
+
+def test_bytes_become_text_in_known_places_only() -> None:
+    found = {module for module in MODULES if ".decode" in calls(module)}
+    assert found <= set(DECODING), "make a PeerText of what comes from outside"
+
+
+# `int` and `float` take digits of all scripts, blanks, signs and underscores; `isdigit` is true
+# of what `int` refuses. Here they are given what has been checked before.
+PARSING = {
+    "agent.client": "has to do without the package: bytes, whose digits are ASCII",
+    "doctor.on_executor": "runs by itself, and has a check of its own",
+    "ssh.config_syntax": "what a pattern of ASCII digits has matched",
+    "ssh.openssh_messages": "what a pattern of ASCII digits has matched",
+    "text": "where `decimal` is",
+}
+CONVERTING = {
+    "cli.order",
+    "cli.roots",
+    "cli.setup_files",
+    "copy.retry",
+    "remote.retention",
+    "ssh.config",
+    "ssh.patience",
+}
+"""These turn one kind of number into another."""
+
+
+def test_numbers_from_outside_are_parsed_in_one_place_only() -> None:
+    parsing = {"int", "float", ".isdigit", ".isdecimal", ".isnumeric"}
+    found = {module for module in MODULES if calls(module) & parsing}
+    assert found <= {*PARSING, *CONVERTING}, "use nix_remote.text.decimal"

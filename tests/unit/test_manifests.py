@@ -1,86 +1,93 @@
-"""What fetches leave behind, and where it is found."""
+"""Manifests: what is written is read, and nothing else."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import pwd
-from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nix_remote import manifests
-from nix_remote.manifests import Manifest
+from nix_remote.manifests import Manifest, NotAManifest
 from tests.support.paths import path
 
+KEY, OTHER_KEY = b"k" * 32, b"o" * 32
 MANIFEST = Manifest(
     host="nix-server",
     workspace="/home/me/app",
     package="hello",
     time=1_700_000_000,
-    roots={path("hello"): "roots/hello"},
+    roots=[path("hello")],
     paths=[path("glibc"), path("hello")],
 )
+CONTENT = manifests.as_text(MANIFEST, KEY).encode()
 
 
-def test_what_is_written_is_read() -> None:
-    assert manifests.parse(manifests.as_text(MANIFEST)) == MANIFEST
+def authentic(fields: object) -> bytes:
+    """A file whose code is right, whatever it says."""
+    rest = json.dumps(fields, indent=1).removeprefix("{\n") + "\n"
+    return f'{{"mac": "{manifests._code(KEY, rest.encode())}",\n{rest}'.encode()
+
+
+def test_what_is_written_is_read_and_is_json() -> None:
+    assert manifests.parse(CONTENT, [OTHER_KEY, KEY]) == MANIFEST
+    assert json.loads(CONTENT)["roots"] == [path("hello")]
+
+
+def test_names_that_are_not_utf_8_survive() -> None:
+    odd = Manifest("s", "/home/\udcff", "é", 1, [path("hello")], [])
+    assert manifests.parse(manifests.as_text(odd, KEY).encode(), [KEY]) == odd
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", "null", '{"version": 2}', manifests.as_text(MANIFEST)[:-20]]
+    "content",
+    [
+        b"",
+        b"{}",
+        b"null",
+        CONTENT[:-20],
+        CONTENT + b" ",
+        CONTENT.replace(b"nix-server", b"elsewhere"),
+        CONTENT.replace(b'"mac": "', b'"mac": "0', 1),
+        manifests.as_text(MANIFEST, None).encode(),
+        manifests.as_text(MANIFEST, OTHER_KEY).encode(),
+        b'{"version":' + b"[" * 100_000,
+        b'{"mac": "' + b"0" * 64 + b'",\n' + b"[" * 100_000,
+    ],
+    ids=range(11),
 )
-def test_what_is_no_manifest_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # whatever it says: the caller passes it by
-        manifests.parse(text)
+def test_what_no_fetch_of_this_user_wrote_is_refused(content: bytes) -> None:
+    with pytest.raises(NotAManifest, match="no fetch of this user"):
+        manifests.parse(content, [KEY])
 
 
-def test_a_root_that_is_no_store_path_is_refused() -> None:
-    fields = json.loads(manifests.as_text(MANIFEST))
-    fields["roots"] = {"/etc/passwd": "roots/x"}
-    with pytest.raises(ValueError, match="passwd"):
-        manifests.parse(json.dumps(fields))
+def test_without_a_key_nothing_is_accepted() -> None:
+    with pytest.raises(NotAManifest):
+        manifests.parse(CONTENT, [])
 
 
-def test_all_repositories_are_looked_at_and_broken_files_passed_by(tmp_path: Path) -> None:
-    for name, text in {"hello~1": manifests.as_text(MANIFEST), "broken": "{", "other": ""}.items():
-        folder = tmp_path / "external" / name / "bazel-support" / "nix-remote"
-        folder.mkdir(parents=True)
-        (folder / "manifest.json").write_text(text)
-    assert manifests.find(tmp_path) == [MANIFEST]
+@given(st.data())
+def test_any_change_of_a_byte_is_noticed(data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(CONTENT) - 1))
+    changed = bytearray(CONTENT)
+    changed[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(NotAManifest):
+        manifests.parse(bytes(changed), [KEY])
 
 
-def test_packages_that_were_not_copied_are_named(tmp_path: Path) -> None:
-    for name, copied in {"hello": True, "other~~nix_pkg~gcc": False}.items():
-        support = tmp_path / "external" / name / "bazel-support"
-        support.mkdir(parents=True)
-        for link in ("nix-out-link", "nix-out-link-dev"):
-            (support / link).symlink_to("/nix/store/gone")
-        if copied:
-            (support / "nix-remote").mkdir()
-            (support / "nix-remote" / "manifest.json").write_text(manifests.as_text(MANIFEST))
-    (tmp_path / "external" / "platforms").mkdir()
-    assert manifests.not_copied(tmp_path) == ["other~~nix_pkg~gcc"]
-
-
-def test_a_workspace_is_found_by_the_links_of_a_build(tmp_path: Path) -> None:
-    workspace = tmp_path / "app"
-    workspace.mkdir()
-    (workspace / "bazel-out").symlink_to(tmp_path / "base/execroot/_main/bazel-out")
-    assert manifests.output_base(workspace) == tmp_path / "base"
-
-
-def test_a_workspace_that_was_only_fetched_is_found_where_bazel_puts_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = tmp_path / "app"
-    workspace.mkdir()
-    user = pwd.getpwuid(os.getuid())
-    changed = (*user[:5], str(tmp_path), *user[6:])
-    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd(changed))
-    assert manifests.output_base(workspace) is None
-    digest = hashlib.md5(bytes(workspace)).hexdigest()
-    base = tmp_path / ".cache/bazel" / f"_bazel_{user.pw_name}" / digest
-    base.mkdir(parents=True)
-    assert manifests.output_base(workspace) == base
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"version": 1},
+        {"version": 3},
+        {"other": 1},
+        {"version": 2, "host": "x"},
+        {**json.loads(CONTENT), "roots": ["/etc/passwd"]},
+        {**json.loads(CONTENT), "roots": [1]},
+        {**json.loads(CONTENT), "roots": 5},
+    ],
+)
+def test_another_version_or_another_form_is_refused_with_a_reason(fields: object) -> None:
+    with pytest.raises(NotAManifest, match=r"version|Error"):
+        manifests.parse(authentic(fields), [KEY])

@@ -110,8 +110,8 @@ def test_only_the_end_of_what_is_said_is_kept(started: list[PolledProcess]) -> N
     script = "yes loud | head -c 1000000 >&2; echo the end >&2; exit 3"
     started.append(shouting := PolledProcess(["sh", "-c", script], stderr_tail=100))
     assert shouting.wait(BOUND) == 3
-    assert shouting.said.endswith("loud\nthe end\n")
-    assert len(shouting.said) == 100
+    assert shouting.said.plain.endswith("loud\nthe end\n")
+    assert len(shouting.said.plain) == 100
     assert shouting.said_count == 1_000_008
 
 
@@ -155,13 +155,13 @@ def test_a_polled_process_that_does_not_exist_is_named() -> None:
 def test_a_bound_process_tells_its_own_status(started: list[PolledProcess]) -> None:
     started.append(failing := BoundProcess(["sh", "-c", "echo why >&2; exit 7"]))
     assert failing.wait(BOUND) == 7
-    assert failing.said == "why\n"
+    assert failing.said.plain == "why\n"
 
 
 def test_what_a_bound_process_leaves_behind_ends_with_it(started: list[PolledProcess]) -> None:
     started.append(leaving := BoundProcess(["sh", "-c", "sleep 1000 & echo $! >&2"]))
     assert leaving.wait(BOUND) == 0
-    wait_until_gone(int(leaving.said))
+    wait_until_gone(int(leaving.said.plain))
 
 
 def test_a_bound_process_ends_when_we_are_killed() -> None:

@@ -155,3 +155,33 @@ def test_only_copies_are_for_an_agent_and_only_if_it_may(
 ) -> None:
     monkeypatch.setenv("NIX_REMOTE_AGENT", variable)
     assert client.wanted(arguments) is wanted
+
+
+def test_a_file_is_put_in_its_place_at_once(tmp_path: Path) -> None:
+    name = tmp_path / "new" / "manifest.json"
+    client.write_file(str(name), b"first")
+    with open(name, "rb") as opened:
+        client.write_file(str(name), b"second")
+        assert opened.read() == b"first"
+    assert name.read_bytes() == b"second"
+    assert os.listdir(name.parent) == ["manifest.json"]
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("other")
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    client.write_file(str(tmp_path / "link"), b"new")
+    assert (tmp_path / "other").read_text() == "other"
+    assert (tmp_path / "link").read_text() == "new"
+
+
+def test_a_device_stays_a_device() -> None:
+    client.write_file("/dev/null", b"text")
+    assert not os.path.isfile("/dev/null")
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        client.write_file(str(tmp_path / "folder"), b"text")
+    assert os.listdir(tmp_path) == ["folder"]

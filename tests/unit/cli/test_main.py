@@ -1,3 +1,4 @@
+import argparse
 import importlib
 import json
 import os
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from nix_remote.cli import copy
 from nix_remote.cli import main as cli
+from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.main import main
-from nix_remote.errors import CRASHED
+from nix_remote.cli.result import Result
+from nix_remote.errors import CRASHED, FileUnwritable
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +109,39 @@ def test_only_the_command_that_is_meant_is_loaded() -> None:
     code += "except SystemExit: print('nix_remote.cli.doctor' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert told.stdout.splitlines()[-1] == "False"
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[31mred\u202e\x9b1m\udcff"
+
+
+def test_the_name_of_a_package_cannot_control_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["copy", f"--package={HOSTILE}", "/nix/store"]) == 2
+    assert capsys.readouterr().err.startswith("nix-remote: red\ufffd: error[no-host]: ")
+
+
+def test_json_has_no_character_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["copy", "--json", "--host=x", f"/tmp/{HOSTILE}"]) == 11
+    out = capsys.readouterr().out
+    assert out.isascii()
+    assert out.removesuffix("\n").isprintable()
+    assert json.loads(out)["error"]["code"] == "not-a-store-path"
+
+
+def test_a_manifest_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    options = argparse.Namespace(package=None, json=False, error_file=None)
+    result = Result("copy", {"sent": [], "sent_bytes": 0}, files={f"{tmp_path}/file/x": "text"})
+    output = OwnStreams()
+    assert conclude(copy.COMMAND, options, result, output) == FileUnwritable.exit_status
+
+
+def test_an_error_file_that_cannot_be_written_hides_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["copy", f"--error-file={tmp_path}/file/x", "/nix/store"]) == 2
+    text = capsys.readouterr().err
+    assert "error[no-host]" in text
+    assert "error[file-unwritable]" in text

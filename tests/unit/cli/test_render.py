@@ -1,10 +1,12 @@
 import io
+import re
 
 import pytest
 
 from nix_remote import events
 from nix_remote.cli.render import Renderer, format_age, format_bytes
 from nix_remote.copy.plan import make_plan
+from nix_remote.text import PeerText
 from tests.support.paths import info, path
 
 
@@ -83,3 +85,19 @@ def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> No
 
 def test_waiting_says_for_what() -> None:
     assert "waiting for a path (12 s)" in render(io.StringIO(), events.Waiting("a path", 12.3))
+
+
+def test_no_event_reaches_a_terminal_unescaped() -> None:
+    stream = io.StringIO()
+    renderer = Renderer(stream, host="server", package=None, verbose=True)
+    hostile = "\x1b]0;owned\x07\x1b[31mred\u202e\x9b1m"
+    for event in (
+        events.Connected("server", hostile),
+        events.RootMade(path("b"), hostile),
+        events.ServerSaid(PeerText(f"one\n{hostile}")),
+        events.SubstitutionAbandoned(hostile),
+        events.SessionNotAdded(hostile),
+    ):
+        renderer(event)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", stream.getvalue())
+    assert stream.getvalue().count("\n") == 5

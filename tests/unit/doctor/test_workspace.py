@@ -36,3 +36,11 @@ def test_what_was_fetched_and_not_copied_is_named() -> None:
     assert finding.status is Status.WARNING
     assert "package_0, package_1" in finding.text
     assert finding.text.endswith("package_9 and 2 more")
+
+
+def test_a_file_in_the_place_of_a_manifest_is_named() -> None:
+    file = "external/evil/bazel-support/nix-remote/manifest.json: no fetch of this user wrote it"
+    told = Told("server", "server", {}, {}, unusable=[file])
+    (found,) = [each for each in judge(told) if each.subject == "manifest"]
+    assert found.status is Status.WARNING
+    assert file in found.text

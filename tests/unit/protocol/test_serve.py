@@ -103,7 +103,7 @@ def test_path_infos_survive_however_they_are_cut(
     infos: list[PathInfo], data: st.DataObject
 ) -> None:
     conversation = opened()
-    query = serve.QueryPathInfos((A,))
+    query = serve.QueryPathInfos(tuple(info.path for info in infos))
     conversation.request(query)
     events: list[object] = []
     for piece in data.draw(pieces(b"".join(map(encoded, infos)) + encode_text(""))):

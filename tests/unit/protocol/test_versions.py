@@ -1,6 +1,7 @@
 import pytest
 
 from nix_remote.protocol.versions import ProtocolVersion, WorkerServer, protocol_version
+from nix_remote.text import PeerText
 
 
 def test_a_version_is_one_number_on_the_wire() -> None:
@@ -21,4 +22,5 @@ def test_a_version_is_one_number_on_the_wire() -> None:
     ],
 )
 def test_what_servers_can_do(protocol: tuple[int, int], nix: str, roots: bool) -> None:
-    assert WorkerServer(ProtocolVersion(*protocol), nix, None).can_make_roots is roots
+    server = WorkerServer(ProtocolVersion(*protocol), PeerText(nix) if nix else None, None)
+    assert server.can_make_roots is roots

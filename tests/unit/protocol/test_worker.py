@@ -2,6 +2,7 @@
 
 import contextlib
 import tracemalloc
+from typing import Optional
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from nix_remote.protocol import versions, worker
 from nix_remote.protocol.conversation import Greeted, Logged, Refused, Replied
+from nix_remote.text import PeerText
 from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
 from nix_remote.wire.types import PathInfo
 from tests.support.fake_server import LAST, encoded_info, failure
@@ -52,12 +54,13 @@ def test_the_greeting_says_1_37_and_needs_no_answer_to_be_complete() -> None:
     ],
 )
 def test_each_version_of_the_greeting_is_understood(
-    version: int, nix_version: str, trust: bool
+    version: int, nix_version: Optional[str], trust: Optional[bool]
 ) -> None:
     connection = worker.WorkerConversation()
     (event,) = connection.receive(server_greeting(version))
     protocol = versions.protocol_version(version)
-    assert event == Greeted(versions.WorkerServer(protocol, nix_version, trust))
+    nix = PeerText(nix_version) if nix_version else None
+    assert event == Greeted(versions.WorkerServer(protocol, nix, trust))
 
 
 def test_a_server_that_is_too_old_is_told_apart_from_rubbish() -> None:
@@ -87,7 +90,7 @@ def test_a_refused_request_leaves_the_next_one_usable() -> None:
     connection.request(add)
     connection.request(lock)
     events = list(connection.receive(failure("no") + LAST + encode_number(1)))
-    assert events == [Refused(add, "no"), Replied(lock, None)]
+    assert events == [Refused(add, PeerText("no")), Replied(lock, None)]
 
 
 def test_log_lines_come_before_the_reply_they_belong_to() -> None:
@@ -97,7 +100,7 @@ def test_log_lines_come_before_the_reply_they_belong_to() -> None:
     line = encode_number(0x6F6C6D67) + encode_text("finding roots\n")
     reply = encode_texts(()) + encode_number(0) * 2
     assert list(connection.receive(line + LAST + reply)) == [
-        Logged("finding roots"),
+        Logged(PeerText("finding roots\n")),
         Replied(barrier, None),
     ]
 
@@ -107,7 +110,7 @@ def test_what_came_before_the_nonsense_still_counts() -> None:
     lock = worker.AddTempRoot(A)
     connection.request(lock)
     events = connection.receive(failure("no caches") + failure("no caches"))
-    assert next(events) == Refused(lock, "no caches")
+    assert next(events) == Refused(lock, PeerText("no caches"))
     with pytest.raises(WireError, match="nothing was asked"):
         next(events)
 

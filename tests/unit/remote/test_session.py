@@ -20,6 +20,7 @@ from nix_remote.protocol.window import MOST_BYTES, MOST_REPLIES
 from nix_remote.remote.session import RequestRefused, Session
 from nix_remote.ssh.memory import pair
 from nix_remote.ssh.transport import Channel
+from nix_remote.text import PeerText
 from nix_remote.wire.codec import encode_number
 from nix_remote.wire.types import NarHash, PathInfo
 from tests.support.fake_server import EndSession, FakeServer, failure
@@ -278,5 +279,5 @@ def test_log_lines_reach_the_listener() -> None:
     opened = session(server.start(), listener=seen.append)
     with pytest.raises(RequestRefused):
         opened.wait(opened.submit(worker.CollectGarbage()), "x")
-    assert seen == [events.ServerSaid("hello")]
+    assert seen == [events.ServerSaid(PeerText("hello"))]
     opened.close()

@@ -25,6 +25,7 @@ from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.remote_execution.messages import digest_of
 from nix_remote.remote_execution.protobuf import encode
 from nix_remote.remote_execution.service import Ended, ExecutionService
+from nix_remote.text import PeerText
 from tests.support.execution_service import Script, finished, operation, running
 
 LOOK = look.build("/bin/sh", ["/nix/store/a"], (), 5)
@@ -61,7 +62,7 @@ def connect(script: Script) -> Iterator[Connect]:
 def test_an_action_is_uploaded_and_run(script: Script, connect: Connect) -> None:
     connected = connect(instance_name="main", headers=(("x-key", "secret"),))
     connected.check()
-    assert connected.run(LOOK) == Ended("executor-1", 0, "out", "err")
+    assert connected.run(LOOK) == Ended(PeerText("executor-1"), 0, PeerText("out"), PeerText("err"))
     assert set(script.blobs) == set(map(digest_of, LOOK.blobs))
     assert script.executed == [messages.ExecuteRequest("main", True, digest_of(LOOK.action))]
     assert script.headers["x-key"] == "secret"
@@ -72,7 +73,7 @@ def test_output_that_is_kept_as_a_blob(script: Script, connect: Connect) -> None
     script.blobs[digest_of(b"long")] = b"long"
     result = messages.ActionResult(stdout_digest=digest_of(b"long"))
     script.operations = [finished(messages.ExecuteResponse(result))]
-    assert connect().run(LOOK).stdout == "long"
+    assert connect().run(LOOK).stdout.plain == "long"
 
 
 def test_output_that_is_lost(script: Script, connect: Connect) -> None:
@@ -86,7 +87,7 @@ def test_output_that_is_lost(script: Script, connect: Connect) -> None:
 def test_an_action_that_could_not_be_started(script: Script, connect: Connect) -> None:
     status = messages.Status(3, "no such program")
     script.operations = [finished(messages.ExecuteResponse(status=status))]
-    assert connect().run(LOOK).failure == "INVALID_ARGUMENT: no such program"
+    assert connect().run(LOOK).failure.plain == "INVALID_ARGUMENT: no such program"
 
 
 def test_a_result_of_an_earlier_time_does_not_count(script: Script, connect: Connect) -> None:
