@@ -294,13 +294,13 @@ def _greeting(lab: Lab, lines: str, pause: float) -> Iterator[int]:
     ("lines", "pause"),
     [
         ("['Grüße von der Firewall\\r\\n'.encode('latin-1')]", 0),
-        ("['Grüße\\r\\n'.encode(), 'żółw\\n'.encode('iso-8859-2')]", 0),
         ("[b'hello\\r\\n' * 1000]", 0),
         ("[b'x' * 8000 + b'\\r\\n']", 0),
         ("[b'\\xff\\xfe\\x80\\r\\n', b'\\x1b[31mred\\r\\n']", 0),
-        ("[b'a moment\\r\\n', b'please\\r\\n']", 2.5),
+        # What paramiko waits for the next line is 2 s.
+        ("[b'a moment\\r\\n']", 2.5),
     ],
-    ids=["latin-1", "mixed", "1000-lines", "long-line", "no-text", "slow"],
+    ids=["latin-1", "1000-lines", "long-line", "no-text", "slow"],
 )
 def test_whatever_comes_before_the_greeting_is_taken_as_by_ssh(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: str, pause: float
