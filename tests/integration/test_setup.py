@@ -97,7 +97,7 @@ def test_what_is_no_file_of_known_hosts_is_not_made_one(
     place = "/root/.ssh/nothing"
     workstation.sh(made.format(place))
     before = workstation.sh(f"stat -c '%F %t %T' {place}")
-    config = f"UserKnownHostsFile {place}\nStrictHostKeyChecking no\n{workstation.read(CONFIG)}"
+    config = f"UserKnownHostsFile {place}\n{workstation.read(CONFIG)}"
     workstation.write(CONFIG, config, mode="600")
     fingerprint = lab.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
     refused = set_up(workstation, *entry(lab), "--write", f"--record-host-key={fingerprint}")

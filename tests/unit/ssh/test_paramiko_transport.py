@@ -32,7 +32,7 @@ def listener(answer: bytes) -> Iterator[tuple[int, list[int]]]:
                 except OSError:
                     return
                 taken.append(1)
-                with connection, suppress(ConnectionError):
+                with connection, suppress(OSError):
                     connection.sendall(answer)
                     connection.shutdown(socket.SHUT_WR)
                     while connection.recv(1000):
