@@ -93,5 +93,8 @@ def _copy(repository_ctx, host, number):
     )
 
 def _reason(repository_ctx, copy, done):
-    said = repository_ctx.read(copy.error_file) if copy.error_file.exists else done.stderr
-    return said.strip()
+    if copy.error_file.exists:
+        return repository_ctx.read(copy.error_file).strip()
+
+    # A defect of the copier: all of it has been printed.
+    return done.stderr.strip().split("\n")[-1]

@@ -1,11 +1,11 @@
 """What nix_remote's repository rules say when they fail: what happened, why, and what helps.
 
-The copier brings its own text; `COPY_FAILED` only says which package it was about.
+The copier prints its own text, once; Bazel repeats `COPY_FAILED` up to three times.
 """
 
 COPY_FAILED = """\
-nix_remote could not copy @{package} to {host} (exit status {status}).
-{reason}
+nix_remote could not copy @{package} to {host} (exit status {status}): {reason}
+  Why, and how to fix it: see "nix-remote: {package}:" above.
 """
 
 NOTHING_REALISED = """\

@@ -68,6 +68,6 @@ def _common_options(argument_default: Optional[str] = None) -> argparse.Argument
         "--error-file",
         type=Path,
         metavar="FILE",
-        help="put the text of a failure there instead of on standard error",
+        help="put one line on a failure there, for a rule of Bazel's that fails with it",
     )
     return common

@@ -1,4 +1,4 @@
-"""Turns the end of a command into text and exit status, for whoever waits for it."""
+"""Turns the end of a command into text and exit status, for people and for the calling program."""
 
 from __future__ import annotations
 
@@ -61,12 +61,13 @@ def conclude(command: Command, options: argparse.Namespace, result: Result, outp
         if line:
             output.write(printable(f"{prefix}{line}\n"))
         return result.exit_status
-    text = f"{prefix}{result.error.render()}\n"
-    try:
-        if options.error_file is not None:
-            output.file(str(options.error_file), text)
-        else:
-            output.write(text)
-    except FileUnwritable as unwritable:
-        output.write(f"{text}{prefix}{unwritable.render()}\n")
+    # It is a rule of Bazel's that asks for an error file. Bazel repeats what the rule fails
+    # with up to three times: that is the line in the file. The whole text is printed once, here.
+    for_bazel = options.error_file is not None
+    output.write(f"{prefix}{result.error.render(for_bazel=for_bazel)}\n")
+    if options.error_file is not None:
+        try:
+            output.file(str(options.error_file), f"{result.error.summary}\n")
+        except FileUnwritable as unwritable:
+            output.write(f"{prefix}{unwritable.render()}\n")
     return result.error.exit_status

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
-from typing import Sequence
+from typing import Optional, Sequence
 
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.setup.bundle import File
@@ -17,6 +19,87 @@ def read(file: Path) -> str:
         raise SetupInputUnusable(str(file), "the name of a file that can be read") from None
 
 
+def replace(file: Path, text: str) -> None:
+    """Replaces the content of a regular file at once, or makes the file.
+
+    What was there is kept beside it. A symbolic link stays as it is, and so do owner and
+    permissions of the file. Raises `SetupInputUnusable`, and has changed nothing then.
+    """
+    real, status = _to_write(file)
+    try:
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if status is not None:
+            _write(real.with_name(f"{real.name}.before-nix-remote"), read(real), status)
+        new = real.with_name(f"{real.name}.new")
+        _write(new, text, status)
+        new.replace(real)
+    except OSError as error:
+        raise _unwritable(error.filename or file, error) from None
+
+
+def append(file: Path, line: str) -> None:
+    """Adds a line to a regular file, or makes the file. Raises `SetupInputUnusable`."""
+    real, status = _to_write(file)
+    before = read(real) if status is not None else ""
+    separator = "\n" if before and not before.endswith("\n") else ""
+    try:
+        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(real, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(descriptor, "w") as opened:
+            opened.write(f"{separator}{line}\n")
+    except OSError as error:
+        raise _unwritable(file, error) from None
+
+
+def check_regular(file: Path) -> None:
+    """Raises `SetupInputUnusable` if there is something of that name that is no regular file."""
+    _status(_real(file))
+
+
+def _to_write(file: Path) -> tuple[Path, Optional[os.stat_result]]:
+    """Where a name leads, and what is there; None: nothing."""
+    real = _real(file)
+    status = _status(real)
+    if status is not None and not (status.st_mode & 0o222 and os.access(real, os.W_OK)):
+        raise SetupInputUnusable(str(file), f"a file that may be written; {real} is read-only")
+    return real, status
+
+
+def _real(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError):  # a circle of links
+        raise SetupInputUnusable(str(file), "the name of a file") from None
+
+
+def _status(real: Path) -> Optional[os.stat_result]:
+    try:
+        status = real.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unwritable(real, error) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise SetupInputUnusable(str(real), "a regular file; this is a folder or a device")
+    return status
+
+
+def _write(file: Path, text: str, like: Optional[os.stat_result]) -> None:
+    """Makes a file anew, with owner and permissions of another."""
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        if like is not None:
+            made = os.fstat(opened.fileno())
+            if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+                os.fchown(opened.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(opened.fileno(), stat.S_IMODE(like.st_mode))
+        opened.write(text)
+
+
+def _unwritable(name: object, error: OSError) -> SetupInputUnusable:
+    return SetupInputUnusable(str(name), f"to be written ({error.strerror})")
+
+
 def write_all(folder: Path, files: Sequence[File]) -> list[str]:
     """Makes files below a folder, or replaces them; returns their names.
 
@@ -25,6 +108,7 @@ def write_all(folder: Path, files: Sequence[File]) -> list[str]:
     written = []
     for file in files:
         target = folder / file.path
+        check_regular(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(file.text)

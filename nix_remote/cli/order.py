@@ -30,7 +30,7 @@ from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.store import DurableRoot
 from nix_remote.remote.turns import Turn
-from nix_remote.ssh import config
+from nix_remote.ssh import choose, config
 from nix_remote.wire.types import PathInfo, StorePath
 
 _USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -121,9 +121,12 @@ def owner(environment: Mapping[str, str], workspace: PurePath) -> Owner:
 def new_line(order: Order) -> Line:
     """A line to the order's server, for this order and all that have its key."""
     chosen = order.settings
+    way = choose.Way(chosen.transport, chosen.ssh_config)
 
     def open_with(listener: events.Listener) -> OpenStore:
-        return lambda first: connect.open_store(chosen, listener, first, key=order.signing_key)
+        return lambda first: connect.open_store(
+            chosen, listener, first, key=order.signing_key, way=way
+        )
 
     def make_turn(listener: events.Listener) -> Turn:
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 from pathlib import Path
 from typing import Mapping, Optional
 
 from nix_remote import settings
 from nix_remote.cli import options as common
-from nix_remote.cli.files import read
+from nix_remote.cli.files import append, check_regular, read, replace
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.setup import key_pair
@@ -49,6 +48,7 @@ def _set_up(options: argparse.Namespace) -> Result:
     wanted = HostEntry(
         options.alias, options.hostname, options.port, options.user, options.identity
     )
+    check_regular(file)
     before = read(file) if file.exists() else ""
     after = with_entry(before, wanted)
     identity = Path(options.identity).expanduser() if options.identity else None
@@ -56,7 +56,7 @@ def _set_up(options: argparse.Namespace) -> Result:
         if options.create_key and identity is not None and not identity.exists():
             key_pair.create(identity, f"nix-remote on {platform.node()}")
         if after != before:
-            _replace(file, after)
+            replace(file, after)
     resolved = config.resolve(
         options.alias, chosen.ssh_config, config.this_user(chosen.environment)
     )
@@ -98,11 +98,9 @@ def _record(options: argparse.Namespace, resolved: config.HostConfig, key: Shown
     if not resolved.user_known_hosts_files:
         raise SetupInputUnusable("UserKnownHostsFile", "a file for the host key")
     file = resolved.user_known_hosts_files[0]
-    known = read(file) if file.exists() else ""
-    if key.line not in known.splitlines():
-        _replace(
-            file, known + ("\n" if known and not known.endswith("\n") else "") + key.line + "\n"
-        )
+    check_regular(file)
+    if not file.exists() or key.line not in read(file).splitlines():
+        append(file, key.line)
     return True
 
 
@@ -110,27 +108,6 @@ def _public_key(identity: Optional[Path]) -> Optional[str]:
     if identity is None or not key_pair.public_file(identity).exists():
         return None
     return read(key_pair.public_file(identity)).strip()
-
-
-def _replace(file: Path, text: str) -> None:
-    """Puts a text in the place of a file at once; what was there is kept beside it."""
-    real = file.resolve()
-    try:
-        real.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if real.exists():
-            _write(real.with_name(f"{real.name}.before-nix-remote"), read(real))
-        new = real.with_name(f"{real.name}.new")
-        _write(new, text)
-        new.replace(real)
-    except OSError as error:
-        expected = f"to be written ({error.strerror})"
-        raise SetupInputUnusable(str(error.filename), expected) from None
-
-
-def _write(file: Path, text: str) -> None:
-    file.unlink(missing_ok=True)
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write(text)
 
 
 def conclude(data: Mapping[str, object]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import stat
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from nix_remote.errors import (
     HostKeyError,
     NixRemoteError,
 )
+from nix_remote.ssh import key_files
+from nix_remote.ssh.agent import Agent, AgentUnavailable
 from nix_remote.ssh.config import HostConfig
 
 LAYER: Final = "ssh"
@@ -37,6 +40,8 @@ class KeyFile:
     path: Path
     mode: Optional[int]
     """Its permission bits; None if there is no such file."""
+    lacks_private_key: bool = False
+    """Whether it is a public key whose private key no agent has."""
 
 
 def config(host: HostConfig) -> Finding:
@@ -47,14 +52,37 @@ def config(host: HostConfig) -> Finding:
 
 def keys(host: HostConfig) -> list[Finding]:
     """The identity files that are named, as they are on this machine."""
-    return judge_keys([_key_file(path) for path in host.identity_files])
+    public = [path for path in host.identity_files if key_files.is_public(path)]
+    held = _held_by_agent(host) if public else frozenset()
+    return judge_keys(
+        [_key_file(path, public=path in public, held=held) for path in host.identity_files]
+    )
 
 
-def _key_file(path: Path) -> KeyFile:
+def _held_by_agent(host: HostConfig) -> frozenset[bytes]:
+    """The public keys of what the agent holds; none if it cannot be asked."""
+    if host.agent_socket is None:
+        return frozenset()
     try:
-        return KeyFile(path, stat.S_IMODE(path.stat().st_mode))
+        asked = Agent(host.agent_socket, _AGENT_SECONDS)
+        try:
+            found = asked.keys()
+            return frozenset(key.blob for key in found)
+        finally:
+            asked.close()
+    except AgentUnavailable:
+        return frozenset()
+
+
+def _key_file(path: Path, *, public: bool, held: frozenset[bytes]) -> KeyFile:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
     except OSError:
         return KeyFile(path, None)
+    if not public:
+        return KeyFile(path, mode)
+    # Anybody may read a public key.
+    return KeyFile(path, mode & 0o700, key_files.public_key(path) not in held)
 
 
 def judge_keys(files: list[KeyFile]) -> list[Finding]:
@@ -65,11 +93,20 @@ def judge_keys(files: list[KeyFile]) -> list[Finding]:
             if not file.path.name.startswith("id_"):
                 fix = f"make it: nix-remote setup ssh ALIAS --identity {file.path} --create-key"
                 found.append(warning(LAYER, "key", f"there is no {file.path}", fix))
+        elif file.lacks_private_key:
+            fix = f"name the file of the private key in IdentityFile, or: ssh-add {_private(file)}"
+            text = f"{file.path} is a public key, and the agent has no private key for it"
+            found.append(warning(LAYER, "key", text, fix))
         elif file.mode & 0o077:
             text = f"{file.path} can be read by others: the ssh program refuses it"
             found.append(warning(LAYER, "key", text, f"chmod 600 {file.path}"))
     there = [str(file.path) for file in files if file.mode is not None]
     return found or [ok(LAYER, "key", ", ".join(there) or "none on this machine: an agent's")]
+
+
+def _private(file: KeyFile) -> str:
+    """Where the private key is, most of the time."""
+    return shlex.quote(str(file.path).removesuffix(".pub"))
 
 
 def agent(host: HostConfig) -> Finding:

@@ -9,9 +9,9 @@
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
                                PathContentMissing · PathContentChanged
-      ConnectionFailed    12   OpenSshMissing · HostNotFound · ConnectionRefused ·
-                               ConnectionTimedOut · ConnectionBroken · TransferStalled ·
-                               ProxyFailed · ServerBusy
+      ConnectionFailed    12   OpenSshMissing · HostNotFound · HostUnreachable · ConnectionRefused ·
+                               ConnectionTimedOut · ConnectionBroken · NegotiationFailed ·
+                               TransferStalled · ProxyFailed · ServerBusy
       HostKeyError        13   HostKeyUnknown · HostKeyChanged · HostKeyRevoked ·
                                HostKeyUnacceptable
       AuthenticationError 14   LoginRefused · AgentUnreachable
@@ -104,7 +104,9 @@ from nix_remote.errors.ssh import (
     HostKeyUnacceptable,
     HostKeyUnknown,
     HostNotFound,
+    HostUnreachable,
     LoginRefused,
+    NegotiationFailed,
     OpenSshMissing,
     ProxyFailed,
     ServerBusy,

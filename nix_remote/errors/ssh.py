@@ -46,6 +46,7 @@ class ConnectionFailed(NixRemoteError):
     """There is no connection to the Nix server, or it broke."""
 
     exit_status = 12
+    fix_in_bazel = "to build without the server until then: --repo_env=BAZEL_NIX_REMOTE="
 
 
 class OpenSshMissing(ConnectionFailed):
@@ -87,6 +88,18 @@ class ConnectionRefused(ConnectionFailed):
         )
 
 
+class HostUnreachable(ConnectionFailed):
+    code = "host-unreachable"
+
+    def __init__(self, alias: str, address: str, why: str) -> None:
+        super().__init__(
+            f"{alias} ({address}) cannot be reached from here",
+            why=why,
+            fix="check the network of this machine, its VPN and its routes, and HostName of"
+            f" {alias}:\nssh -v {alias}",
+        )
+
+
 class ConnectionTimedOut(ConnectionFailed):
     code = "connection-timed-out"
 
@@ -107,6 +120,18 @@ class ConnectionBroken(ConnectionFailed):
             f"the connection to {alias} broke while {doing}",
             why=why,
             fix="run it again: paths that arrived whole are not sent a second time",
+        )
+
+
+class NegotiationFailed(ConnectionFailed):
+    code = "negotiation-failed"
+
+    def __init__(self, alias: str, address: str, why: str) -> None:
+        super().__init__(
+            f"no SSH connection to {alias} ({address}) could be negotiated",
+            why=why,
+            fix=f"check HostName and Port of {alias}, and what both sides offer: ssh -v {alias}\n"
+            "if that connects: --transport openssh (auto does so where there is a program ssh)",
         )
 
 
@@ -216,13 +241,21 @@ class AuthenticationError(NixRemoteError):
 class LoginRefused(AuthenticationError):
     code = "login-refused"
 
-    def __init__(self, alias: str, user: str, tried: str, locked: str) -> None:
+    def __init__(
+        self, alias: str, user: str, tried: str, locked: str, not_set: Optional[str]
+    ) -> None:
+        """`not_set` is the variable that would name an agent, if there is none for it."""
         super().__init__(
             f"{alias} does not let {user} in",
             why=f"tried {tried}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
             f"keys with a passphrase must be in an agent: {f'ssh-add {locked}'.strip()}",
         )
+        if not_set is not None:
+            self.fix_in_bazel = (
+                f"{not_set} is not set here, so no agent was asked; if the key is in one, put into"
+                f"\na bazelrc: common --repo_env={not_set}"
+            )
 
 
 class AgentUnreachable(AuthenticationError):

@@ -62,13 +62,15 @@ def open_store(
     first: Question = _NO_QUESTION,
     *,
     key: Optional[SigningKey] = None,
+    way: Optional[choose.Way] = None,
 ) -> Iterator[RemoteStore]:
     """A session with the server's store, for the length of a `with` block.
 
     `first` is what will be asked first: it is sent with the greeting already,
-    which saves a round trip. What is sent is signed with `key`, if there is one.
+    which saves a round trip. What is sent is signed with `key`, if there is one. `way`, of the
+    same settings, is what makes the connection, for callers that connect repeatedly.
     """
-    with _connected(settings, listener) as (host, connection, programs):
+    with _connected(settings, listener, way) as (host, connection, programs):
         opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
         try:
             store, spoken = _open(settings.protocol, opener)
@@ -80,12 +82,13 @@ def open_store(
 
 @contextmanager
 def _connected(
-    settings: Settings, listener: events.Listener
+    settings: Settings, listener: events.Listener, way: Optional[choose.Way] = None
 ) -> Iterator[tuple[config.HostConfig, str, Programs]]:
     """Whom it is to, how it is made in words, and what can be run over it."""
     local = config.this_user(settings.environment)
     host = config.resolve(settings.host, settings.ssh_config, local)
-    transport, why = choose.connect(host, settings.transport, settings.ssh_config)
+    way = way or choose.Way(settings.transport, settings.ssh_config)
+    transport, why = way.connect(host)
     try:
         programs = Programs(
             transport,

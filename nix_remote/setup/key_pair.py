@@ -26,8 +26,13 @@ def create(file: Path, comment: str) -> None:
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_new(file, secret, 0o600)
+        # In this order: a public key that is there belongs to another private one.
         _write_new(public_file(file), public + f" {comment}\n".encode(), 0o644)
+        try:
+            _write_new(file, secret, 0o600)
+        except OSError:
+            public_file(file).unlink()
+            raise
     except OSError as error:
         expected = f"a place for a new file ({error.strerror})"
         raise SetupInputUnusable(str(error.filename), expected) from None

@@ -115,6 +115,30 @@ def user_keys(chosen: Algorithms) -> tuple[str, ...]:
     return assemble(chosen.user_keys, _KEYS_AND_CERTIFICATES, _KEYS_AND_CERTIFICATES)
 
 
+def unavailable_host_keys(chosen: Algorithms) -> tuple[str, ...]:
+    """What the config's HostKeyAlgorithms adds that paramiko does not have."""
+    return _unavailable(chosen.host_keys, _KEYS_AND_CERTIFICATES)
+
+
+def unavailable_user_keys(chosen: Algorithms) -> tuple[str, ...]:
+    """What the config's PubkeyAcceptedAlgorithms adds that paramiko does not have."""
+    return _unavailable(chosen.user_keys, _KEYS_AND_CERTIFICATES)
+
+
+def is_known_key(kind: str) -> bool:
+    """Whether paramiko has this kind of key, such as `ssh-rsa`, whatever the config allows."""
+    return kind == "ssh-rsa" or kind in _KEYS
+
+
+def _unavailable(wanted: Optional[str], available: tuple[str, ...]) -> tuple[str, ...]:
+    if not wanted or wanted.startswith("-"):
+        return ()
+    names = wanted.lstrip("+^").split(",")
+    return tuple(
+        name for name in names if not any(patterns.matches(one, name) for one in available)
+    )
+
+
 def certificate_authorities(chosen: Algorithms) -> tuple[str, ...]:
     """With which algorithms an authority may have signed a host certificate."""
     return assemble(chosen.certificate_authorities, _KEYS, _KEYS)

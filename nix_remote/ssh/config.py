@@ -114,6 +114,12 @@ class HostConfig:
         return f"{self.hostname}:{self.port}"
 
     @property
+    def agent_not_set(self) -> Optional[str]:
+        """The environment variable that would name an agent, if it is not set."""
+        named = self.agent_socket is None and self.agent_named_by != "IdentityAgent"
+        return self.agent_named_by if named else None
+
+    @property
     def known_hosts_name(self) -> str:
         """How known_hosts files call this server."""
         if self.host_key_alias is not None:

@@ -17,7 +17,7 @@ from nix_remote.errors import (
     HostKeyUnknown,
 )
 from nix_remote.ssh import algorithms, certificates, known_hosts
-from nix_remote.ssh.algorithms import CERTIFICATE
+from nix_remote.ssh.algorithms import CERTIFICATE, Algorithms
 from nix_remote.ssh.certificates import BadCertificate, HostCertificate
 from nix_remote.ssh.config import HostConfig, HostKeyPolicy, on_port
 from nix_remote.ssh.known_hosts import Entry, Marker, Names, fingerprint
@@ -52,6 +52,21 @@ def _key_kind(algorithm: str) -> str:
     """The kind of key behind an algorithm: an RSA key signs in several ways."""
     plain = algorithm.removesuffix(CERTIFICATE)
     return "ssh-rsa" if plain.startswith("rsa-") else plain
+
+
+def beyond_paramiko(config: HostConfig) -> str:
+    """Why the `ssh` program may accept a server whose key is refused here; empty if it will not.
+
+    That is the case where known_hosts has a key for it, or of an authority, of a kind that
+    paramiko does not have, or where HostKeyAlgorithms names such a kind.
+    """
+    names = algorithms.unavailable_host_keys(config.algorithms)
+    found = known_hosts.entries(config.known_hosts_files, config.known_hosts_name)
+    kinds = {entry.kind for entry in found if entry.marker is not Marker.REVOKED}
+    kinds -= {_key_kind(kind) for kind in algorithms.host_keys(Algorithms())}
+    reasons = [f"HostKeyAlgorithms {name}" for name in names]
+    reasons += [f"a {kind} key in known_hosts" for kind in sorted(kinds)]
+    return f"needed for {'; '.join(reasons)}" if reasons else ""
 
 
 def check(config: HostConfig, offered: paramiko.PKey, ip: Optional[str]) -> str:

@@ -32,14 +32,20 @@ _CLASSES: Final[Mapping[Any, type[paramiko.PKey]]] = {
 }
 _READABLE_BY_OTHERS: Final = 0o077
 
+PUBLIC_KEY: Final = (
+    "a public key, and the agent has no private key for it: name the file of the private key"
+)
+
 
 class UnusableKey(Exception):
     """A private key that cannot be used; says why, in words."""
 
-    def __init__(self, why: str, *, locked: bool = False) -> None:
+    def __init__(self, why: str, *, locked: bool = False, beyond_paramiko: bool = False) -> None:
         super().__init__(why)
         self.locked = locked
         """Whether a passphrase is all that is missing."""
+        self.beyond_paramiko = beyond_paramiko
+        """Whether the `ssh` program may be able to use it."""
 
 
 def public_key(path: Path) -> Optional[bytes]:
@@ -66,22 +72,33 @@ def is_security_key(path: Path) -> bool:
 
 def private_key(path: Path) -> paramiko.PKey:
     """Loads a private key, without a certificate that may be beside it. Raises `UnusableKey`."""
+    if is_public(path):
+        raise UnusableKey(PUBLIC_KEY)
     try:
         status = path.stat()
         if status.st_uid == os.getuid() and status.st_mode & _READABLE_BY_OTHERS:
             raise UnusableKey(f"others can read it: chmod 600 {path}")
         key = _from_pkcs8(path) or paramiko.PKey.from_path(path)
+    except UnusableKey:
+        raise
     except UnknownKeyType:
-        raise UnusableKey("of a kind that only the ssh program can use") from None
-    except (paramiko.SSHException, OSError, ValueError, TypeError) as error:
+        why = "of a kind that only the ssh program can use"
+        raise UnusableKey(why, beyond_paramiko=True) from None
+    except OSError as error:
+        raise UnusableKey(error.strerror or str(error)) from None
+    except Exception as error:  # of one of the libraries that read key files
         # Several exceptions stand for a missing passphrase, by kind of key.
         if "password" in str(error).lower() or "passphrase" in str(error).lower():
             raise UnusableKey("needs a passphrase; is it in the agent?", locked=True) from None
-        if _line(_read(path)) is not None:
-            raise UnusableKey("a public key, and the agent has no private one") from None
-        raise UnusableKey(str(error) or type(error).__name__) from None
+        why = str(error) or type(error).__name__
+        raise UnusableKey(why, beyond_paramiko=True) from None
     key.public_blob = None
     return key
+
+
+def is_public(path: Path) -> bool:
+    """Whether the file has a public key or a certificate, and so no private one."""
+    return _line(_read(path)) is not None
 
 
 def _from_pkcs8(path: Path) -> Optional[paramiko.PKey]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-import paramiko
+if TYPE_CHECKING:
+    import paramiko
 
 
 class Liveness:
@@ -30,12 +32,12 @@ class Liveness:
             try:
                 # Whatever the answer is, and no is the usual one: somebody is there.
                 self._connection.global_request("keepalive@openssh.com", wait=True)
-            except (paramiko.SSHException, OSError, EOFError):
+            except Exception:  # whatever has ended the connection
                 return
             finally:
                 overdue.cancel()
 
     def _give_up(self) -> None:
         why = f"the server has not answered for {self._patience:g} s (ServerAliveInterval)"
-        self._connection.saved_exception = paramiko.SSHException(why)
+        self._connection.saved_exception = TimeoutError(why)
         self._connection.close()

@@ -9,7 +9,12 @@ from typing import Final, Iterator, Optional, Sequence
 
 import paramiko
 
-from nix_remote.errors import AgentUnreachable, ConnectionBroken, LoginRefused
+from nix_remote.errors import (
+    AgentUnreachable,
+    AuthenticationError,
+    ConnectionBroken,
+    LoginRefused,
+)
 from nix_remote.ssh import algorithms, key_files
 from nix_remote.ssh.agent import Agent, AgentKey, AgentUnavailable
 from nix_remote.ssh.algorithms import CERTIFICATE
@@ -18,6 +23,7 @@ from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.key_files import UnusableKey
 from nix_remote.ssh.known_hosts import fingerprint, kind_of
 from nix_remote.ssh.negotiation import Connection, reason
+from nix_remote.ssh.shortfall import Shortfall
 
 # How paramiko says that the stream has ended: while it waited for an answer, and before it asked.
 _END_OF_STREAM: Final = ("saw EOF", "No existing session")
@@ -25,45 +31,68 @@ _HUNG_UP: Final = "the server hung up: too many keys, or the account is locked"
 
 
 def log_in(connection: Connection, config: HostConfig) -> None:
-    """Logs in with the first key that the server takes.
+    """Logs in with the first key that the server takes, or without one if it asks for none.
 
-    Raises `AuthenticationError`, and `ConnectionBroken` if the connection was
-    lost meanwhile.
+    Raises `AuthenticationError` if the server refuses every key that there is, and
+    `Shortfall` if something else stood in the way of one.
     """
     keys = _Keys(config)
     try:
-        _try_all(connection, config, keys)
+        if not _try_all(connection, config, keys) and not _without_key(connection, config):
+            refusal = _refusal(config, keys)
+            if keys.beyond_paramiko:
+                raise Shortfall("; ".join(keys.beyond_paramiko), refusal)
+            raise refusal
     finally:
         keys.close()
 
 
-def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> None:
+def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> bool:
+    """Whether a key has let us in."""
     for name, key in keys.in_order():
         try:
             still_needed = connection.auth_publickey(config.user, key)
         except paramiko.BadAuthenticationType as error:
             keys.tried.append(f"{name} (the server wants {', '.join(error.allowed_types)})")
             break
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except Exception as error:  # whatever the library's thread has met
+            if isinstance(error, paramiko.AuthenticationException) and connection.is_active():
+                keys.tried.append(f"{name} ({reason(error)})")  # the server's own word
+                continue
             if connection.said_goodbye():
-                keys.tried.append(f"{name} ({_HUNG_UP})")
+                # It counts every key; `ssh` asks about one before it signs.
+                keys.cannot(f"{name} ({_HUNG_UP})")
                 break
             lost = any(sign in str(error) for sign in _END_OF_STREAM)
             if lost or isinstance(error, (OSError, EOFError)):
-                raise ConnectionBroken(config.alias, "logging in", reason(error)) from None
-            keys.tried.append(f"{name} ({reason(error)})")
+                broken = ConnectionBroken(config.alias, "logging in", reason(error))
+                raise Shortfall(f"paramiko cannot log in: {broken.why}", broken) from None
+            keys.cannot(f"{name} ({reason(error)})")
             if not connection.is_active():
                 break
             continue
         if not still_needed:
-            return
+            return True
         wanted = ", ".join(still_needed)
         keys.tried.append(f"{name} (accepted, but the server wants {wanted} as well)")
+    return False
+
+
+def _without_key(connection: Connection, config: HostConfig) -> bool:
+    """Whether the server lets us in as we are, as `ssh` asks it first of all."""
+    try:
+        return connection.is_active() and not connection.auth_none(config.user)
+    except Exception:  # it does not, or is gone
+        return False
+
+
+def _refusal(config: HostConfig, keys: _Keys) -> AuthenticationError:
     tried = "; ".join(keys.tried) or "nothing: there is no key"
     if keys.agent_problem:
         agent = f"{config.agent_named_by} names {config.agent_socket}"
-        raise AgentUnreachable(config.alias, config.user, agent, keys.agent_problem, tried)
-    raise LoginRefused(config.alias, config.user, tried, " ".join(map(str, keys.locked)))
+        return AgentUnreachable(config.alias, config.user, agent, keys.agent_problem, tried)
+    to_unlock = " ".join(map(str, keys.locked))
+    return LoginRefused(config.alias, config.user, tried, to_unlock, config.agent_not_set)
 
 
 @dataclass
@@ -76,7 +105,20 @@ class _Keys:
     locked: list[Path] = field(default_factory=list)
     """Files that need a passphrase."""
     agent_problem: str = ""
+    beyond_paramiko: list[str] = field(default_factory=list)
+    """Why `ssh` may get further, in words."""
     _agent: Optional[Agent] = None
+
+    def __post_init__(self) -> None:
+        if self.config.tries_kerberos:
+            self.beyond_paramiko.append("no key let us in, and GSSAPIAuthentication is on")
+        for name in algorithms.unavailable_user_keys(self.config.algorithms):
+            self.beyond_paramiko.append(f"needed for PubkeyAcceptedAlgorithms {name}")
+
+    def cannot(self, note: str) -> None:
+        """Notes a key that did not help, where the reason need not be the server's."""
+        self.tried.append(note)
+        self.beyond_paramiko.append(f"paramiko cannot use {note}")
 
     def close(self) -> None:
         if self._agent is not None:
@@ -131,7 +173,7 @@ class _Keys:
             try:
                 key = plain_key(blob)
             except BadCertificate as error:
-                self.tried.append(f"{path} ({error})")
+                self.cannot(f"{path} ({error})")
                 continue
             for agents in held:
                 if agents.blob == key:
@@ -150,7 +192,10 @@ class _Keys:
         except UnusableKey as error:
             note = f"{path} ({error})"
             if note not in self.tried:
-                self.tried.append(note)
+                if error.beyond_paramiko:
+                    self.cannot(note)
+                else:
+                    self.tried.append(note)
             if error.locked and path not in self.locked:
                 self.locked.append(path)
             return None
@@ -163,11 +208,11 @@ class _Keys:
         ways = ("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,)
         if any(f"{way}{suffix}" in usable for way in ways):
             return True
-        if kind.startswith("sk-"):
-            why = "a FIDO key, for which --transport openssh is needed"
+        if algorithms.is_known_key(plain):
+            self.tried.append(f"{name} (not used: PubkeyAcceptedAlgorithms forbids it)")
         else:
-            why = "PubkeyAcceptedAlgorithms forbids it"
-        self.tried.append(f"{name} (not used: {why})")
+            what = "a FIDO key" if kind.startswith("sk-") else f"a key of the kind {plain}"
+            self.cannot(f"{name} (not used: {what}, for which --transport openssh is needed)")
         return False
 
 

@@ -5,22 +5,31 @@ paramiko with the algorithms that the config asks for, and the server's host key
 
 from __future__ import annotations
 
+import re
 import socket
-from typing import Any, Final, Optional
+from typing import Any, Final, Optional, Sequence
 
 import paramiko
 from paramiko.packet import Packetizer
 
-from nix_remote.errors import ConnectionBroken, ConnectionTimedOut
+from nix_remote.errors import (
+    ConnectionBroken,
+    ConnectionTimedOut,
+    HostKeyError,
+    NegotiationFailed,
+    NixRemoteError,
+)
 from nix_remote.ssh import algorithms, host_keys
 from nix_remote.ssh.algorithms import CERTIFICATE
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.shortfall import Shortfall
 
 _WINDOW: Final = 16 * 1024 * 1024
 _LONGEST_PACKET: Final = 256 * 1024
 """Bytes; OpenSSH's own limit. paramiko has none."""
 _BEFORE_GREETING: Final = "Banner: "
 _GOODBYE: Final = "Disconnect "
+_NO_CHANNEL: Final = re.compile(r"Secsh channel \d+ open FAILED: (.*): [^:]*", re.S)
 # Older ones close without a word.
 _WORDS_OF_A_BUSY_SERVER: Final = ("", "Exceeded MaxStartups", "Not allowed at this time")
 
@@ -47,15 +56,18 @@ class Connection(paramiko.Transport):
         self._host_key_kinds = host_keys.preferred(config)
         self._user_key_kinds = algorithms.user_keys(config.algorithms)
         options = self.get_security_options()
-        options.ciphers = algorithms.ciphers(config.algorithms)
-        options.digests = algorithms.macs(config.algorithms)
-        wanted = algorithms.key_exchanges(config.algorithms)
-        options.kex = tuple(name for name in wanted if name in options.kex)
+        options.ciphers = _only(algorithms.ciphers(config.algorithms), options.ciphers)
+        options.digests = _only(algorithms.macs(config.algorithms), options.digests)
+        options.kex = _only(algorithms.key_exchanges(config.algorithms), options.kex)
         self.use_compression(config.compression)
         self.banner_timeout = config.connect_timeout
         self.auth_timeout = config.connect_timeout
         self._said = ""
         self._goodbye = ""
+        self.said_of_channel = ""
+        """Why the server has refused a channel, in its words."""
+        self.last_error: Optional[Exception] = None
+        """What the library's thread ended with, once somebody has asked."""
 
     @property
     def preferred_keys(self) -> tuple[str, ...]:
@@ -72,16 +84,30 @@ class Connection(paramiko.Transport):
         """Whether the server closed the connection instead of greeting, because it is busy."""
         return not self.remote_version and self._said.strip() in _WORDS_OF_A_BUSY_SERVER
 
+    @property
+    def said_first(self) -> str:
+        """What the server has said before its greeting, or instead of one."""
+        return self._said
+
     def said_goodbye(self) -> bool:
         """Whether the server ended the connection on purpose, and not some fault between."""
         return bool(self._goodbye)
 
+    def get_exception(self) -> Optional[Exception]:
+        """See `paramiko.Transport`, which forgets it then."""
+        error = super().get_exception()
+        self.last_error = error or self.last_error
+        return error
+
     def _log(self, level: int, message: object, *arguments: object) -> None:
-        # The only place where it shows what a server says instead of a greeting, and at the end.
+        # The only place where it shows what a server says in words.
         if str(message).startswith(_BEFORE_GREETING):
-            self._said += str(message).removeprefix(_BEFORE_GREETING)
+            self._said += str(message).removeprefix(_BEFORE_GREETING) + "\n"
         if str(message).startswith(_GOODBYE):
             self._goodbye = str(message)
+        no_channel = _NO_CHANNEL.fullmatch(str(message))
+        if no_channel:
+            self.said_of_channel = no_channel[1]
         super()._log(level, message, *arguments)  # type: ignore[misc]  # it is not in the stubs
 
 
@@ -89,13 +115,13 @@ def negotiate(stream: Any, config: HostConfig, ip: Optional[str]) -> tuple[Conne
     """An encrypted connection over `stream` to a server that is the one that is meant.
 
     `ip` is the address connected to, if that is known. Also returns, in words,
-    what of the host key went without proof. Raises `ConnectionFailed`,
-    `HostKeyError`, `DroppedBeforeGreeting`.
+    what of the host key went without proof. Raises `ConnectionTimedOut`,
+    `HostKeyError`, `DroppedBeforeGreeting`, `Shortfall`.
     """
     connection = Connection(stream, config)
     try:
         _exchange_keys(connection, config)
-        return connection, host_keys.check(config, connection.get_remote_server_key(), ip)
+        return connection, _unproven(connection, config, ip)
     except BaseException:
         connection.close()
         raise
@@ -104,18 +130,57 @@ def negotiate(stream: Any, config: HostConfig, ip: Optional[str]) -> tuple[Conne
 def _exchange_keys(connection: Connection, config: HostConfig) -> None:
     try:
         connection.start_client(timeout=config.connect_timeout)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if isinstance(error.__context__, socket.timeout):
-            raise ConnectionTimedOut(
-                config.alias, config.address, "an SSH greeting", config.connect_timeout
-            ) from None
-        nonsense = isinstance(error.__context__, UnicodeDecodeError)
-        if connection.was_dropped() and not nonsense:
-            raise DroppedBeforeGreeting from None
-        raise ConnectionBroken(config.alias, "negotiating", reason(error)) from None
+    except Exception as error:  # whatever the library's thread has met
+        raise _failure(connection, config, error) from None
     if not connection.initial_kex_done:
         waiting_for = "the key exchange" if connection.remote_version else "an SSH greeting"
         raise ConnectionTimedOut(config.alias, config.address, waiting_for, config.connect_timeout)
+
+
+def _failure(connection: Connection, config: HostConfig, error: Exception) -> Exception:
+    """What an exception during the negotiation means."""
+    cause = error.__context__ or error
+    late = isinstance(cause, socket.timeout)
+    cut = isinstance(cause, (OSError, EOFError))
+    if cut and not late and connection.was_dropped():
+        return DroppedBeforeGreeting()
+    failure: NixRemoteError
+    if late:
+        failure = ConnectionTimedOut(
+            config.alias, config.address, "an SSH greeting", config.connect_timeout
+        )
+        # paramiko gives the second and every further line before the greeting 2 seconds.
+        if not connection.said_first:
+            return failure
+    elif cut and (connection.remote_version or not connection.said_first):
+        failure = ConnectionBroken(config.alias, "negotiating", reason(cause))
+    elif cut:
+        said = no_greeting(connection.said_first)
+        failure = NegotiationFailed(config.alias, config.address, said)
+    else:
+        failure = NegotiationFailed(config.alias, config.address, reason(error))
+    return Shortfall(f"paramiko cannot negotiate: {failure.why}", failure)
+
+
+def no_greeting(said: str) -> str:
+    """Why it is no SSH server that says this and closes the connection, in words."""
+    line = (said.splitlines() or [""])[0].strip()
+    return f"it says {line[:80]!r}, which is no greeting of SSH, and closes the connection"
+
+
+def _unproven(connection: Connection, config: HostConfig, ip: Optional[str]) -> str:
+    """What of the host key went without proof, in words."""
+    try:
+        return host_keys.check(config, connection.get_remote_server_key(), ip)
+    except HostKeyError as refusal:
+        beyond = host_keys.beyond_paramiko(config)
+        if not beyond:
+            raise
+        raise Shortfall(beyond, refusal) from None
+
+
+def _only(wanted: tuple[str, ...], available: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in wanted if name in available)
 
 
 def reason(error: BaseException) -> str:

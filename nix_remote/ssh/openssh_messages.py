@@ -8,7 +8,7 @@ behind a prefix of `ssh`'s, until the server has proved who it is.
 from __future__ import annotations
 
 import re
-from typing import Final, Optional
+from typing import Collection, Final, Optional
 
 from nix_remote.errors import (
     AgentUnreachable,
@@ -20,7 +20,9 @@ from nix_remote.errors import (
     HostKeyUnacceptable,
     HostKeyUnknown,
     HostNotFound,
+    HostUnreachable,
     LoginRefused,
+    NegotiationFailed,
     NixRemoteError,
     ProxyFailed,
     SshConfigUnreadable,
@@ -28,6 +30,7 @@ from nix_remote.errors import (
 from nix_remote.ssh import openssh_tried
 from nix_remote.ssh.agent import AGENT_IS_GONE
 from nix_remote.ssh.config import HostConfig
+from nix_remote.ssh.negotiation import no_greeting
 
 _SERVER_IS_KNOWN: Final = re.compile(r"^debug1: SSH2_MSG_NEWKEYS received", re.M)
 _STEPS: Final = (
@@ -55,6 +58,17 @@ _NO_GREETING: Final = re.compile(
 )
 _BEFORE_GREETING: Final = re.compile(
     r"^debug1: kex_exchange_identification: banner line \d+: (.*)$", re.M
+)
+_NOT_NEGOTIATED: Final = (
+    re.compile(r"^Unable to negotiate with \S+ port \d+: (.*)$", re.M),
+    re.compile(r"^kex_exchange_identification: (banner line .*|No SSH version .*)$", re.M),
+    re.compile(r"^(Protocol major versions differ: .*)$", re.M),
+    re.compile(r"^(Bad remote protocol version identification: .*)$", re.M),
+    re.compile(
+        r"^ssh_dispatch_run_fatal: Connection to \S+ port \d+: "
+        r"(?!Connection (?:reset|closed|timed out)|Broken pipe)(.*)$",
+        re.M,
+    ),
 )
 _CUT_OFF: Final = re.compile(r"^Connection closed by UNKNOWN port", re.M)
 _BUSY: Final = ("Exceeded MaxStartups", "Not allowed at this time")
@@ -85,12 +99,15 @@ _SOFTWARE: Final = re.compile(
 )
 
 
-def failure(said: str, config: HostConfig) -> NixRemoteError:
-    """Why there is no connection, from all that `ssh` wrote until it gave up."""
+def failure(said: str, config: HostConfig, public: Collection[str] = frozenset()) -> NixRemoteError:
+    """Why there is no connection, from all that `ssh` wrote until it gave up.
+
+    `public` names the identity files that have no private key.
+    """
     if _SERVER_IS_KNOWN.search(said):
         refused = _LOGIN_REFUSED.search(said)
         if refused:
-            return _login_refused(said, refused, config)
+            return _login_refused(said, refused, config, public)
     else:
         found = _before_the_server_is_known(said, config)
         if found is not None:
@@ -114,11 +131,34 @@ def _before_the_server_is_known(said: str, config: HostConfig) -> Optional[NixRe
         not_bound = _NOT_BOUND.search(said)
         if not_bound:
             why = f"BindAddress {not_bound[1]}: {not_bound[2].strip()}"
-        return ConnectionRefused(config.alias, config.address, why)
+        return _not_reached(config, why)
     if _KEY_REFUSED.search(said):
         return _key_refused(said, config)
+    not_negotiated = _not_negotiated(said, config)
+    if not_negotiated is not None:
+        return not_negotiated
     if _NO_GREETING.search(said) and not _GREETED.search(said):
         return _on_the_way(said, config)
+    return None
+
+
+def _not_reached(config: HostConfig, why: str) -> NixRemoteError:
+    refused = "Connection refused" in why
+    return (ConnectionRefused if refused else HostUnreachable)(config.alias, config.address, why)
+
+
+def _not_negotiated(said: str, config: HostConfig) -> Optional[NixRemoteError]:
+    greeted = _GREETED.search(said) is not None
+    if config.proxy_command is not None and not greeted:
+        return None  # the words may be those of the command
+    found = next((match for each in _NOT_NEGOTIATED if (match := each.search(said))), None)
+    if found is not None:
+        if config.jump is not None and not greeted and _CUT_OFF.search(said):
+            config = _hop_that_ended(said, config.jump)
+        return NegotiationFailed(config.alias, config.address, found[1])
+    words = _BEFORE_GREETING.findall(said)
+    if words and not greeted and _NO_GREETING.search(said):
+        return NegotiationFailed(config.alias, config.address, no_greeting(words[0]))
     return None
 
 
@@ -132,11 +172,13 @@ def _on_the_way(said: str, config: HostConfig) -> Optional[NixRemoteError]:
         return None
     refused = _LOGIN_REFUSED.search(said)
     if refused and refused["user"]:
-        return LoginRefused(config.jump.alias, refused["user"], "all that ssh has", "")
+        return LoginRefused(
+            config.jump.alias, refused["user"], "all that ssh has", "", config.jump.agent_not_set
+        )
     no_way = _HOP_FAILED.search(said)
     if no_way:
         why = f"{config.jump.alias} does not connect us to it: {no_way[1]}"
-        return ConnectionRefused(config.alias, config.address, why)
+        return _not_reached(config, why)
     return None
 
 
@@ -177,12 +219,15 @@ def _hop_that_ended(said: str, last: HostConfig) -> HostConfig:
     return hop
 
 
-def _login_refused(said: str, refused: re.Match[str], config: HostConfig) -> NixRemoteError:
-    tried = _tried(said, refused)
+def _login_refused(
+    said: str, refused: re.Match[str], config: HostConfig, public: Collection[str]
+) -> NixRemoteError:
+    tried = _tried(said, refused, public)
     problem = _NO_AGENT.search(said)
     if problem:
         return agent_unreachable(config, _AGENT_IS_GONE.get(problem[1], problem[1]), tried)
-    return LoginRefused(config.alias, config.user, tried, openssh_tried.to_unlock(said))
+    to_unlock = openssh_tried.to_unlock(said)
+    return LoginRefused(config.alias, config.user, tried, to_unlock, config.agent_not_set)
 
 
 def agent_unreachable(
@@ -193,8 +238,8 @@ def agent_unreachable(
     return AgentUnreachable(config.alias, config.user, agent, why, tried)
 
 
-def _tried(said: str, refused: re.Match[str]) -> str:
-    tried = openssh_tried.in_words(said)
+def _tried(said: str, refused: re.Match[str], public: Collection[str]) -> str:
+    tried = openssh_tried.in_words(said, public)
     if not tried:
         return "nothing: there is no key"
     if refused["hung_up"]:

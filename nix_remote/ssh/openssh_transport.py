@@ -26,7 +26,7 @@ from nix_remote.errors import (
     ServerBusy,
 )
 from nix_remote.processes import BoundProcess, PolledProcess, ProcessFailed
-from nix_remote.ssh import openssh_messages
+from nix_remote.ssh import key_files, openssh_messages
 from nix_remote.ssh.agent import Agent, AgentUnavailable
 from nix_remote.ssh.config import HostConfig
 from nix_remote.ssh.patience import PATIENCE, pause_after
@@ -154,7 +154,7 @@ class _OwnMaster:
         # It makes the socket when it has logged in.
         while not (self._folder / "socket").exists():
             if self._process.wait(_LOOK) is not None:
-                failure = openssh_messages.failure(self._said, self._config)
+                failure = openssh_messages.failure(self._said, self._config, self._public_keys())
                 if isinstance(failure, ConnectionBroken) and openssh_messages.is_dropped(
                     self._said
                 ):
@@ -166,6 +166,10 @@ class _OwnMaster:
             # A server that says a little now and then must come to an end as well.
             if now - moved > bound or now - begun > _STEPS * bound:
                 raise self._timed_out()
+
+    def _public_keys(self) -> frozenset[str]:
+        files = self._config.identity_files
+        return frozenset(str(path) for path in files if key_files.is_public(path))
 
     def _timed_out(self) -> NixRemoteError:
         agent = self._config.agent_socket

@@ -7,7 +7,9 @@ mode. How a login ended as a whole is said in `openssh_messages`.
 from __future__ import annotations
 
 import re
-from typing import Final, Iterator
+from typing import Collection, Final, Iterator
+
+from nix_remote.ssh.key_files import PUBLIC_KEY
 
 _OFFERED: Final = re.compile(
     r"^debug1: (?:Offering public key|Trying private key): (\S+)(.*)$", re.M
@@ -16,6 +18,10 @@ _ACCEPTED: Final = re.compile(r"^debug1: Server accepts key: (\S+)", re.M)
 # It cannot be read, and so is not even offered.
 _NOT_LOADED: Final = re.compile(
     r"^debug1: Trying private key: (\S+)\n(?!debug1: Authentications)", re.M
+)
+_MALFORMED: Final = re.compile(
+    r"^Load key \"(.+)\": (invalid format|error in libcrypto|[Uu]nsupported .*|unknown .*)\s*$",
+    re.M,
 )
 _TOO_OPEN: Final = re.compile(r"^Permissions \d+ for '(.+)' are too open", re.M)
 _FORBIDDEN: Final = re.compile(
@@ -36,8 +42,11 @@ _LOCKED: Final = "needs a passphrase; is it in the agent?"
 _PIN: Final = "needs a PIN; is it in the agent?"
 
 
-def in_words(said: str) -> list[str]:
-    """Each thing that was tried, in OpenSSH's order, with the reason if it gave one."""
+def in_words(said: str, public: Collection[str] = frozenset()) -> list[str]:
+    """Each thing that was tried, in OpenSSH's order, with the reason if it gave one.
+
+    `public` names the files that have no private key.
+    """
     tickets = [f"Kerberos ({why.strip()})" for why in _once(_NO_TICKET, said)]
     cards = [f"{provider} ({_PIN})" for provider in _once(_NO_PIN, said)]
     unreadable = list(_once(_NO_CARD, said))
@@ -45,25 +54,30 @@ def in_words(said: str) -> list[str]:
         f"{name} (not used: PubkeyAcceptedAlgorithms forbids it)"
         for name in _once(_FORBIDDEN, said)
     ]
-    return [*tickets, *cards, *unreadable, *forbidden, *_keys(said)]
+    return [*tickets, *cards, *unreadable, *forbidden, *_keys(said, public)]
 
 
 def to_unlock(said: str) -> str:
     """What to give to `ssh-add`, so that the agent has what needs a passphrase or a PIN."""
-    locked = [name for name in _once(_OFFERED, said) if f"{name} ({_LOCKED})" in _keys(said)]
+    locked = [name for name in _once(_OFFERED, said) if f"{name} ({_LOCKED})" in _keys(said, ())]
     return " ".join(locked) or " ".join(f"-s {provider}" for provider in _once(_NO_PIN, said))
 
 
-def _keys(said: str) -> Iterator[str]:
+def _keys(said: str, public: Collection[str]) -> Iterator[str]:
     accepted = set(_ACCEPTED.findall(said))
     unloadable = set(_NOT_LOADED.findall(said))
     too_open = set(_TOO_OPEN.findall(said))
+    malformed = dict(_MALFORMED.findall(said))
     unsigned = dict(_NO_SIGNATURE.findall(said))
     for name, more in dict.fromkeys(_OFFERED.findall(said)):
-        if name in too_open:
+        if name in public and " agent" not in more:
+            yield f"{name} ({PUBLIC_KEY})"
+        elif name in too_open:
             yield f"{name} (others can read it: chmod 600 {name})"
         elif name in unsigned:
             yield f"{name} ({unsigned[name].strip()})"
+        elif name in malformed:
+            yield f"{name} (cannot be loaded: {malformed[name]})"
         elif name in unloadable:
             yield f"{name} ({_LOCKED})"
         elif name in accepted:

@@ -19,6 +19,8 @@ import paramiko
 from nix_remote.errors import (
     ConnectionBroken,
     ConnectionTimedOut,
+    NegotiationFailed,
+    NixRemoteError,
     ProxyFailed,
     ServerBusy,
     SshConfigUnsupported,
@@ -31,6 +33,7 @@ from nix_remote.ssh.negotiation import Connection, DroppedBeforeGreeting, negoti
 from nix_remote.ssh.negotiation import reason as _reason
 from nix_remote.ssh.patience import PATIENCE, pause_after
 from nix_remote.ssh.reaching import Reached
+from nix_remote.ssh.shortfall import Shortfall
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.text import PeerText
 
@@ -47,12 +50,23 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 def connect(config: HostConfig) -> ParamikoTransport:
     """Connects and logs in.
 
-    Raises `SshConfigUnsupported`, `ConnectionFailed`, `HostKeyError` or `AuthenticationError`.
+    Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError` for what the network or
+    the server says, and `Shortfall` for what `ssh` may be able to do.
     """
-    reasons = config.needs_openssh
-    if reasons:
-        raise SshConfigUnsupported(config.alias, "; ".join(reasons))
-    connection, unproven, resources = _logged_in(config)
+    if config.needs_openssh:
+        reasons = "; ".join(config.needs_openssh)
+        raise Shortfall(f"needed for {reasons}", SshConfigUnsupported(config.alias, reasons))
+    try:
+        connection, unproven, resources = _logged_in(config)
+    except (NixRemoteError, Shortfall):
+        raise
+    except (
+        Exception
+    ) as error:  # a defect of the library's: it takes no promise that we could rely on
+        why = f"{type(error).__name__}: {_reason(error)}"
+        raise Shortfall(
+            f"paramiko failed with {why}", NegotiationFailed(config.alias, config.address, why)
+        ) from error
     return ParamikoTransport(connection, config, unproven, resources)
 
 
@@ -101,7 +115,7 @@ class ParamikoTransport:
 
     def __init__(
         self,
-        connection: paramiko.Transport,
+        connection: Connection,
         config: HostConfig,
         unproven: str,
         resources: ExitStack,
@@ -117,13 +131,21 @@ class ParamikoTransport:
         unproven = f", {self._unproven}" if self._unproven else ""
         return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
 
+    @property
+    def shortfall(self) -> str:
+        """Why paramiko could not go on with it, in words; empty if it goes on or was cut off."""
+        error = self._connection.last_error
+        if self._connection.is_active() or error is None or isinstance(error, (OSError, EOFError)):
+            return ""
+        return f"paramiko could not go on: {_reason(error)}"
+
     def open(self, command: Sequence[str]) -> Channel:
         seconds = self._config.connect_timeout
         overdue = time.monotonic() + seconds
         try:
             channel = self._connection.open_session(timeout=seconds)
             _request_exec(self._connection, channel, shlex.join(command))
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except Exception as error:  # whatever the library's thread has met
             if time.monotonic() >= overdue:
                 raise _not_started(self._config) from None
             raise ConnectionBroken(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Final, Optional, Protocol
+from typing import Any, Final, Optional, Protocol, Sequence
 
 import paramiko
 
 from nix_remote.errors import (
+    ConnectionBroken,
     ConnectionRefused,
     ConnectionTimedOut,
     HostNotFound,
+    HostUnreachable,
+    NixRemoteError,
     ProxyFailed,
 )
 from nix_remote.processes import Attached, ProcessFailed, attached
@@ -21,6 +26,8 @@ from nix_remote.ssh.config import HostConfig
 
 _DEAD_AFTER: Final = 60
 _BETWEEN_ATTEMPTS: Final = 1.0
+_REFUSED: Final = "Connection refused"
+"""What OpenSSH's server says of the port that it was to connect to."""
 
 
 class Hop(Protocol):
@@ -30,6 +37,10 @@ class Hop(Protocol):
         self, kind: str, dest_addr: tuple[str, int], src_addr: tuple[str, int], *, timeout: float
     ) -> paramiko.Channel:
         """See `paramiko.Transport`."""
+
+    @property
+    def said_of_channel(self) -> str:
+        """Why the host has refused a channel, in its words; empty if it has not said."""
 
 
 @dataclass
@@ -57,7 +68,7 @@ def directly(config: HostConfig) -> Reached:
         try:
             stream = _connected(config)
             return Reached(stream, ip=str(stream.getpeername()[0]))
-        except (ConnectionRefused, ConnectionTimedOut) as error:
+        except (ConnectionRefused, ConnectionTimedOut, HostUnreachable) as error:
             refusal = error
     raise refusal
 
@@ -66,43 +77,59 @@ def _connected(config: HostConfig) -> socket.socket:
     try:
         # Looked up apart from connecting, so that each failure says what it is.
         addresses = socket.getaddrinfo(
-            config.hostname, config.port, config.address_family, socket.SOCK_STREAM
+            # As bytes: Python would change a name that is not ASCII, or refuse a long one.
+            os.fsencode(config.hostname),
+            config.port,
+            config.address_family,
+            socket.SOCK_STREAM,
         )
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         raise HostNotFound(config.alias, config.hostname, config.entry_found_in) from None
-    refusal: Optional[OSError] = None
+    refusals: list[OSError] = []
     for family, kind, protocol, _, address in addresses:
-        candidate = socket.socket(family, kind, protocol)
+        try:
+            candidate = socket.socket(family, kind, protocol)
+        except OSError as error:  # a family that this machine does not have
+            refusals.append(error)
+            continue
         candidate.settimeout(config.connect_timeout)
         try:
             _bind(candidate, config)
             candidate.connect(address)
         except OSError as error:
             candidate.close()
-            refusal = error
+            refusals.append(error)
             continue
         except BaseException:
             candidate.close()
             raise
         _watch(candidate)
         return candidate
-    if isinstance(refusal, socket.timeout):
-        raise ConnectionTimedOut(
+    raise _not_reached(config, refusals)
+
+
+def _not_reached(config: HostConfig, refusals: Sequence[OSError]) -> NixRemoteError:
+    """The error for what the host's addresses have answered; which of them says most counts."""
+    if any(refusal.errno == errno.ECONNREFUSED for refusal in refusals):
+        return ConnectionRefused(config.alias, config.address, os.strerror(errno.ECONNREFUSED))
+    if any(isinstance(refusal, (socket.timeout, TimeoutError)) for refusal in refusals):
+        return ConnectionTimedOut(
             config.alias, config.address, "the connection", config.connect_timeout
         )
-    why = refusal.strerror if refusal is not None else None
-    raise ConnectionRefused(config.alias, config.address, why or "no address could be reached")
+    why = [refusal.strerror or str(refusal) for refusal in refusals] or ["it has no address"]
+    return HostUnreachable(config.alias, config.address, "; ".join(dict.fromkeys(why)))
 
 
 def _bind(candidate: socket.socket, config: HostConfig) -> None:
     if config.bind_address is None:
         return
     try:
-        found = socket.getaddrinfo(config.bind_address, 0, candidate.family, socket.SOCK_STREAM)
+        name = os.fsencode(config.bind_address)
+        found = socket.getaddrinfo(name, 0, candidate.family, socket.SOCK_STREAM)
         candidate.bind(found[0][4])
     except OSError as error:
         why = f"BindAddress {config.bind_address}: {error.strerror}"
-        raise ConnectionRefused(config.alias, config.address, why) from None
+        raise HostUnreachable(config.alias, config.address, why) from None
 
 
 def _watch(connection: socket.socket) -> None:
@@ -145,14 +172,16 @@ def through(config: HostConfig, hop: Hop) -> Reached:
             timeout=config.connect_timeout,
         )
     except paramiko.ChannelException as error:
-        why = f"{config.jump.alias} does not connect us to it: {error.text}"
-        raise ConnectionRefused(config.alias, config.address, why) from None
+        words = ": ".join(filter(None, (error.text, hop.said_of_channel)))
+        why = f"{config.jump.alias} does not connect us to it: {words}"
+        kind = ConnectionRefused if _REFUSED in words else HostUnreachable
+        raise kind(config.alias, config.address, why) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         if "imeout" in str(error):
             waiting_for = f"{config.jump.alias} to connect us to it"
             raise ConnectionTimedOut(
                 config.alias, config.address, waiting_for, config.connect_timeout
             ) from None
-        why = f"the connection to {config.jump.alias} broke: {error}"
-        raise ConnectionRefused(config.alias, config.address, why) from None
+        doing = f"{config.jump.alias} connected us to it"
+        raise ConnectionBroken(config.alias, doing, str(error)) from None
     return Reached(stream)

@@ -11,25 +11,45 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.mark.parametrize(
-    ("lines", "code"),
+    ("lines", "status", "code"),
     [
-        (["HostName no.such.host"], "host-not-found"),
-        (["Port 1"], "connection-refused"),
-        (["UserKnownHostsFile /dev/null"], "host-key-unknown"),
-        (["IdentityFile /nonexistent"], "login-refused"),
-        (["ProxyJump elsewhere"], "host-not-found"),
-        (["Port http-or-so"], "ssh-config-unreadable"),
+        (["HostName no.such.host"], 12, "host-not-found"),
+        (["Port 1"], 12, "connection-refused"),
+        (["UserKnownHostsFile /dev/null"], 13, "host-key-unknown"),
+        (["IdentityFile /nonexistent"], 14, "login-refused"),
+        (["ProxyJump elsewhere"], 12, "host-not-found"),
+        (["Port http-or-so"], 10, "ssh-config-unreadable"),
     ],
 )
 def test_what_is_wrong_with_the_connection_is_shown(
-    project: Project, entry: AddEntry, lines: list[str], code: str
+    project: Project, entry: AddEntry, lines: list[str], status: int, code: str
 ) -> None:
     package = new_package()
     project.declare(package)
     failed = project.fetch(package, host=entry("odd", *lines))
     assert failed.status != 0
-    assert f"nix-remote: {package.name}: error[{code}]" in failed.stderr
-    assert "  fix: " in failed.stderr
+    # Bazel repeats what a rule fails with. That is one line; the whole text is there once.
+    assert failed.stderr.count(f"nix-remote: {package.name}: error[{code}]") == 1
+    assert failed.stderr.count("  fix: ") == 1
+    assert f"to odd (exit status {status}): error[{code}]" in failed.stderr
+    offline = "to build without the server until then: --repo_env=BAZEL_NIX_REMOTE=\n"
+    assert (offline in failed.stderr) is (status == 12)
+    # The agent of the shell does not reach a fetch by itself.
+    named = "put into\n       a bazelrc: common --repo_env=SSH_AUTH_SOCK\n"
+    assert (named in failed.stderr) is (code == "login-refused")
+
+
+def test_a_failure_is_told_again_when_the_fetch_is_tried_again(
+    project: Project, entry: AddEntry
+) -> None:
+    package = new_package()
+    project.declare(package)
+    alias = entry("odd", "Port 1")
+    for _ in range(2):
+        failed = project.fetch(package, host=alias)
+        assert failed.stderr.count(f"nix-remote: {package.name}: error[connection-refused]") == 1
+    # What the message names as the way out.
+    project.fetch(package, host="").check()
 
 
 @pytest.mark.parametrize(

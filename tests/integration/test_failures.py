@@ -76,7 +76,8 @@ def test_a_port_where_something_else_answers(
         wait_until(
             lambda: "connection-refused" not in copier.run(path, alias=alias).stderr, "the server"
         )
-        copier.fails("connection-broken", path, alias=alias, within=30)
+        text = copier.fails("negotiation-failed", path, alias=alias, within=30)
+        assert "which is no greeting of SSH" in text
     finally:
         lab.server.stop_service("web")
 

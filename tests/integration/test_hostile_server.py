@@ -105,11 +105,11 @@ def meet(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> Iterator[Meet]
 @pytest.mark.parametrize(
     ("mode", "codes"),
     [
-        ("endless_banner", {"connection-broken", "connection-timed-out"}),
-        ("endless_line", {"connection-broken", "connection-timed-out"}),
+        ("endless_banner", {"negotiation-failed", "connection-timed-out"}),
+        ("endless_line", {"negotiation-failed", "connection-timed-out"}),
         ("dripping_banner", {"connection-timed-out"}),
-        ("escapes_in_banner", {"connection-broken"}),
-        ("huge_packet", {"connection-broken", "connection-timed-out"}),
+        ("escapes_in_banner", {"negotiation-failed"}),
+        ("huge_packet", {"negotiation-failed", "connection-broken", "connection-timed-out"}),
         ("silence", {"connection-timed-out"}),
         ("silence_after_banner", {"connection-timed-out"}),
         ("escapes_in_login_banner", {"login-refused", "connection-broken"}),

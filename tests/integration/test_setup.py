@@ -88,3 +88,44 @@ def test_a_server_that_is_not_there_is_told_as_ever(lab: Lab, workstation: Host)
     refused = set_up(workstation, "ssh", "fresh", f"--hostname={lab.server.address}", "--port=1")
     assert "error[connection-refused]" in refused.stderr
     assert refused.status == 12
+
+
+@pytest.mark.parametrize("made", ["mknod -m 666 {0} c 1 3", "mkfifo {0}", "ln -s /dev/null {0}"])
+def test_what_is_no_file_of_known_hosts_is_not_made_one(
+    lab: Lab, workstation: Host, made: str
+) -> None:
+    place = "/root/.ssh/nothing"
+    workstation.sh(made.format(place))
+    before = workstation.sh(f"stat -c '%F %t %T' {place}")
+    config = f"UserKnownHostsFile {place}\n{workstation.read(CONFIG)}"
+    workstation.write(CONFIG, config, mode="600")
+    fingerprint = lab.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
+    refused = set_up(workstation, *entry(lab), "--write", f"--record-host-key={fingerprint}")
+    assert refused.status == 2
+    assert "takes a regular file" in refused.stderr
+    assert workstation.sh(f"stat -c '%F %t %T' {place}") == before
+
+
+def test_links_owners_and_permissions_of_files_stay(lab: Lab, workstation: Host) -> None:
+    workstation.sh(
+        f"mkdir /root/.ssh/dotfiles; mv {CONFIG} {KNOWN} /root/.ssh/dotfiles;"
+        f" ln -s dotfiles/config {CONFIG}; ln -s dotfiles/known_hosts {KNOWN};"
+        " : > /root/.ssh/dotfiles/known_hosts; chmod 640 /root/.ssh/dotfiles/*;"
+        " chown 0:12 /root/.ssh/dotfiles/*"
+    )
+    fingerprint = lab.server.sh("ssh-keygen -lf /etc/ssh/lab_host_key.pub").split()[1]
+    set_up(workstation, *entry(lab), "--write", f"--record-host-key={fingerprint}").check()
+    assert workstation.sh(f"stat -c %F {CONFIG} {KNOWN} | sort -u").strip() == "symbolic link"
+    seen = workstation.sh(f"stat -Lc '%a %g %s' {CONFIG} {KNOWN}").splitlines()
+    assert [line.split()[:2] for line in seen] == [["640", "12"], ["640", "12"]]
+    assert "Host fresh\n" in workstation.read(CONFIG)
+    assert "ssh-ed25519" in workstation.read(KNOWN)
+
+
+def test_a_read_only_config_is_left_alone(lab: Lab, workstation: Host) -> None:
+    workstation.sh(f"chmod 400 {CONFIG}")
+    before = workstation.read(CONFIG)
+    refused = set_up(workstation, *entry(lab), "--write")
+    assert refused.status == 2
+    assert "is read-only" in refused.stderr
+    assert workstation.read(CONFIG) == before

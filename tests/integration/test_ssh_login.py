@@ -347,6 +347,30 @@ def test_algorithms_for_keys_are_those_that_the_config_allows(
     assert f"{file} (not used: PubkeyAcceptedAlgorithms forbids it)" in text
 
 
+@over_both_transports
+def test_a_public_key_is_enough_only_where_the_agent_has_the_private_one(
+    lab: Lab,
+    copier: Copier,
+    path: str,
+    entry: AddEntry,
+    lines: list[str],
+    empty_agent: dict[str, str],
+) -> None:
+    file = let_in(lab, make_key(lab.workstation, "half"))
+    alias = entry("login", f"IdentityFile {file}.pub", "IdentitiesOnly yes", *lines)
+    text = copier.fails("login-refused", path, alias=alias, env=empty_agent)
+    assert f"{file}.pub (a public key, and the agent has no private key for it" in text
+    assert "chmod" not in text
+    doctor = ["nix-remote", "doctor", alias]
+    told = lab.workstation.run(doctor, env=empty_agent, timeout=60).text
+    assert f"{file}.pub is a public key" in told
+    assert f"ssh-add {file}" in told
+    add_to_agent(lab, empty_agent, file)
+    copier.copy(path, alias=alias, env=empty_agent)
+    told = lab.workstation.run(doctor, env=empty_agent, timeout=60).text
+    assert "is a public key" not in told
+
+
 @over_openssh_if_thorough
 def test_a_key_that_others_can_read_is_not_used(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]

@@ -205,8 +205,37 @@ def test_the_own_address_is_chosen(lab: Lab, copier: Copier, path: str, entry: A
     finally:
         lab.workstation.sh("ip address delete 10.77.0.199/24 dev eth0")
     alias = entry("unbound", "BindAddress 10.77.0.198")
-    text = copier.fails("connection-refused", path, alias=alias)
+    text = copier.fails("host-unreachable", path, alias=alias)
     assert "BindAddress 10.77.0.198" in text
+
+
+@over_both_transports
+def test_no_route_is_told_from_a_refused_connection(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    lab.workstation.sh("ip route add unreachable 10.78.0.0/24; ip route add prohibit 10.79.0.0/24")
+    try:
+        for address, why in (("10.78.0.1", "No route to host"), ("10.79.0.1", "Permission denied")):
+            alias = entry(f"at-{address}", f"HostName {address}")
+            text = copier.fails("host-unreachable", path, alias=alias)
+            assert why in text
+    finally:
+        lab.workstation.sh("ip route delete 10.78.0.0/24; ip route delete 10.79.0.0/24")
+    copier.fails("connection-refused", path, alias=entry("closed", "Port 1"))
+
+
+@over_both_transports
+def test_odd_host_names_are_taken_as_by_ssh(
+    lab: Lab, copier: Copier, path: str, entry: AddEntry
+) -> None:
+    lab.workstation.sh(f"cp /etc/hosts /root/hosts; echo '{lab.server.address} büro' >> /etc/hosts")
+    try:
+        known = f"HostKeyAlias [{lab.server.address}]:{sshd.PORT}"
+        copier.copy(path, alias=entry("office", "HostName büro", known))
+    finally:
+        lab.workstation.sh("cat /root/hosts > /etc/hosts")
+    for number, name in enumerate(("x" * 64 + ".example", "x." * 130, "a..b", ".")):
+        copier.fails("host-not-found", path, alias=entry(f"odd{number}", f"HostName {name}"))
 
 
 @over_openssh_if_thorough
@@ -238,7 +267,8 @@ def test_nothing_in_common_is_said_to_be_so(
 ) -> None:
     with ssh_server(lab, 2320, "Ciphers aes256-ctr") as server:
         alias = entry("chosen", "Ciphers aes128-ctr", *leading_to(lab, server))
-        text = copier.fails("connection-broken", path, alias=alias, within=30)
+        text = copier.fails("negotiation-failed", path, alias=alias, within=10)
+        assert "again" not in text
         why = {"paramiko": "no acceptable ciphers", "openssh": "no matching cipher found"}
         assert why[str(copier.transport)] in text
 

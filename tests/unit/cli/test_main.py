@@ -37,13 +37,26 @@ def test_an_error_is_an_envelope_for_programs(capsys: pytest.CaptureFixture[str]
     assert set(envelope["error"]) == {"code", "what", "why", "fix"}
 
 
-def test_the_text_of_an_error_can_go_to_a_file(
+def test_a_caller_gets_an_error_in_one_line_and_people_get_all_of_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "error"
     assert main(["copy", "--error-file", str(file), "/nix/store"]) == 2
-    assert capsys.readouterr().err == ""
-    assert "error[no-host]" in file.read_text()
+    assert "\n  fix: set BAZEL_NIX_REMOTE" in capsys.readouterr().err
+    assert file.read_text() == "error[no-host]: no Nix server is named\n"
+
+
+def test_the_way_to_do_without_the_server_is_named_below_bazel_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIX_REMOTE_SSH_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("Host nix\n HostName 127.0.0.1\n Port 1\n")
+    doctor = ["roots", "list", "--host", "nix"]
+    for words, named in ((doctor, False), ([*doctor, "--error-file", str(tmp_path / "e")], True)):
+        assert main(words) == 12
+        text = capsys.readouterr().err
+        assert "error[connection-refused]" in text
+        assert ("--repo_env=BAZEL_NIX_REMOTE=" in text) is named
 
 
 @pytest.mark.parametrize(

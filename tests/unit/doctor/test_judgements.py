@@ -109,6 +109,13 @@ def test_key_files(name: str, mode: int, status: str) -> None:
     assert statuses(found) == {"key": status}
 
 
+def test_a_public_key_without_its_private_one_is_named_as_such() -> None:
+    (finding,) = way_in.judge_keys([way_in.KeyFile(Path("/root/.ssh/a.pub"), 0o644, True)])
+    assert "is a public key" in finding.text
+    assert "chmod" not in finding.fix
+    assert "ssh-add /root/.ssh/a" in finding.fix
+
+
 def told(rc: str = "", build: str = "", in_shell: str = "") -> dict[str, str]:
     files = {"MODULE.bazel": build}
     return statuses(workspace.judge(workspace.Told("host", in_shell, {".bazelrc": rc}, files)))

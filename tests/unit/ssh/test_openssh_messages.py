@@ -87,7 +87,7 @@ me@10.77.0.20: Permission denied (publickey).
         ),
         (
             "ssh: connect to host 10.77.0.20 port 1: No route to host",
-            errors.ConnectionRefused,
+            errors.HostUnreachable,
             "No route to host",
         ),
         (
@@ -133,6 +133,48 @@ me@10.77.0.20: Permission denied (publickey).
             "line 3: Bad configuration option: prot",
         ),
         ("", errors.ConnectionBroken, "without a word"),
+        (
+            GREETED + "Unable to negotiate with 10.77.0.20 port 2222: no matching cipher found. "
+            "Their offer: chacha20-poly1305@openssh.com",
+            errors.NegotiationFailed,
+            "no matching cipher found. Their offer: chacha20-poly1305@openssh.com",
+        ),
+        (
+            CONNECTED + "kex_exchange_identification: banner line contains invalid characters\n"
+            "banner exchange: Connection to 10.77.0.20 port 2503: invalid format",
+            errors.NegotiationFailed,
+            "banner line contains invalid characters",
+        ),
+        (
+            CONNECTED + "kex_exchange_identification: No SSH version received in first 1024 lines"
+            " from server\nbanner exchange: Connection to 10.77.0.20 port 2506: invalid format",
+            errors.NegotiationFailed,
+            "No SSH version received",
+        ),
+        (
+            CONNECTED + "Protocol major versions differ: 2 vs. 1\n"
+            "banner exchange: Connection to 10.77.0.20 port 2504: could not read protocol version",
+            errors.NegotiationFailed,
+            "Protocol major versions differ",
+        ),
+        (
+            CONNECTED + "debug1: kex_exchange_identification: banner line 0: 220 mail ready\n"
+            "kex_exchange_identification: read: Connection reset by peer\n"
+            "Connection reset by 10.77.0.20 port 2501",
+            errors.NegotiationFailed,
+            "'220 mail ready', which is no greeting of SSH",
+        ),
+        (
+            SHOWN + "ssh_dispatch_run_fatal: Connection to 10.77.0.20 port 2222: "
+            "incorrect signature",
+            errors.NegotiationFailed,
+            "incorrect signature",
+        ),
+        (
+            SHOWN + "ssh_dispatch_run_fatal: Connection to 10.77.0.20 port 2222: Broken pipe",
+            errors.ConnectionBroken,
+            "Broken pipe",
+        ),
     ],
 )
 def test_every_ending_is_the_error_that_it_is_with_paramiko(
@@ -158,7 +200,7 @@ def test_an_own_address_that_cannot_be_had_is_named() -> None:
         "ssh: connect to host 10.77.0.20 port 2222: failure\n"
     )
     error = openssh_messages.failure(said, CONFIG)
-    assert type(error) is errors.ConnectionRefused
+    assert type(error) is errors.HostUnreachable
     assert "BindAddress 10.0.0.9: Cannot assign requested address" in error.why
 
 
@@ -236,3 +278,37 @@ def test_a_silent_server_is_told_by_the_step_that_was_due() -> None:
 def test_a_connection_is_described_by_its_cipher_and_the_servers_software() -> None:
     words = "openssh, aes128-gcm@openssh.com, OpenSSH_10.6p1 Debian-1"
     assert openssh_messages.description(KNOWN) == words
+
+
+@pytest.mark.parametrize("cut_off", [0, 1, 2])
+def test_of_several_hops_the_one_that_cannot_negotiate_is_named(cut_off: int) -> None:
+    first = replace(CONFIG, alias="first")
+    second = replace(CONFIG, alias="second", jump=first)
+    said = (
+        "Unable to negotiate with 10.77.0.30 port 2401: no matching cipher found.\n"
+        + (
+            "kex_exchange_identification: Connection closed by remote host\n"
+            "Connection closed by UNKNOWN port 65535\n"
+        )
+        * cut_off
+    )
+    error = openssh_messages.failure(said, replace(CONFIG, jump=second))
+    assert type(error) is errors.NegotiationFailed
+    assert f" {('nix-server', 'second', 'first')[cut_off]} (" in error.what
+
+
+def test_a_public_key_among_the_identity_files_is_called_one() -> None:
+    error = openssh_messages.failure(REFUSED, CONFIG, {"/home/me/.ssh/id_ed25519"})
+    assert "/home/me/.ssh/id_ed25519 (a public key, and the agent has no private key" in error.why
+    assert "chmod" not in error.why
+
+
+def test_a_key_file_that_makes_no_sense_is_not_said_to_be_locked() -> None:
+    said = KNOWN + (
+        "debug1: Trying private key: /k/ppk\n"
+        'Load key "/k/ppk": invalid format\n'
+        "debug1: No more authentication methods to try.\n"
+        "me@10.77.0.20: Permission denied (publickey).\n"
+    )
+    error = openssh_messages.failure(said, CONFIG)
+    assert "/k/ppk (cannot be loaded: invalid format)" in error.why

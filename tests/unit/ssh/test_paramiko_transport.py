@@ -1,14 +1,22 @@
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
 import pytest
 
-from nix_remote.errors import ConnectionBroken, ServerBusy, SshConfigUnsupported
+from nix_remote.errors import (
+    ConnectionBroken,
+    NegotiationFailed,
+    NixRemoteError,
+    ServerBusy,
+    SshConfigUnsupported,
+)
 from nix_remote.ssh import paramiko_transport
 from nix_remote.ssh.config import HostConfig, resolve, this_user
+from nix_remote.ssh.negotiation import Connection
+from nix_remote.ssh.shortfall import Shortfall
 
 
 @contextmanager
@@ -24,7 +32,7 @@ def listener(answer: bytes) -> Iterator[tuple[int, list[int]]]:
                 except OSError:
                     return
                 taken.append(1)
-                with connection:
+                with connection, suppress(OSError):
                     connection.sendall(answer)
                     connection.shutdown(socket.SHUT_WR)
                     while connection.recv(1000):
@@ -58,15 +66,74 @@ def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
 
 def test_a_server_that_speaks_something_else_is_not_tried_again(tmp_path: Path) -> None:
     with listener(b"220 mail ready\r\n") as (port, taken):
-        with pytest.raises(ConnectionBroken):
+        with pytest.raises(Shortfall) as caught:
             paramiko_transport.connect(host(tmp_path, f"Port {port}"))
         assert len(taken) == 1
+    assert isinstance(caught.value.error, NegotiationFailed)
 
 
 def test_what_paramiko_cannot_do_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     with listener(b"") as (port, taken):
         config = host(tmp_path, f"Port {port}", "PKCS11Provider /x.so")
-        with pytest.raises(SshConfigUnsupported) as caught:
+        with pytest.raises(Shortfall) as caught:
             paramiko_transport.connect(config)
         assert taken == []
-    assert caught.value.why == "PKCS11Provider /x.so"
+    assert isinstance(caught.value.error, SshConfigUnsupported)
+    assert caught.value.error.why == "PKCS11Provider /x.so"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (b"Gr\xfc\xdfe\r\n", NegotiationFailed),
+        (b"\xff\xfe\x80\r\n" * 3, NegotiationFailed),
+        (b"hello\r\n" * 1000, NegotiationFailed),
+        (b"x" * 100_000 + b"\r\n", NegotiationFailed),
+        (b"SSH-1.5-old\r\n", NegotiationFailed),
+        (b"SSH-2.0\r\n", NegotiationFailed),
+        (b"SSH-2.0-x\r\n" + b"\xff" * 3000, NegotiationFailed),
+        (b"SSH-2.0-x\r\n", ConnectionBroken),
+    ],
+    ids=["latin-1", "no-text", "1000-lines", "long-line", "version-1", "no-name", "noise", "end"],
+)
+def test_whatever_paramiko_does_not_get_over_is_left_to_ssh(
+    tmp_path: Path, answer: bytes, kind: type[NixRemoteError]
+) -> None:
+    with listener(answer) as (port, taken):
+        with pytest.raises(Shortfall) as caught:
+            paramiko_transport.connect(host(tmp_path, f"Port {port}", "ConnectTimeout 5"))
+        assert len(taken) == 1
+    assert type(caught.value.error) is kind
+    assert "paramiko" in caught.value.why
+
+
+@pytest.mark.parametrize("step", ["_check_banner", "_send_kex_init", "__init__"])
+def test_a_defect_of_paramiko_is_left_to_ssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("a defect")
+
+    monkeypatch.setattr(Connection, step, fail)
+    with listener(b"SSH-2.0-x\r\n") as (port, _):
+        config = host(tmp_path, f"Port {port}")
+        with pytest.raises(Shortfall, match="a defect") as caught:
+            paramiko_transport.connect(config)
+    assert type(caught.value.error) is NegotiationFailed
+
+
+def test_algorithms_that_this_paramiko_does_not_have_are_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Connection, "_preferred_ciphers", ("aes128-ctr", "aes192-ctr", "aes256-ctr")
+    )
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours, host(tmp_path))
+        assert connection.get_security_options().ciphers == (
+            "aes128-ctr",
+            "aes192-ctr",
+            "aes256-ctr",
+        )
+        connection.close()
