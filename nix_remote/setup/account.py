@@ -27,7 +27,7 @@ _STEPS: Final = """\
 getent passwd {account} >/dev/null ||
   useradd --system --user-group --shell /bin/sh --password '*' --home-dir {home} {account}
 install -d -o root -g root -m 755 {home} {home}/.ssh {home}/.local {home}/.local/state
-install -d -o {account} -g {account} -m 755 {home}/.local/state/nix-remote
+install -d -o {account} -g {account} -m 755 {home}/.local/state/nix-remote {roots}
 authorized={home}/.ssh/authorized_keys
 touch "$authorized"
 chmod 644 "$authorized"
@@ -66,10 +66,16 @@ def home(account: str) -> str:
     return f"/var/lib/{account}"
 
 
+def roots(account: str) -> str:
+    """The account's own folder below Nix's: the daemon sees it even where it cannot see homes."""
+    return f"/nix/var/nix/gcroots/nix-remote/{account}"
+
+
 def steps(account: str, public_key: str) -> str:
     """Shell commands for root that make the account. Raises `SetupInputUnusable`."""
     return _STEPS.format(
         account=inputs.account(account),
         home=home(account),
+        roots=roots(account),
         line=shlex.quote(authorized_keys_line(public_key)),
     )

@@ -22,6 +22,7 @@ def bundle(plan: ServerPlan) -> Bundle:
         _ACCOUNT.format(
             account=name,
             home=account.home(name),
+            roots=account.roots(name),
             line=_string(account.authorized_keys_line(plan.public_key)),
         ),
         _trust(plan),
@@ -97,6 +98,8 @@ _ACCOUNT: Final = """\
     "d {home}/.local 0755 root root -"
     "d {home}/.local/state 0755 root root -"
     "d {home}/.local/state/nix-remote 0755 {account} {account} -"
+    # A second place for durable roots, which the daemon sees even if it cannot see homes.
+    "d {roots} 0755 {account} {account} -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];

@@ -87,7 +87,7 @@ mv /usr/local/bin/nix-remote-dispatcher.new /usr/local/bin/nix-remote-dispatcher
 getent passwd nix-remote >/dev/null ||
   useradd --system --user-group --shell /bin/sh --password '*' --home-dir /var/lib/nix-remote nix-remote
 install -d -o root -g root -m 755 /var/lib/nix-remote /var/lib/nix-remote/.ssh /var/lib/nix-remote/.local /var/lib/nix-remote/.local/state
-install -d -o nix-remote -g nix-remote -m 755 /var/lib/nix-remote/.local/state/nix-remote
+install -d -o nix-remote -g nix-remote -m 755 /var/lib/nix-remote/.local/state/nix-remote /nix/var/nix/gcroots/nix-remote/nix-remote
 authorized=/var/lib/nix-remote/.ssh/authorized_keys
 touch "$authorized"
 chmod 644 "$authorized"

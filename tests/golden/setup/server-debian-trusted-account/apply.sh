@@ -217,7 +217,7 @@ mv /etc/systemd/system/nix-remote-collect.timer.new /etc/systemd/system/nix-remo
 getent passwd copies >/dev/null ||
   useradd --system --user-group --shell /bin/sh --password '*' --home-dir /var/lib/copies copies
 install -d -o root -g root -m 755 /var/lib/copies /var/lib/copies/.ssh /var/lib/copies/.local /var/lib/copies/.local/state
-install -d -o copies -g copies -m 755 /var/lib/copies/.local/state/nix-remote
+install -d -o copies -g copies -m 755 /var/lib/copies/.local/state/nix-remote /nix/var/nix/gcroots/nix-remote/copies
 authorized=/var/lib/copies/.ssh/authorized_keys
 touch "$authorized"
 chmod 644 "$authorized"

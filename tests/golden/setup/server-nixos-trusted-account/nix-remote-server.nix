@@ -155,6 +155,8 @@ in
     "d /var/lib/copies/.local 0755 root root -"
     "d /var/lib/copies/.local/state 0755 root root -"
     "d /var/lib/copies/.local/state/nix-remote 0755 copies copies -"
+    # A second place for durable roots, which the daemon sees even if it cannot see homes.
+    "d /nix/var/nix/gcroots/nix-remote/copies 0755 copies copies -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];

@@ -155,6 +155,8 @@ in
     "d /var/lib/nix-remote/.local 0755 root root -"
     "d /var/lib/nix-remote/.local/state 0755 root root -"
     "d /var/lib/nix-remote/.local/state/nix-remote 0755 nix-remote nix-remote -"
+    # A second place for durable roots, which the daemon sees even if it cannot see homes.
+    "d /nix/var/nix/gcroots/nix-remote/nix-remote 0755 nix-remote nix-remote -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
