@@ -57,6 +57,7 @@ END
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
+  'nix-store --version') run nix-store --version ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
   "$list" | "$remove" | "$look" | "$exports") run sh -c "$asked" ;;
   'nix-store --verify-path '*) verify ;;

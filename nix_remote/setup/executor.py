@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Final, Mapping
 
 from nix_remote.setup import inputs, nfs
-from nix_remote.setup.bundle import Bundle, File, put
+from nix_remote.setup.bundle import Bundle, File, put, script
 
 
 class Way(enum.Enum):
@@ -85,9 +85,9 @@ _WAYS: Final[Mapping[Way, Callable[[str], Bundle]]] = {
 
 
 def _scripted(files: tuple[File, ...], steps: str) -> Bundle:
-    script = "\n".join((_HEAD, put(files), _CHECK_FOLDER + steps + _CHECK))
+    whole = script(_HEAD, _PACKAGE, put(files), _CHECK_FOLDER + steps + _CHECK)
     use = "look at it, then, for root on every executor: | ssh root@EXECUTOR sh"
-    return Bundle(files, use, script)
+    return Bundle(files, use, whole)
 
 
 UNIT_PATH: Final = "/etc/systemd/system/nix-store.mount"
@@ -116,7 +116,9 @@ _HEAD: Final = """\
 # For root on an executor: nix-remote setup executor … | ssh root@EXECUTOR sh
 # It can be run again: what is there is replaced, or left if it is right.
 set -eu
+"""
 
+_PACKAGE: Final = """\
 # What mounts NFS.
 command -v mount.nfs >/dev/null || {
   apt-get -q update

@@ -23,9 +23,11 @@ from typing import Callable, Final, Mapping, Optional
 
 from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.commands import LabError
+from tests.lab.disk import disk
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
+from tests.lab.system_host import SystemHost
 
 ALIAS = "nix-server"
 """The `Host` entry of every SSH config that tests use: a trusted user of `Lab.server`."""
@@ -132,6 +134,7 @@ class Lab:
         prerequisites.ensure()
         for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
+        self._build_disk(images.SYSTEM_SERVER)
 
     def up(self) -> None:
         """Starts the four hosts of every lab, and the services on them."""
@@ -219,6 +222,18 @@ class Lab:
         self._start(host)
         return host
 
+    def start_system_server(self, name: str) -> SystemHost:
+        """Starts a Nix server with a kernel and systemd of its own; the workstation must be up."""
+        self._refuse_second(name)
+        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+        plan = HostPlan(name, number, images.SYSTEM_SERVER)
+        self._build_disk(images.SYSTEM_SERVER)
+        host = SystemHost(plan, self.folder / name, self._switch, self.workstation)
+        self._kernel_hosts.append(host)
+        self._progress(f"booting {name}")
+        host.start({each.name: each.address for each in self.hosts.values()})
+        return host
+
     def down(self) -> None:
         """Ends every process and mount of this lab and deletes its files. Safe to repeat."""
         for host in self.hosts.values():
@@ -256,6 +271,11 @@ class Lab:
         if not images.is_built(image):
             self._progress(f"building the root tree '{image.name}' (once; it is kept)")
         images.lower_directories(image)
+
+    def _build_disk(self, image: images.Image) -> None:
+        self._build(image)
+        self._build(images.KERNEL)
+        disk(image)
 
     def _start(self, host: Host, store_of: Optional[Host] = None) -> None:
         self._build(host.plan.image)
