@@ -13,7 +13,7 @@ from typing import Final, Optional
 
 Version = tuple[int, ...]
 
-_NUMBERS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,3}", re.A)
+_NUMBERS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,3}(?!\d)", re.A)
 _SENTENCE: Final = re.compile(r"\S+ \((?P<name>[^()]*)\) (?P<version>\S+)")
 _DETERMINATE: Final = re.compile(r"Determinate Nix (?P<version>\S+)")
 _FIRST_LIX: Final = (2, 90)

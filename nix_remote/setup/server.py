@@ -6,11 +6,10 @@ Pure: a plan in, files and a script for root out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
-from typing import Final, Sequence
+from typing import Final
 
-from nix_remote.setup import account, advisory_check, inputs, nfs, retention
-from nix_remote.setup.bundle import Bundle, File, here_document, script
+from nix_remote.setup import account, advisory_check, change, inputs, nfs, retention
+from nix_remote.setup.bundle import Bundle, File, script
 
 NIX_SETTINGS_PATH: Final = "/etc/nix/nix-remote.conf"
 EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
@@ -40,11 +39,11 @@ def bundle(plan: ServerPlan) -> Bundle:
     """Everything, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
     files = [File(account.DISPATCHER_PATH, account.dispatcher(), 0o755)]
     checks = [_CHECKS, account.checks(plan.account)]
-    steps = [account.steps(plan.account, plan.public_key), _put(files), _NIX_BEGIN]
+    steps = [account.steps(plan.account, plan.public_key), change.put(files), _NIX_BEGIN]
     if plan.trusted_key or plan.executors:
         settings = File(NIX_SETTINGS_PATH, nix_settings(plan))
         files.append(settings)
-        steps.append(_NIX_STEPS.format(path=NIX_SETTINGS_PATH, put=_put([settings])))
+        steps.append(_NIX_STEPS.format(path=NIX_SETTINGS_PATH, put=change.put([settings])))
     else:
         steps.append(_UNDECIDED.format(account=plan.account))
     if not plan.trusted_key and plan.executors:
@@ -58,8 +57,8 @@ def bundle(plan: ServerPlan) -> Bundle:
         kept = retention.files(plan.account, plan.policy)
         files += [*served, *kept]
         checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
-        steps.append(_SERVED.format(put=_put(served)))
-        steps.append(_KEPT.format(put=_put(kept), unit=retention.UNIT))
+        steps.append(_SERVED.format(put=change.put(served)))
+        steps.append(_KEPT.format(put=change.put(kept), unit=retention.UNIT))
         steps.append(
             _EXPORT_STEPS.format(
                 firewall=" ".join(networks(plan)),
@@ -70,10 +69,9 @@ def bundle(plan: ServerPlan) -> Bundle:
         )
     checks.append("".join(f"check_writable {file.path}\n" for file in files))
     preparations = _PREPARATIONS.format(sentinel=nfs.SENTINEL) if plan.executors else ""
-    machinery = resources.files("nix_remote.setup").joinpath("change.sh").read_text()
     whole = script(
         _HEAD,
-        machinery,
+        change.machinery(),
         *checks,
         f"begin\n{preparations}",
         *steps,
@@ -81,13 +79,6 @@ def bundle(plan: ServerPlan) -> Bundle:
         advisory_check.steps(),
     )
     return Bundle(tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole)
-
-
-def _put(files: Sequence[File]) -> str:
-    """Shell commands that make files, undone if a later step fails."""
-    return "\n".join(
-        f"step={file.path}\nput {file.path} {file.mode:o} {here_document(file)}" for file in files
-    )
 
 
 def networks(plan: ServerPlan) -> tuple[str, ...]:

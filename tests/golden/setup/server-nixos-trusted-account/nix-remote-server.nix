@@ -142,8 +142,8 @@ in
   # An account that owns nothing in its home folder but where durable roots go, and whose key
   # can start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
-  users.groups.copies = { };
-  users.users.copies = {
+  users.groups."copies" = { };
+  users.users."copies" = {
     isSystemUser = true;
     group = "copies";
     home = "/var/lib/copies";

@@ -142,8 +142,8 @@ in
   # An account that owns nothing in its home folder but where durable roots go, and whose key
   # can start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
-  users.groups.nix-remote = { };
-  users.users.nix-remote = {
+  users.groups."nix-remote" = { };
+  users.users."nix-remote" = {
     isSystemUser = true;
     group = "nix-remote";
     home = "/var/lib/nix-remote";
