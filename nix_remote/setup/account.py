@@ -41,7 +41,10 @@ END
   password=$(getent shadow "$account" | cut -d: -f2)
   case $password in
     '!'* | '*'*) ;;
-    *) problem "the account $account has a password" "$another, or: usermod --password '*' $account" ;;
+    *)
+      without="usermod --password '*' $account"
+      problem "the account $account has a password" "$another, or: $without"
+      ;;
   esac
 fi
 if [ -e "$home" ] || [ -L "$home" ]; then
@@ -151,6 +154,4 @@ def steps(account: str, public_key: str) -> str:
     They use `change.sh`.
     """
     inputs.account(account)
-    return _STEPS.format(
-        roots=roots(account), line=shlex.quote(authorized_keys_line(public_key))
-    )
+    return _STEPS.format(roots=roots(account), line=shlex.quote(authorized_keys_line(public_key)))

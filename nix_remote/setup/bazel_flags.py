@@ -37,18 +37,22 @@ def bundle(plan: FlagsPlan) -> Bundle:
     host = quoting.bazelrc(f"--repo_env=BAZEL_NIX_REMOTE={plan.host}")
     parts = [_ALWAYS.format(host=host, fetches=inputs.at_least(1, plan.fetches, "--fetches"))]
     if plan.sign_key:
-        parts.append(_SIGN_KEY.format(
+        parts.append(
+            _SIGN_KEY.format(
                 file=quoting.bazelrc(
                     "--repo_env=NIX_REMOTE_SIGN_KEY_FILE="
                     + inputs.absolute_file(plan.sign_key, "--sign-key")
                 )
-            ))
+            )
+        )
     if plan.remote_executor:
-        parts.append(_REMOTE.format(
+        parts.append(
+            _REMOTE.format(
                 executor=quoting.bazelrc(
                     f"--remote_executor={inputs.remote_executor(plan.remote_executor)}"
                 )
-            ))
+            )
+        )
         if plan.platform_properties:
             parts.append(_PROPERTIES_HEAD)
             parts += [

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 _PLAIN_FLAG: Final = re.compile(r"[A-Za-z0-9_./:=@%+,~-]+")
-_YAML_ESCAPED: Final = re.compile(r'[^ !#-\[\]-~]')
+_YAML_ESCAPED: Final = re.compile(r"[^ !#-\[\]-~]")
 
 
 def yaml(text: str) -> str:

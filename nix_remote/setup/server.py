@@ -43,7 +43,7 @@ def bundle(plan: ServerPlan) -> Bundle:
     if plan.trusted_key or plan.executors:
         settings = File(NIX_SETTINGS_PATH, nix_settings(plan))
         files.append(settings)
-        steps.append(_NIX_STEPS.format(path=NIX_SETTINGS_PATH, put=change.put([settings])))
+        steps.append(_NIX_STEPS.format(put=change.put([settings])))
     else:
         steps.append(_UNDECIDED.format(account=plan.account))
     if not plan.trusted_key and plan.executors:
@@ -58,7 +58,7 @@ def bundle(plan: ServerPlan) -> Bundle:
         files += [*served, *kept]
         checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
         steps.append(_SERVED.format(put=change.put(served)))
-        steps.append(_KEPT.format(put=change.put(kept), unit=retention.UNIT))
+        steps.append(_KEPT.format(put=change.put(kept)))
         steps.append(
             _EXPORT_STEPS.format(
                 firewall=" ".join(networks(plan)),
@@ -78,7 +78,9 @@ def bundle(plan: ServerPlan) -> Bundle:
         _DAEMON_STEPS,
         advisory_check.steps(),
     )
-    return Bundle(tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole)
+    return Bundle(
+        tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole
+    )
 
 
 def networks(plan: ServerPlan) -> tuple[str, ...]:
@@ -140,7 +142,8 @@ flock -n 9 || problem "this script runs already" "wait until it has ended"
 if [ -e /etc/NIXOS ]; then
   problem "this is NixOS, whose files are generated" "nix-remote setup server --system nixos"
 fi
-command -v nix-store >/dev/null || problem "there is no Nix here" "apt-get install nix-setup-systemd"
+command -v nix-store >/dev/null ||
+  problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 """

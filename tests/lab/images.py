@@ -223,7 +223,8 @@ OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server"
 # A kernel that is an ordinary program, User Mode Linux, of Debian 12's series: what boots
 # `SYSTEM_SERVER`. The package's version is held to that series.
 _GET_KERNEL = r"""
-sed -E 's/ (testing|unstable) / bookworm /' /etc/apt/sources.list > /etc/apt/sources.list.d/kernel.list
+sources=/etc/apt/sources.list.d/kernel.list
+sed -E 's/ (testing|unstable) / bookworm /' /etc/apt/sources.list > $sources
 apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
 apt-get -q -o APT::Sandbox::User=root download 'user-mode-linux=6.1*' >/dev/null
 dpkg-deb -x user-mode-linux_*.deb kernel
@@ -234,7 +235,7 @@ KERNEL = Layer(
     _GET_KERNEL
     + r"""
 install -D kernel/usr/bin/linux.uml /opt/kernel/usr/bin/linux.uml
-rm -rf /etc/apt/sources.list.d/kernel.list /var/lib/apt/lists/* /var/cache/apt/*
+rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
@@ -278,9 +279,15 @@ WantedBy=sysinit.target
 EOF
 systemctl -q enable lab.service
 # What only costs time at boot: nothing here is plugged in, and nothing is to change by itself.
-systemctl -q mask getty@.service serial-getty@.service apt-daily.timer apt-daily-upgrade.timer     dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer     systemd-udevd.service systemd-udev-trigger.service systemd-hwdb-update.service     systemd-timesyncd.service systemd-networkd.service systemd-resolved.service     ldconfig.service systemd-journal-catalog-update.service systemd-update-done.service
+systemctl -q mask \
+    getty@.service serial-getty@.service ldconfig.service fstrim.timer dpkg-db-backup.timer \
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service \
+    systemd-udevd.service systemd-udev-trigger.service systemd-hwdb-update.service \
+    systemd-timesyncd.service systemd-networkd.service systemd-resolved.service \
+    systemd-journal-catalog-update.service systemd-update-done.service \
+    modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service
 : > /etc/fstab
-rm -rf /etc/apt/sources.list.d/kernel.list /var/lib/apt/lists/* /var/cache/apt/*
+rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 

@@ -17,14 +17,14 @@ ALIAS = "whole-system"
 # All that the script may change, as text: files with their rights and content, accounts, units,
 # the NFS server. Logs, the store and its database are not of it.
 _LOOK = r"""
-find /etc /usr/local /var/lib/copies /nix/var/nix/gcroots /root \
-    ! -path '/etc/*-' ! -name .pwd.lock ! -path '/etc/resolv.conf' \
-    \( -type f -printf '%p %m %u:%g ' -exec sha256sum {} \; -o -printf '%p %m %u:%g %l\n' \) |
-    sort
-getent passwd; getent group
-for unit in nfs-server.service nix-remote-collect.timer nix-daemon.service; do
-  echo "$unit $(systemctl is-enabled $unit 2>&1) $(systemctl is-active $unit)"
-done
+seen() { find /etc /usr/local /var/lib/copies /nix/var/nix/gcroots /root \
+    ! -path '/etc/*-' ! -name .pwd.lock "$@" 2>/dev/null || true; }
+seen -printf '%p %m %u:%g %l\n' | sort
+seen -type f -print0 | sort -z | xargs -0 sha256sum
+getent passwd
+getent group
+systemctl show --property Id,UnitFileState,ActiveState \
+    nfs-server.service nix-remote-collect.timer nix-daemon.service
 cat /proc/fs/nfsd/threads
 exportfs -v
 """

@@ -195,7 +195,8 @@ flock -n 9 || problem "this script runs already" "wait until it has ended"
 if [ -e /etc/NIXOS ]; then
   problem "this is NixOS, whose files are generated" "nix-remote setup server --system nixos"
 fi
-command -v nix-store >/dev/null || problem "there is no Nix here" "apt-get install nix-setup-systemd"
+command -v nix-store >/dev/null ||
+  problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 
@@ -217,7 +218,10 @@ END
   password=$(getent shadow "$account" | cut -d: -f2)
   case $password in
     '!'* | '*'*) ;;
-    *) problem "the account $account has a password" "$another, or: usermod --password '*' $account" ;;
+    *)
+      without="usermod --password '*' $account"
+      problem "the account $account has a password" "$another, or: $without"
+      ;;
   esac
 fi
 if [ -e "$home" ] || [ -L "$home" ]; then
