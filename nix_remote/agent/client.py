@@ -216,11 +216,20 @@ def ask(connection: _socket.socket, request: bytes) -> int:
             return _INTERRUPTED
 
 
+_UNWRITABLE: Final = 2
+"""Exit status of a client that could not write a file: that of `output-file-unwritable`."""
+
+
 def _follow(conversation: Conversation) -> int:
+    unwritten = b""
     while True:
         kind, content = conversation.receive()
         if kind == EXIT:
-            return int(content)
+            status = int(content)
+            if status != 0:
+                # The error that was to be in the file.
+                _write(2, unwritten)
+            return status or (_UNWRITABLE if unwritten else 0)
         if kind == DECLINED:
             raise Unusable(content.decode(errors="replace"))
         if kind == ERROR_TEXT:
@@ -229,7 +238,12 @@ def _follow(conversation: Conversation) -> int:
             _write(1, content)
         elif kind == FILE:
             name, _, text = content.partition(b"\0")
-            write_file(os.fsdecode(name), text)
+            try:
+                write_file(os.fsdecode(name), text)
+            except OSError as error:
+                unwritten = text
+                why = f"nix-remote: {os.fsdecode(name)} cannot be written: {error.strerror}\n"
+                _write(2, os.fsencode(why))
         elif kind != ALIVE:
             raise Unusable("what the agent sends makes no sense")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Optional, Protocol
 
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
+from nix_remote.errors import OutputFileUnwritable
 
 
 class Output(Protocol):
@@ -40,21 +41,33 @@ class OwnStreams:
 
 def conclude(command: Command, options: argparse.Namespace, result: Result, output: Output) -> int:
     """Says how it ended; returns the exit status (`nix_remote.errors` lists them)."""
+    for name, text in result.files.items():
+        try:
+            output.file(name, text)
+        except OSError as error:
+            unwritable = OutputFileUnwritable(name, error.strerror or str(error))
+            result = Result(result.command, error=unwritable)
+            break
     if options.json:
         output.output(result.to_json() + "\n")
     prefix = f"nix-remote: {options.package}: " if options.package else "nix-remote: "
     if result.error is None:
         if not options.json:
             output.output(command.output(result))
-        for name, text in result.files.items():
-            output.file(name, text)
         line = command.conclude(result)
         if line:
             output.write(f"{prefix}{line}\n")
         return result.exit_status
-    text = f"{prefix}{result.error.render()}\n"
-    if options.error_file is not None:
-        output.file(str(options.error_file), text)
-    else:
-        output.write(text)
+    _tell(f"{prefix}{result.error.render()}\n", options.error_file, output)
     return result.error.exit_status
+
+
+def _tell(text: str, file: Optional[Path], output: Output) -> None:
+    """An error, into the file for it, if there is one that can be written."""
+    if file is not None:
+        try:
+            output.file(str(file), text)
+            return
+        except OSError as error:
+            output.write(f"nix-remote: {file} cannot be written: {error.strerror}\n")
+    output.write(text)

@@ -3,7 +3,7 @@
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · SetupInputUnusable ·
-                               OutputBaseNotFound · GrpcMissing
+                               OutputBaseNotFound · OutputFileUnwritable · GrpcMissing
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -106,6 +106,7 @@ from nix_remote.errors.usage import (
     NoHost,
     NothingToSelectBy,
     OutputBaseNotFound,
+    OutputFileUnwritable,
     SetupInputUnusable,
     SigningKeyUnusable,
     UsageError,

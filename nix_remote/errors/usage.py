@@ -71,6 +71,17 @@ class SetupInputUnusable(UsageError):
         super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
 
 
+class OutputFileUnwritable(UsageError):
+    code = "output-file-unwritable"
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(
+            f"the file {file} cannot be written",
+            why=reason,
+            fix="name a file in a folder that this user may write to",
+        )
+
+
 class OutputBaseNotFound(UsageError):
     code = "output-base-not-found"
 

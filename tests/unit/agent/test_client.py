@@ -155,3 +155,18 @@ def test_only_copies_are_for_an_agent_and_only_if_it_may(
 ) -> None:
     monkeypatch.setenv("NIX_REMOTE_AGENT", variable)
     assert client.wanted(arguments) is wanted
+
+
+@pytest.mark.parametrize(("told", "status"), [(b"0", 2), (b"11", 11)])
+def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], told: bytes, status: int
+) -> None:
+    here, there = socket.socketpair()
+    name = os.fsencode(tmp_path)
+    with here, there:
+        there.sendall(client.frame(client.FILE, name + b"\0text\n"))
+        there.sendall(client.frame(client.EXIT, told))
+        assert client._follow(client.Conversation(here)) == status
+    said = capfd.readouterr().err
+    assert f"{tmp_path} cannot be written: Is a directory" in said
+    assert ("text\n" in said) == (status == 11)
