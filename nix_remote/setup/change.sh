@@ -5,6 +5,7 @@
 umask 022
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/nix/var/nix/profiles/default/bin
 export LC_ALL PATH
 scratch=$(mktemp -d)
 mkdir "$scratch/saved"

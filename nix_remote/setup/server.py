@@ -145,6 +145,8 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
+# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 """
 

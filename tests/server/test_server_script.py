@@ -5,6 +5,8 @@ In the order of the file: it fails, it succeeds, it is run again.
 
 from __future__ import annotations
 
+from typing import Iterator
+
 import pytest
 
 from tests.server.conftest import ACCOUNT, Server
@@ -86,17 +88,27 @@ def test_a_failure_anywhere_puts_everything_back(server: Server, needle: str, st
     assert f"this step failed: {step}" in fails_and_leaves_no_trace(server, needle)
 
 
-def test_what_does_not_fit_is_refused_before_anything_is_changed(server: Server) -> None:
-    machine = server.machine
-    machine.sh(
+@pytest.fixture
+def misfits(server: Server) -> Iterator[None]:
+    """Accounts and files that are there already and that the script must not touch."""
+    server.machine.sh(
         "useradd --create-home --shell /bin/bash person; echo person:secret | chpasswd;"
         "mkdir -p /var/lib/other/data; mv /etc/nix/nix.conf /etc/nix/kept;"
         "touch /nix/store/generated; ln -s /nix/store/generated /etc/nix/nix.conf"
     )
+    yield
+    server.machine.sh(
+        "userdel --remove person 2>/dev/null; rm -r /var/lib/other;"
+        "rm /nix/store/generated /etc/nix/nix.conf; mv /etc/nix/kept /etc/nix/nix.conf"
+    )
+
+
+@pytest.mark.usefixtures("misfits")
+def test_what_does_not_fit_is_refused_before_anything_is_changed(server: Server) -> None:
     before = server.look()
     person = server.set_up("--account", "person")
     other = server.set_up("--account", "other")
-    machine.sh("rm /nix/store/generated /etc/nix/nix.conf; mv /etc/nix/kept /etc/nix/nix.conf")
+    assert server.look() == before
     assert (person.status, other.status) == (1, 1)
     assert "person with the home folder /home/person, not /var/lib/person" in person.stderr
     assert "login shell /bin/bash, not /bin/sh" in person.stderr
@@ -106,10 +118,6 @@ def test_what_does_not_fit_is_refused_before_anything_is_changed(server: Server)
         assert "/etc/nix/nix.conf is a link to /nix/store/generated" in refused.stderr
         assert "fix: " in refused.stderr
         assert refused.stderr.endswith("nothing was changed\n")
-    machine.sh("userdel --remove person 2>/dev/null; rm -r /var/lib/other")
-    assert [line for line in before if "nix.conf" not in line and "person" not in line] == [
-        line for line in server.look() if "nix.conf" not in line
-    ]
 
 
 def test_afterwards_the_account_copies_and_the_store_is_exported(server: Server) -> None:

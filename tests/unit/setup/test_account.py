@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nix_remote.doctor.advisories import VERSION_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote import connect
 from nix_remote.remote.commands import COLLECT_NOTHING, realise
@@ -64,6 +65,7 @@ def ask(account: Path, command: str, stdin: str = "") -> subprocess.CompletedPro
     "command",
     [
         *(connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
+        VERSION_COMMAND,
         (*VERIFY, path("hello")),
         (*VERIFY, path("hello-1.0+x?=y_z"), path("other")),
     ],

@@ -11,6 +11,7 @@ main() {
 umask 022
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/nix/var/nix/profiles/default/bin
 export LC_ALL PATH
 scratch=$(mktemp -d)
 mkdir "$scratch/saved"
@@ -198,6 +199,8 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
+# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 
 account=copies
