@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.lab import cache, images
 from tests.lab.commands import run
 
+_FILE = "disk.ext4"
 _SIZE = "4G"
 """Of the file system; the file is sparse, and as large as what is in it."""
 
@@ -25,20 +26,28 @@ rm -r "$SCRATCH"
 """
 
 
-def disk(image: images.Image) -> Path:
-    """The file with an ext4 file system of that root tree; made now if need be."""
+def place(image: images.Image) -> Path:
+    """The file with an ext4 file system of that root tree, whether or not it has been built."""
+    return cache.root() / _name(image) / _FILE
+
+
+def build(image: images.Image) -> None:
+    """Makes that file, unless an earlier run has made it."""
     lower = images.lower_directories(image)
-    name = f"disk-{cache.digest(images.folder_name(image), _MAKE, _SIZE)}"
 
     def make(folder: Path) -> None:
         env = {
             "PATH": os.defpath + ":/usr/sbin:/sbin",
             "LOWER": ":".join(str(each) for each in lower),
             "SCRATCH": str(folder / "scratch"),
-            "DISK": str(folder / "disk.ext4"),
+            "DISK": str(folder / _FILE),
             "SIZE": _SIZE,
         }
         command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _MAKE]
         run(command, timeout=900, env=env).check()
 
-    return cache.build_once(name, make) / "disk.ext4"
+    cache.build_once(_name(image), make)
+
+
+def _name(image: images.Image) -> str:
+    return f"disk-{cache.digest(images.folder_name(image), _MAKE, _SIZE)}"

@@ -4,9 +4,10 @@
     nix-server    Nix daemon, sshd on port 2222
     executor      takes actions; its /nix/store is the Nix server's, read-only
     service       BuildGrid
+    nix-system    a Nix server that is a whole system: its own kernel, systemd, an NFS server
 
-`up` starts these four. Workstations and Nix servers with other versions of Nix,
-and servers whose store is limited, are started when they are first asked for.
+`up` starts the first four. The others, workstations and Nix servers with other versions
+of Nix, and servers whose store is limited, are started when they are first asked for.
 Every workstation can log in to every Nix server, whichever was started first.
 
 Every lab has a name and a folder of its own below the cache; two labs with
@@ -21,9 +22,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
-from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
+from tests.lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.commands import LabError
-from tests.lab.disk import disk
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
@@ -56,6 +56,7 @@ _SERVERS = {
     nix.Version.V2_26: HostPlan("nix-server-2.26", 21, images.STABLE),
     nix.Version.V2_8: HostPlan("nix-server-2.8", 22, images.OLD),
 }
+_SYSTEM = HostPlan("nix-system", 23, images.SYSTEM_SERVER)
 _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
 
@@ -98,6 +99,9 @@ class Lab:
         self._extra_workstations: list[Host] = []
         self._kernel_hosts: list[KernelHost] = []
         self._other_hosts: list[Host] = []
+        self._system = SystemHost(
+            _SYSTEM, self.folder / _SYSTEM.name, self._switch, self.workstation
+        )
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -111,7 +115,7 @@ class Lab:
     @property
     def hosts(self) -> Mapping[str, Host]:
         """Every host this lab can have, started or not."""
-        servers = [*self._servers.values(), *self._extra_servers]
+        servers = [*self._servers.values(), self._system, *self._extra_servers]
         workstations = [*self._workstations.values(), *self._extra_workstations]
         executors = [self.executor, *self._kernel_hosts]
         known = [*workstations, *servers, *executors, self.service, *self._other_hosts]
@@ -134,7 +138,7 @@ class Lab:
         prerequisites.ensure()
         for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
-        self._build_disk(images.SYSTEM_SERVER)
+        self._build_disk()
 
     def up(self) -> None:
         """Starts the four hosts of every lab, and the services on them."""
@@ -178,6 +182,8 @@ class Lab:
                 self.workstation_with(version)
             if name == self._servers[version].name:
                 self.server_with(version)
+        if name == self._system.name:
+            self.system_server()
 
     def start_workstation(self, name: str, image: images.Image) -> Host:
         """Starts one more workstation, with a root tree of its own."""
@@ -222,17 +228,15 @@ class Lab:
         self._start(host)
         return host
 
-    def start_system_server(self, name: str) -> SystemHost:
-        """Starts a Nix server with a kernel and systemd of its own; the workstation must be up."""
-        self._refuse_second(name)
-        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
-        plan = HostPlan(name, number, images.SYSTEM_SERVER)
-        self._build_disk(images.SYSTEM_SERVER)
-        host = SystemHost(plan, self.folder / name, self._switch, self.workstation)
-        self._kernel_hosts.append(host)
-        self._progress(f"booting {name}")
-        host.start({each.name: each.address for each in self.hosts.values()})
-        return host
+    def system_server(self) -> SystemHost:
+        """The Nix server that is a whole system; booted now if it is not up.
+
+        The current workstation, which has to be up, logs in to it as root.
+        """
+        if self._system.first_process is None:
+            self._build_disk()
+            self._start(self._system)
+        return self._system
 
     def down(self) -> None:
         """Ends every process and mount of this lab and deletes its files. Safe to repeat."""
@@ -272,10 +276,10 @@ class Lab:
             self._progress(f"building the root tree '{image.name}' (once; it is kept)")
         images.lower_directories(image)
 
-    def _build_disk(self, image: images.Image) -> None:
-        self._build(image)
+    def _build_disk(self) -> None:
         self._build(images.KERNEL)
-        disk(image)
+        self._build(_SYSTEM.image)
+        disk.build(_SYSTEM.image)
 
     def _start(self, host: Host, store_of: Optional[Host] = None) -> None:
         self._build(host.plan.image)

@@ -11,9 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Mapping, Optional
 
-from tests.lab import images, sshd
+from tests.lab import disk, images, sshd
 from tests.lab.commands import LabError
-from tests.lab.disk import disk
 from tests.lab.host import Host, HostPlan
 from tests.lab.kernel_host import HOST_KEY, KernelHost
 
@@ -29,6 +28,7 @@ class SystemHost(KernelHost):
 
     def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
         """Boots it; returns when systemd has started all that it starts at boot."""
+        disk.build(self.plan.image)
         super().start(addresses, shared_store)
 
     def boot(self) -> None:
@@ -41,8 +41,8 @@ class SystemHost(KernelHost):
 
     def _room_plan(self) -> HostPlan:
         plan = super()._room_plan()
-        disk_binds = {**plan.binds, disk(self.plan.image): _BUILT_DISK}
-        return replace(plan, image=images.KERNEL, binds=disk_binds)
+        binds = {**plan.binds, disk.place(self.plan.image): _BUILT_DISK}
+        return replace(plan, image=images.KERNEL, binds=binds)
 
     def _furnish(self, room: Host) -> None:
         # A copy, with its holes: the disk stays as it was built.

@@ -89,7 +89,7 @@ def server(lab: Lab) -> Server:
 
     Its `nix.conf` ends without the end of a line, has lines of Windows's, and names its users.
     """
-    machine = lab.start_system_server("nix-system")
+    machine = lab.system_server()
     sshd.public_key(lab.workstation)
     keys = nix.new_signing_keys(lab.workstation, "me-1")
     machine.write(
