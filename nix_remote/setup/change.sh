@@ -146,7 +146,7 @@ add_line() {
 folder() {
   if [ ! -d "$1" ]; then
     [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
-    undo "rmdir '$1'"
+    undo "[ ! -d '$1' ] || rmdir '$1'"
     mkdir "$1"
     changed "$1"
   elif [ -z "$3" ] || [ "$(stat -c '%U:%G %a' "$1")" = "$2 $3" ]; then

@@ -152,7 +152,7 @@ add_line() {
 folder() {
   if [ ! -d "$1" ]; then
     [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
-    undo "rmdir '$1'"
+    undo "[ ! -d '$1' ] || rmdir '$1'"
     mkdir "$1"
     changed "$1"
   elif [ -z "$3" ] || [ "$(stat -c '%U:%G %a' "$1")" = "$2 $3" ]; then
@@ -285,10 +285,11 @@ step='opening the store'
 step="the account $account"
 if ! getent passwd "$account" >/dev/null; then
   if getent group "$account" >/dev/null; then
-    undo "userdel '$account'"
+    undo "! getent passwd '$account' || userdel '$account'"
     own_group="--gid=$account"
   else
-    undo "userdel '$account' && ! getent group '$account' || groupdel '$account'"
+    undo "! getent group '$account' || groupdel '$account'"
+    undo "! getent passwd '$account' || userdel '$account'"
     own_group=--user-group
   fi
   useradd --system "$own_group" --shell /bin/sh --password '*' --home-dir "$home" "$account"
@@ -297,7 +298,7 @@ fi
 step="the groups of $account, for the socket of Nix's daemon"
 for group in $groups; do
   if ! id -nG "$account" | tr ' ' '\n' | grep -qxF -e "$group"; then
-    undo "gpasswd -d '$account' '$group'"
+    undo "! id -nG '$account' | grep -qw '$group' || gpasswd -d '$account' '$group'"
     usermod -aG "$group" "$account"
     changed "$account is in the group $group"
   fi
