@@ -160,10 +160,13 @@ _FSTAB_REASONS: Final = """\
 # nofail                without the server the machine still comes up, and can be looked at"""
 
 _FSTAB_STEPS: Final = """\
-# In place of an earlier line for the same folder.
-awk '$1 ~ /^#/ || $2 != "{folder}"' /etc/fstab >/etc/fstab.new
-grep -v '^#' /etc/fstab.nix-remote >>/etc/fstab.new
-mv /etc/fstab.new /etc/fstab
+# In place of an earlier line for the same folder. The file behind a link is replaced, not the link.
+[ -e /etc/fstab ] || : >/etc/fstab
+fstab=$(readlink -f /etc/fstab)
+cp -p "$fstab" "$fstab.new"
+awk '$1 ~ /^#/ || $2 != "{folder}"' "$fstab" >"$fstab.new"
+grep -v '^#' /etc/fstab.nix-remote >>"$fstab.new"
+mv "$fstab.new" "$fstab"
 # Other options than those of a mount that is there take a new mount.
 if grep -q ' {folder} ' /proc/self/mounts; then umount {folder}; fi
 mount {folder}
