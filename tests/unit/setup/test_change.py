@@ -21,8 +21,9 @@ LINE = "!include nix-remote.conf"
 
 def run(steps: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Runs steps as a script does, in that folder."""
+    # What this run of the tests ignores, such as the end of a terminal, the script must not ignore.
     return subprocess.run(
-        ["sh"],
+        ["env", "--default-signal=HUP,INT,TERM", "sh"],
         input=script("set -eu\n", CHANGE, f"step=trial\n{steps}\n"),
         cwd=folder,
         capture_output=True,
