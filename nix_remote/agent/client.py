@@ -216,13 +216,18 @@ def ask(connection: _socket.socket, request: bytes) -> int:
             return _INTERRUPTED
 
 
+_UNWRITABLE: Final = 2
+"""Exit status of a client that could not write a file: that of `file-unwritable`."""
+
+
 def _follow(conversation: Conversation) -> int:
+    status = 0
     while True:
         kind, content = conversation.receive()
         if kind == EXIT:
             if not content.isdigit() or len(content) > 3:
                 raise Unusable("what the agent sends makes no sense")
-            return int(content)
+            return int(content) or status
         if kind == DECLINED:
             raise Unusable(content.decode(errors="replace"))
         if kind == ERROR_TEXT:
@@ -231,7 +236,12 @@ def _follow(conversation: Conversation) -> int:
             _write(1, content)
         elif kind == FILE:
             name, _, text = content.partition(b"\0")
-            write_file(os.fsdecode(name), text)
+            try:
+                write_file(os.fsdecode(name), text)
+            except OSError as error:
+                status = _UNWRITABLE
+                why = f"nix-remote: {os.fsdecode(name)} cannot be written: {error.strerror}\n"
+                _write(2, os.fsencode(why))
         elif kind != ALIVE:
             raise Unusable("what the agent sends makes no sense")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from nix_remote import events, output_base, private_key
-from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
+from nix_remote.doctor import advisories, disks, exports, store, way_in, workspace, workspace_files
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.doctor.finding import Finding, Status, from_error
 from nix_remote.doctor.remote import Executors
@@ -86,7 +86,9 @@ def _manifests(patient: Patient, base: Path) -> output_base.Found:
 def _over(programs: Programs, patient: Patient) -> list[Finding]:
     """What is learnt by running programs on the server."""
     alias = patient.settings.host
-    found = store.roots(programs, alias)
+    said = programs.run(advisories.VERSION_COMMAND, waiting_for="the version of its Nix")
+    found = advisories.judge(said.stdout)
+    found += store.roots(programs, alias)
     looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
     found += disks.judge(looked.stdout, alias)
     if patient.exported:

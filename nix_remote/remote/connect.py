@@ -21,6 +21,7 @@ from nix_remote.errors import (
     UnexpectedOutput,
 )
 from nix_remote.local.signing import SigningKey
+from nix_remote.protocol import implementations
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
@@ -164,8 +165,9 @@ class _Opener:
             False: "does not trust us",
             None: "does not say if it trusts us",
         }
-        nix = server.nix_version or "of unknown version"
-        spoken = f"worker protocol {server.effective}, Nix {nix}, which {trust[server.trusts_us]}"
+        version = server.nix_version.shown() if server.nix_version else "of unknown version"
+        nix = implementations.described(version)
+        spoken = f"worker protocol {server.effective}, {nix}, which {trust[server.trusts_us]}"
         return store, spoken
 
     def over_serve(self) -> tuple[RemoteStore, str]:

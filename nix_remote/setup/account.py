@@ -27,20 +27,90 @@ _PUBLIC_KEY: Final = re.compile(
     r"(?P<kind>[a-z0-9@.-]+) (?P<key>[A-Za-z0-9+/]+=*)( [^\x00-\x1f\x7f]*)?"
 )
 
+_CHECKS: Final = """\
+account={account}
+home={home}
+# An account that is there already is taken if it is one that this script could have made.
+if entry=$(getent passwd "$account"); then
+  IFS=: read -r _ _ uid _ _ its_home shell <<END
+$entry
+END
+  another="another name: nix-remote setup server --account NAME"
+  [ "$uid" != 0 ] || problem "the account $account is root" "$another"
+  [ "$its_home" = "$home" ] ||
+    problem "there is an account $account with the home folder $its_home, not $home" "$another"
+  case $shell in
+    /bin/sh | /usr/bin/sh) ;;
+    *) problem "there is an account $account with the login shell $shell, not /bin/sh" "$another" ;;
+  esac
+  password=$(getent shadow "$account" | cut -d: -f2)
+  case $password in
+    '!'* | '*'*) ;;
+    *)
+      without="usermod --password '*' $account"
+      problem "the account $account has a password" "$another, or: $without"
+      ;;
+  esac
+fi
+if [ -e "$home" ] || [ -L "$home" ]; then
+  others=$(ls -A "$home" | grep -vxE '[.]ssh|[.]local' || true)
+  if [ -L "$home" ] || [ -n "$others" ] || [ "$(stat -c %u "$home")" != 0 ]; then
+    problem "$home is there already, and something else uses it" \\
+      "another name: nix-remote setup server --account NAME"
+  fi
+fi
+check_writable "$home/.ssh/authorized_keys"
+
+# Who may use the daemon's socket. Debian and Arch Linux have a group for that, nix-users.
+groups=
+if getent group nix-users >/dev/null; then groups=nix-users; fi
+check_socket() {{
+  [ -e "$1" ] || return 0
+  mode=0$(stat -c %a "$1")
+  if [ "$((mode & $2))" != 0 ]; then return 0; fi
+  group=$(stat -c %G "$1")
+  if [ "$((mode & ($2 << 3)))" = 0 ] || [ "$group" = root ]; then
+    problem "only root may use the daemon's socket: $1" "let a group use it, such as nix-users"
+  elif [ "$group" != nix-users ]; then
+    groups="$groups $group"
+  fi
+}}
+check_socket /nix/var/nix/daemon-socket 1
+check_socket /nix/var/nix/daemon-socket/socket 2
+"""
+
 _STEPS: Final = """\
 # An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
-getent passwd {account} >/dev/null ||
-  useradd --system --user-group --shell /bin/sh --password '*' --home-dir {home} {account}
-install -d -o root -g root -m 755 {home} {home}/.ssh {home}/.local {home}/.local/state
-install -d -o {account} -g {account} -m 755 {home}/.local/state/nix-remote
-# And where they go if the Nix daemon cannot read that folder.
-install -d -o root -g root -m 755 {gcroots} {gcroots}/nix-remote
-install -d -o {account} -g {account} -m 755 {gcroots}/nix-remote/{account}
-authorized={home}/.ssh/authorized_keys
-touch "$authorized"
-chmod 644 "$authorized"
-line={line}
-grep -qxF "$line" "$authorized" || echo "$line" >>"$authorized"
+step="the account $account"
+if ! getent passwd "$account" >/dev/null; then
+  if getent group "$account" >/dev/null; then
+    undo "! getent passwd '$account' || userdel '$account'"
+    own_group="--gid=$account"
+  else
+    undo "! getent group '$account' || groupdel '$account'"
+    undo "! getent passwd '$account' || userdel '$account'"
+    own_group=--user-group
+  fi
+  useradd --system "$own_group" --shell /bin/sh --password '*' --home-dir "$home" "$account"
+  changed "the account $account"
+fi
+step="the groups of $account, for the socket of Nix's daemon"
+for group in $groups; do
+  if ! id -nG "$account" | tr ' ' '\\n' | grep -qxF -e "$group"; then
+    undo "! id -nG '$account' | grep -qw '$group' || gpasswd -d '$account' '$group'"
+    usermod -aG "$group" "$account"
+    changed "$account is in the group $group"
+  fi
+done
+step="the folders of $account"
+for each in "$home" "$home/.ssh" "$home/.local" "$home/.local/state"; do
+  folder "$each" root:root 755
+done
+for each in "$home/.local/state/nix-remote" {roots}; do
+  folder "$each" "$account:$(id -gn "$account")" 755
+done
+step="the key of $account"
+add_line "$home/.ssh/authorized_keys" {line} 644
 """
 
 
@@ -79,11 +149,20 @@ def home(account: str) -> str:
     return f"/var/lib/{account}"
 
 
+def roots(account: str) -> str:
+    """The account's own folder below Nix's: the daemon sees it even where it cannot see homes."""
+    return f"{GCROOTS}/nix-remote/{account}"
+
+
+def checks(account: str) -> str:
+    """Shell commands for root that find reasons not to begin. Raises `SetupInputUnusable`."""
+    return _CHECKS.format(account=inputs.account(account), home=home(account))
+
+
 def steps(account: str, public_key: str) -> str:
-    """Shell commands for root that make the account. Raises `SetupInputUnusable`."""
-    return _STEPS.format(
-        account=inputs.account(account),
-        home=home(account),
-        gcroots=GCROOTS,
-        line=shlex.quote(authorized_keys_line(public_key)),
-    )
+    """Shell commands for root that make the account, after `checks`. Raises `SetupInputUnusable`.
+
+    They use `change.sh`.
+    """
+    inputs.account(account)
+    return _STEPS.format(roots=roots(account), line=shlex.quote(authorized_keys_line(public_key)))

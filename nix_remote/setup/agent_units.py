@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import inputs
+from nix_remote.setup import inputs, quoting
 from nix_remote.setup.bundle import Bundle, File
 
 UNIT: Final = "nix-remote-agent"
@@ -28,7 +28,7 @@ def bundle(plan: AgentPlan) -> Bundle:
     """The units. Raises `SetupInputUnusable`."""
     service = _SERVICE.format(
         program=inputs.absolute_file(plan.program, "--program"),
-        path=inputs.unit_text(plan.search_path, "PATH"),
+        path=quoting.systemd(inputs.line(plan.search_path, "PATH")),
     )
     return Bundle(
         (File(f"{UNIT}.socket", _SOCKET), File(f"{UNIT}.service", service)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import inputs
+from nix_remote.setup import inputs, quoting
 from nix_remote.setup.bundle import Bundle, File
 
 FILE_NAME: Final = "nix-remote.bazelrc"
@@ -34,15 +34,33 @@ class FlagsPlan:
 
 def bundle(plan: FlagsPlan) -> Bundle:
     """The flags. Raises `SetupInputUnusable`."""
-    parts = [_ALWAYS.format(host=plan.host, fetches=inputs.at_least(1, plan.fetches, "--fetches"))]
+    host = quoting.bazelrc(f"--repo_env=BAZEL_NIX_REMOTE={plan.host}")
+    parts = [_ALWAYS.format(host=host, fetches=inputs.at_least(1, plan.fetches, "--fetches"))]
     if plan.sign_key:
-        parts.append(_SIGN_KEY.format(file=inputs.absolute_file(plan.sign_key, "--sign-key")))
+        parts.append(
+            _SIGN_KEY.format(
+                file=quoting.bazelrc(
+                    "--repo_env=NIX_REMOTE_SIGN_KEY_FILE="
+                    + inputs.absolute_file(plan.sign_key, "--sign-key")
+                )
+            )
+        )
     if plan.remote_executor:
-        parts.append(_REMOTE.format(executor=inputs.remote_executor(plan.remote_executor)))
+        parts.append(
+            _REMOTE.format(
+                executor=quoting.bazelrc(
+                    f"--remote_executor={inputs.remote_executor(plan.remote_executor)}"
+                )
+            )
+        )
         if plan.platform_properties:
             parts.append(_PROPERTIES_HEAD)
             parts += [
-                f"build:remote --remote_default_exec_properties={inputs.platform_property(each)}\n"
+                "build:remote "
+                + quoting.bazelrc(
+                    f"--remote_default_exec_properties={inputs.platform_property(each)}"
+                )
+                + "\n"
                 for each in plan.platform_properties
             ]
         if plan.jobs:
@@ -58,7 +76,7 @@ _ALWAYS: Final = """\
 
 # The Nix server, a Host entry of the SSH config. Here rather than in shells: wherever Bazel is
 # started from, it is the same, and nothing is fetched again for its sake.
-common --repo_env=BAZEL_NIX_REMOTE={host}
+common {host}
 
 # So many packages are fetched at a time. Fetches wait for the network more than they compute.
 common --loading_phase_threads={fetches}
@@ -70,12 +88,12 @@ build --incompatible_strict_action_env
 
 _SIGN_KEY: Final = """
 # Copies are signed, so that the server need not trust the account: a file of this machine.
-common --repo_env=NIX_REMOTE_SIGN_KEY_FILE={file}
+common {file}
 """
 
 _REMOTE: Final = """
 # bazel build --config=remote …: actions run where the Nix server's store is mounted.
-build:remote --remote_executor={executor}
+build:remote {executor}
 
 # An action that hangs, such as on a server that is away, ends after so many seconds.
 build:remote --remote_timeout=600

@@ -51,19 +51,32 @@ class Bundle:
         return "\n".join(f"# ----- {file.path}\n{file.text}" for file in self.files)
 
 
+def script(head: str, *parts: str) -> str:
+    """A script for a shell's standard input that does nothing unless all of it has arrived.
+
+    A connection that breaks leaves the shell with the beginning of a function that nobody calls.
+    """
+    body = "\n".join(parts)
+    return f"{head}main() {{\n{body}}}\nmain\n"
+
+
 def put(files: Sequence[File]) -> str:
     """Shell commands that make files, each replaced at once, with the folders above it."""
     return "\n".join(_put(file) for file in files)
 
 
-def _put(file: File) -> str:
+def here_document(file: File) -> str:
+    """A shell's here-document with the text of a file, from `<<` on."""
     if _END in file.text:
         raise ValueError(f"{file.path} has a line that ends its here-document")
+    return f"<<'{_END}'\n{file.text}{_END}\n"
+
+
+def _put(file: File) -> str:
     folder = file.path.rpartition("/")[0]
     return (
         f"mkdir -p {folder}\n"
-        f"cat >{file.path}.new <<'{_END}'\n"
-        f"{file.text}{_END}\n"
+        f"cat >{file.path}.new {here_document(file)}"
         f"chmod {file.mode:o} {file.path}.new\n"
         f"mv {file.path}.new {file.path}\n"
     )

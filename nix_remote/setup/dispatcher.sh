@@ -78,6 +78,7 @@ END
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
+  'nix-store --version') run nix-store --version ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
   "$list" | "$remove" | "$look" | "$present" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots")
     run sh -c "$asked"

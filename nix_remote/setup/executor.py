@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Final, Mapping
 
 from nix_remote.setup import inputs, nfs
-from nix_remote.setup.bundle import Bundle, File, put
+from nix_remote.setup.bundle import Bundle, File, put, script
 
 
 class Way(enum.Enum):
@@ -85,9 +85,9 @@ _WAYS: Final[Mapping[Way, Callable[[str], Bundle]]] = {
 
 
 def _scripted(files: tuple[File, ...], steps: str) -> Bundle:
-    script = "\n".join((_HEAD, put(files), _CHECK_FOLDER + steps + _CHECK))
+    whole = script(_HEAD, _PACKAGE, put(files), _CHECK_FOLDER + steps + _CHECK)
     use = "look at it, then, for root on every executor: | ssh root@EXECUTOR sh"
-    return Bundle(files, use, script)
+    return Bundle(files, use, whole)
 
 
 UNIT_PATH: Final = "/etc/systemd/system/nix-store.mount"
@@ -116,7 +116,9 @@ _HEAD: Final = """\
 # For root on an executor: nix-remote setup executor … | ssh root@EXECUTOR sh
 # It can be run again: what is there is replaced, or left if it is right.
 set -eu
+"""
 
+_PACKAGE: Final = """\
 # What mounts NFS.
 command -v mount.nfs >/dev/null || {
   apt-get -q update
@@ -158,10 +160,13 @@ _FSTAB_REASONS: Final = """\
 # nofail                without the server the machine still comes up, and can be looked at"""
 
 _FSTAB_STEPS: Final = """\
-# In place of an earlier line for the same folder.
-awk '$1 ~ /^#/ || $2 != "{folder}"' /etc/fstab >/etc/fstab.new
-grep -v '^#' /etc/fstab.nix-remote >>/etc/fstab.new
-mv /etc/fstab.new /etc/fstab
+# In place of an earlier line for the same folder. The file behind a link is replaced, not the link.
+[ -e /etc/fstab ] || : >/etc/fstab
+fstab=$(readlink -f /etc/fstab)
+cp -p "$fstab" "$fstab.new"
+awk '$1 ~ /^#/ || $2 != "{folder}"' "$fstab" >"$fstab.new"
+grep -v '^#' /etc/fstab.nix-remote >>"$fstab.new"
+mv "$fstab.new" "$fstab"
 # Other options than those of a mount that is there take a new mount.
 if grep -q ' {folder} ' /proc/self/mounts; then umount {folder}; fi
 mount {folder}

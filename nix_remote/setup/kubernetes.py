@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import inputs, nfs
+from nix_remote.setup import inputs, nfs, quoting
 from nix_remote.setup.bundle import Bundle, File
 
 
@@ -42,12 +42,14 @@ class OverlayPlan:
 
 def bundle(plan: OverlayPlan) -> Bundle:
     """The overlay. Raises `SetupInputUnusable`."""
-    namespace = inputs.kubernetes_name(plan.namespace, "--namespace")
+    name = inputs.kubernetes_label(plan.namespace, "--namespace")
+    namespace = quoting.yaml(name)
     files = [File(_PATCH, _patch(plan))]
     resources = [inputs.resource(plan.base, "--base")]
     if plan.volume is Volume.CLAIM:
         text = _VOLUME.format(
             namespace=namespace,
+            volume=quoting.yaml(f"{name}-nix-store"),
             server=_server(plan),
             store=nfs.STORE,
             reasons=nfs.MOUNT_REASONS.replace("\n", "\n    "),
@@ -56,7 +58,7 @@ def bundle(plan: OverlayPlan) -> Bundle:
         files.append(File(_CLAIM, text))
         resources.append(_CLAIM)
     text = _KUSTOMIZATION.format(
-        resources="\n".join(f"  - {each}" for each in resources), patch=_PATCH
+        resources="\n".join(f"  - {quoting.yaml(each)}" for each in resources), patch=_PATCH
     )
     if plan.runner_config:
         files.append(
@@ -76,7 +78,7 @@ def bundle(plan: OverlayPlan) -> Bundle:
 
 
 def _server(plan: OverlayPlan) -> str:
-    return inputs.host(plan.server, "--server").strip("[]")
+    return quoting.yaml(inputs.host(plan.server, "--server").strip("[]"))
 
 
 def _patch(plan: OverlayPlan) -> str:
@@ -88,9 +90,9 @@ def _patch(plan: OverlayPlan) -> str:
     if plan.volume is not Volume.HOST_PATH:
         source = source.format(server=_server(plan), store=nfs.STORE)
     return _DEPLOYMENT.format(
-        namespace=inputs.kubernetes_name(plan.namespace, "--namespace"),
-        deployment=inputs.kubernetes_name(plan.deployment, "--deployment"),
-        container=inputs.kubernetes_name(plan.container, "--container"),
+        namespace=quoting.yaml(inputs.kubernetes_label(plan.namespace, "--namespace")),
+        deployment=quoting.yaml(inputs.kubernetes_name(plan.deployment, "--deployment")),
+        container=quoting.yaml(inputs.kubernetes_label(plan.container, "--container")),
         command=_COMMAND.format(runner=_RUNNER) if plan.runner_config else "",
         store=nfs.STORE,
         propagation=_PROPAGATION if plan.volume is Volume.HOST_PATH else "",
@@ -132,7 +134,7 @@ _VOLUME: Final = """\
 apiVersion: v1
 kind: PersistentVolume
 metadata:
-  name: {namespace}-nix-store
+  name: {volume}
 spec:
   # Kubernetes wants a size. Nothing looks at it: nothing is ever written.
   capacity:
@@ -165,7 +167,7 @@ metadata:
 spec:
   # That volume, not one that a provisioner makes.
   storageClassName: ""
-  volumeName: {namespace}-nix-store
+  volumeName: {volume}
   accessModes:
     - ReadOnlyMany
   resources:

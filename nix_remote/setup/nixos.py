@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.remote.gc_roots import GCROOTS
-from nix_remote.setup import account, inputs, nfs, retention
+from nix_remote.setup import account, inputs, nfs, quoting, retention
 from nix_remote.setup.bundle import Bundle, File
 from nix_remote.setup.server import ServerPlan, networks
 
@@ -22,9 +21,10 @@ def bundle(plan: ServerPlan) -> Bundle:
         _HEAD,
         _ACCOUNT.format(
             account=name,
+            user=quoting.nix(name),
             home=account.home(name),
-            gcroots=GCROOTS,
-            line=_string(account.authorized_keys_line(plan.public_key)),
+            roots=account.roots(name),
+            line=quoting.nix(account.authorized_keys_line(plan.public_key)),
         ),
         _trust(plan),
     ]
@@ -38,12 +38,12 @@ def bundle(plan: ServerPlan) -> Bundle:
         parts.append(
             _EXPORT.format(
                 reasons=reasons,
-                exports=_string(f"{nfs.STORE} {clients}"),
+                exports=quoting.nix(f"{nfs.STORE} {clients}"),
                 threads=threads,
                 port=nfs.PORT,
             )
         )
-        parts.append(_RETENTION.format(unit=retention.UNIT, account=name))
+        parts.append(_RETENTION.format(unit=retention.UNIT, user=quoting.nix(name)))
     lets = "".join(
         f'  {each} = pkgs.writeScript "nix-remote-{each}" {_indented(text)};\n'
         for each, text in programs
@@ -56,15 +56,8 @@ def bundle(plan: ServerPlan) -> Bundle:
 
 def _trust(plan: ServerPlan) -> str:
     if plan.trusted_key:
-        return _TRUSTED_KEY.format(key=_string(inputs.nix_public_key(plan.trusted_key)))
-    return _TRUSTED_ACCOUNT.format(account=plan.account) if plan.executors else ""
-
-
-def _string(text: str) -> str:
-    """A Nix string, in double quotes."""
-    for character in ("\\", '"', "${"):
-        text = text.replace(character, f"\\{character}")
-    return f'"{text}"'
+        return _TRUSTED_KEY.format(key=quoting.nix(inputs.nix_public_key(plan.trusted_key)))
+    return _TRUSTED_ACCOUNT.format(user=quoting.nix(plan.account)) if plan.executors else ""
 
 
 def _indented(text: str) -> str:
@@ -85,10 +78,10 @@ _ACCOUNT: Final = """\
   # An account that owns nothing in its home folder but where durable roots go, and whose key
   # can start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
-  users.groups.{account} = {{ }};
-  users.users.{account} = {{
+  users.groups.{user} = {{ }};
+  users.users.{user} = {{
     isSystemUser = true;
-    group = "{account}";
+    group = {user};
     home = "{home}";
     shell = "/bin/sh";
     # The key, tied to the dispatcher. NixOS keeps this file in /etc, owned by root.
@@ -100,8 +93,7 @@ _ACCOUNT: Final = """\
     "d {home}/.local/state 0755 root root -"
     "d {home}/.local/state/nix-remote 0755 {account} {account} -"
     # And where they go if the Nix daemon cannot read that folder.
-    "d {gcroots}/nix-remote 0755 root root -"
-    "d {gcroots}/nix-remote/{account} 0755 {account} {account} -"
+    "d {roots} 0755 {account} {account} -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
@@ -116,7 +108,7 @@ _TRUSTED_KEY: Final = """\
 _TRUSTED_ACCOUNT: Final = """\
   # The account is trusted with any content under any name: it is as good as root. A key to sign
   # copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
-  nix.settings.trusted-users = [ "{account}" ];
+  nix.settings.trusted-users = [ {user} ];
 """
 
 _EXPORT: Final = """\
@@ -138,7 +130,7 @@ _RETENTION: Final = """\
     serviceConfig = {{
       ExecStart = "${{collect}}";
       # The owner of the roots. Nix collects for everybody, so no more power is needed.
-      User = "{account}";
+      User = {user};
       # Copies and builds come first.
       Nice = 10;
       IOSchedulingClass = "idle";

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import account, inputs, nfs, retention
-from nix_remote.setup.bundle import Bundle, File, put
+from nix_remote.setup import account, advisory_check, change, inputs, nfs, retention
+from nix_remote.setup.bundle import Bundle, File, script
 
 NIX_SETTINGS_PATH: Final = "/etc/nix/nix-remote.conf"
 EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
@@ -38,30 +38,48 @@ class ServerPlan:
 def bundle(plan: ServerPlan) -> Bundle:
     """Everything, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
     files = [File(account.DISPATCHER_PATH, account.dispatcher(), 0o755)]
-    steps = [account.steps(plan.account, plan.public_key)]
+    checks = [_CHECKS, account.checks(plan.account)]
+    steps = [account.steps(plan.account, plan.public_key), change.put(files), _NIX_BEGIN]
     if plan.trusted_key or plan.executors:
-        files.append(File(NIX_SETTINGS_PATH, nix_settings(plan)))
-        steps.append(_NIX_STEPS)
+        settings = File(NIX_SETTINGS_PATH, nix_settings(plan))
+        files.append(settings)
+        steps.append(_NIX_STEPS.format(put=change.put([settings])))
     else:
         steps.append(_UNDECIDED.format(account=plan.account))
+    if not plan.trusted_key and plan.executors:
+        steps.append(_TRUST_STEP)
+    steps.append(_ALLOWED_STEP)
     if plan.executors:
-        files += [
+        served = [
             File(EXPORTS_PATH, exports(plan)),
             File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, plan.threads, "--threads"))),
-            *retention.files(plan.account, plan.policy),
         ]
-        firewall = "".join(
-            f"    ufw allow proto tcp from {network} to any port {nfs.PORT}\n"
-            for network in networks(plan)
-        )
+        kept = retention.files(plan.account, plan.policy)
+        files += [*served, *kept]
+        checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
+        steps.append(_SERVED.format(put=change.put(served)))
+        steps.append(_KEPT.format(put=change.put(kept)))
         steps.append(
             _EXPORT_STEPS.format(
-                firewall=firewall, port=nfs.PORT, unit=retention.UNIT, sentinel=nfs.SENTINEL
+                firewall=" ".join(networks(plan)),
+                threads=plan.threads,
+                port=nfs.PORT,
+                unit=retention.UNIT,
             )
         )
-    script = "\n".join((_HEAD, put(files), *steps))
+    checks.append("".join(f"check_writable {file.path}\n" for file in files))
+    preparations = _PREPARATIONS.format(sentinel=nfs.SENTINEL) if plan.executors else ""
+    whole = script(
+        _HEAD,
+        change.machinery(),
+        *checks,
+        f"begin\n{preparations}",
+        *steps,
+        _DAEMON_STEPS,
+        advisory_check.steps(),
+    )
     return Bundle(
-        tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", script
+        tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole
     )
 
 
@@ -88,8 +106,10 @@ def exports(plan: ServerPlan) -> str:
 
 _HEAD: Final = """\
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It can be run again: what is there is replaced, or left if it is right.
+# It checks everything before it changes anything; if a step fails, what it has changed is put
+# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
 set -eu
+
 """
 
 _TRUSTED_KEY: Final = """\
@@ -107,15 +127,66 @@ extra-trusted-users = {account}
 _UNDECIDED: Final = """\
 # What is left to decide, in nix.conf. The first gives the account less power over the server:
 #   extra-trusted-public-keys = NAME-1:…   and copies are signed (nix-remote copy --sign-key)
-#   extra-trusted-users = {account}
+#   trusted-users = root {account}
+# Where there is a line trusted-users already, the account belongs into that one: Lix 2.95 does not
+# take extra-trusted-users beside it.
+"""
+
+_CHECKS: Final = """\
+if [ "$(id -u)" != 0 ]; then
+  problem "this is not root" "for root: | ssh root@SERVER sh"
+  begin
+fi
+exec 9>/run/nix-remote-setup.lock
+flock -n 9 || problem "this script runs already" "wait until it has ended"
+if [ -e /etc/NIXOS ]; then
+  problem "this is NixOS, whose files are generated" "nix-remote setup server --system nixos"
+fi
+command -v nix-store >/dev/null ||
+  problem "there is no Nix here" "apt-get install nix-setup-systemd"
+conf=/etc/nix/nix.conf
+# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
+has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 """
 
 _NIX_STEPS: Final = """\
-# Nix reads what nix.conf includes; its daemon reads it when it starts.
-line='!include nix-remote.conf'
-touch /etc/nix/nix.conf
-grep -qxF "$line" /etc/nix/nix.conf || echo "$line" >>/etc/nix/nix.conf
-if [ -d /run/systemd/system ]; then systemctl try-restart nix-daemon.service; fi
+# Nix reads what nix.conf includes.
+{put}
+step=$conf
+add_line "$conf" '!include nix-remote.conf' ''
+"""
+
+_TRUST_STEP: Final = """\
+# Lix 2.95 takes no extra-trusted-users beside a line trusted-users.
+step=$conf
+add_to_setting "$conf" trusted-users "$account"
+"""
+
+_NIX_BEGIN: Final = "before=$changes\n"
+
+_ALLOWED_STEP: Final = """\
+# A server that says whom its daemon serves has to name the account.
+step=$conf
+add_to_setting "$conf" allowed-users "$account"
+nix_changes=$((changes - before))
+"""
+
+_DAEMON_STEPS: Final = """\
+# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
+# no build and no copy: those are processes of their own. Without, it waits for a person.
+step='nix-daemon.service'
+if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
+  systemctl -q is-active nix-daemon.service; then
+  if [ "$(systemctl show --value --property KillMode nix-daemon.service)" = process ]; then
+    settle 'systemctl try-restart nix-daemon.service'
+    systemctl try-restart nix-daemon.service
+    changed 'nix-daemon.service, which has read its settings again'
+  else
+    say 'Nix has new settings. Its daemon reads them when it starts. When nothing is built:'
+    say '  systemctl restart nix-daemon.service'
+  fi
+fi
 """
 
 _EXPORTS_HEAD: Final = """\
@@ -131,27 +202,102 @@ _NFSD: Final = """\
 threads={threads}
 """
 
-_EXPORT_STEPS: Final = """\
-# A store that Nix has never opened lacks the folder {sentinel}, by which executors know it.
-[ -d {sentinel} ] || nix-store --init
+_EXPORT_CHECKS: Final = """\
+if [ -e {sentinel} ] && [ ! -d {sentinel} ]; then
+  problem "{sentinel} is no folder: /nix/store is no Nix store" "see what is there"
+fi
+"""
 
-# The kernel's NFS server, the export, and the timer that removes what nobody needs.
+_PREPARATIONS: Final = """
+# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
+# its folder {sentinel} executors know a store.
+step='installing the NFS server'
 command -v exportfs >/dev/null || {{
-  apt-get -q update
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server
+  apt-get -q update </dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server </dev/null
+  changed 'the package nfs-kernel-server'
 }}
-if command -v systemctl >/dev/null; then systemctl enable nfs-server.service {unit}.timer; fi
+step='opening the store'
+[ -d {sentinel} ] || {{
+  nix-store --init
+  changed 'the store, opened for the first time'
+}}
+"""
+
+_SERVED: Final = """\
+# The kernel's NFS server, and the export.
+before=$changes
+{put}
+served=$((changes - before))
+"""
+
+_KEPT: Final = """\
+# What removes roots that nobody needs, once a day.
+before=$changes
+{put}
+units=$((changes - before))
+"""
+
+_EXPORT_STEPS: Final = """\
+enable() {{
+  step="enabling $1"
+  if systemctl -q is-enabled "$1"; then return 0; fi
+  undo "systemctl -q disable '$1'"
+  systemctl -q enable "$1"
+  changed "$1 is enabled"
+}}
+start() {{
+  step="starting $1"
+  if systemctl -q is-active "$1"; then return 0; fi
+  undo "systemctl stop '$1'"
+  systemctl start "$1"
+  changed "$1 is started"
+}}
+if command -v systemctl >/dev/null; then
+  enable nfs-server.service
+  enable {unit}.timer
+fi
 if [ -d /run/systemd/system ]; then
   # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
+  step='the firewall'
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
-{firewall}  fi
-  systemctl daemon-reload
-  # Restarted, not started: it may be running with another number of threads.
-  systemctl restart nfs-server.service {unit}.timer
-  # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
-  exportfs -ra
+    for network in {firewall}; do
+      rule="allow proto tcp from $network to any port {port}"
+      case $(ufw $rule) in
+        Skipping*) ;;
+        *)
+          undo "ufw delete $rule"
+          changed "ufw $rule"
+          ;;
+      esac
+    done
+  fi
+  step='{unit}.timer'
+  if [ "$units" -gt 0 ]; then
+    settle 'systemctl daemon-reload'
+    systemctl daemon-reload
+  fi
+  start {unit}.timer
+  # A server that runs is not restarted: every executor would wait until it knows its clients again.
+  if systemctl -q is-active nfs-server.service; then
+    step='the threads of the NFS server'
+    running=$(cat /proc/fs/nfsd/threads)
+    if [ "$running" != {threads} ]; then
+      undo "rpc.nfsd $running"
+      rpc.nfsd {threads}
+      changed 'the NFS server has {threads} threads'
+    fi
+    # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
+    step='exporting the store'
+    if [ "$served" -gt 0 ]; then
+      settle 'exportfs -ra'
+      exportfs -ra
+    fi
+  else
+    start nfs-server.service
+  fi
 else
-  echo "there is no systemd here: start the NFS server (port {port}), and run" \\
-    "nix-remote-collect once a day, by other means" >&2
+  say "there is no systemd here: start the NFS server (port {port}), and run" \
+    "nix-remote-collect once a day, by other means"
 fi
 """

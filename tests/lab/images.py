@@ -217,15 +217,86 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
+# Debian 12: Nix 2.8, and the packages that the lab's own package set is made of.
+OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server", "procps"))
+
+# A kernel that is an ordinary program, User Mode Linux, of Debian 12's series: what boots
+# `SYSTEM_SERVER`. The package's version is held to that series.
+_GET_KERNEL = r"""
+sources=/etc/apt/sources.list.d/kernel.list
+sed -E 's/ (testing|unstable) / bookworm /' /etc/apt/sources.list > $sources
+apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
+apt-get -q -o APT::Sandbox::User=root download 'user-mode-linux=6.1*' >/dev/null
+dpkg-deb -x user-mode-linux_*.deb kernel
+"""
+KERNEL = Layer(
+    "kernel",
+    OLD,
+    _GET_KERNEL
+    + r"""
+install -D kernel/usr/bin/linux.uml /opt/kernel/usr/bin/linux.uml
+rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
+# A Nix server as people have it: systemd, the daemon behind a socket, the kernel's NFS server.
+# It is booted from a disk (`disk.py`); what the lab tells it is in the folder `/run/lab`.
+SYSTEM_SERVER = Layer(
+    "system-server",
+    Debian(
+        "system",
+        ("testing", "unstable"),
+        (
+            "dbus",
+            "iproute2",
+            "kmod",
+            "nfs-kernel-server",
+            "nix-bin",
+            "nix-setup-systemd",
+            "openssh-server",
+            "procps",
+            "systemd-sysv",
+        ),
+    ),
+    _GET_KERNEL
+    + r"""
+mkdir -p /usr/lib/modules
+cp -a kernel/usr/lib/uml/modules/* /usr/lib/modules/
+for version in /usr/lib/modules/*; do depmod "${version##*/}"; done
+cat > /etc/systemd/system/lab.service <<'EOF'
+[Unit]
+Description=What the lab tells this machine
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/mkdir -p /run/lab
+ExecStart=/usr/bin/mount -t hostfs -o /machine none /run/lab
+ExecStart=/usr/bin/bash /run/lab/boot.sh
+[Install]
+WantedBy=sysinit.target
+EOF
+systemctl -q enable lab.service
+# What only costs time at boot: nothing here is plugged in, and nothing is to change by itself.
+systemctl -q mask \
+    getty@.service serial-getty@.service ldconfig.service fstrim.timer dpkg-db-backup.timer \
+    apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service \
+    systemd-udevd.service systemd-udev-trigger.service systemd-hwdb-update.service \
+    systemd-timesyncd.service systemd-networkd.service systemd-resolved.service \
+    systemd-journal-catalog-update.service systemd-update-done.service \
+    modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service
+: > /etc/fstab
+rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
+""",
+)
+
 # Debian 13: Nix 2.26, and the Remote Execution service.
 STABLE = Debian(
     "debian13",
     ("trixie",),
     ("iproute2", "nix-bin", "openssh-server", "postgresql", "procps", "python3-venv"),
 )
-
-# Debian 12: Nix 2.8, and the packages that the lab's own package set is made of.
-OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server", "procps"))
 
 _OLD_WITH_PYTHON = Layer(
     "debian12-python",

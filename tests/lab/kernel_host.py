@@ -8,6 +8,7 @@ It boots in a few seconds, has one processor, and is about three times slower th
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
@@ -19,17 +20,19 @@ from tests.lab.network import Switch
 _INIT = Path(__file__).with_name("kernel_init.sh")
 _TUN = Path("/dev/net/tun")
 _KERNEL = "/opt/kernel/usr/bin/linux.uml"
-_MEMORY = "768M"
-_HOST_KEY = "/etc/ssh/lab_host_key"
+HOST_KEY = "/etc/ssh/lab_host_key"
+"""The SSH host key, in the room; the public half has `.pub` behind it."""
 
 
 class KernelHost(Host):
     """As `Host`; commands run below its own kernel. `client` is a host that can log in to it."""
 
+    boot_seconds = 30.0
+    """How long a boot may take."""
+
     def __init__(self, plan: HostPlan, folder: Path, switch: Switch, client: Host) -> None:
-        binds = {**plan.binds, _TUN: str(_TUN)}
-        super().__init__(HostPlan(plan.name, plan.number, plan.image, binds), folder, switch)
-        self._room = Host(self.plan, folder, switch)
+        super().__init__(plan, folder, switch)
+        self._room = Host(self._room_plan(), folder, switch)
         self._client = client
 
     @property
@@ -45,10 +48,8 @@ class KernelHost(Host):
             raise LabError(f"there is no {_TUN} here: a kernel host needs it for its network")
         room = self._room
         room.start(addresses)
-        room.write("/kernel_init.sh", _INIT.read_text(), mode="755")
-        room.sh(f"[ -e {_HOST_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {_HOST_KEY}")
-        sshd.authorize(room, "root", sshd.public_key(self._client))
-        host_key = room.read(f"{_HOST_KEY}.pub")
+        self._furnish(room)
+        host_key = room.read(f"{HOST_KEY}.pub")
         self._client.write(self._known_hosts, f"{self.address} {host_key}")
         # The room's cable goes to the kernel; the room itself is not on the network any more.
         room.sh(
@@ -60,17 +61,52 @@ class KernelHost(Host):
             ip link set br0 up
             """
         )
-        room.start_service(
+        self.boot()
+
+    def boot(self) -> None:
+        """Starts the kernel, which must not be running; returns when commands can run."""
+        number = f"{self.plan.number:02x}"
+        self._room.start_service(
             "kernel",
             [
-                *("env", "TMPDIR=/dev/shm", "HOME=/run", _KERNEL, f"mem={_MEMORY}", "quiet"),
-                *("rootfstype=hostfs", "rootflags=/", "rw", "umid=kernel", "uml_dir=/run/"),
-                *("con=null", "con0=null,fd:1", "ssl=null"),
-                f"vec0:transport=tap,ifname=tap0,depth=128,gro=1,mac=02:00:00:00:00:{self.plan.number:02x}",
-                *("init=/kernel_init.sh", "--", self.name, f"{self.address}/24"),
+                *("env", "TMPDIR=/dev/shm", "HOME=/run", _KERNEL, "quiet"),
+                *("umid=kernel", "uml_dir=/run/", "con=null", "con0=null,fd:1", "ssl=null"),
+                f"vec0:transport=tap,ifname=tap0,depth=128,gro=1,mac=02:00:00:00:00:{number}",
+                *self._root_arguments(),
             ],
         )
-        wait_until(self._answers, f"the kernel of {self.name}", interval=0.2)
+        what = f"the kernel of {self.name}"
+        wait_until(self._answers, what, interval=0.2, timeout=self.boot_seconds)
+
+    def power_off(self) -> None:
+        """Ends the kernel as a power failure would; `boot` starts it again."""
+        self._leave()
+        room = self._room
+        pid = room.read("/run/kernel.pid").strip()
+        # Its helpers are in its process group.
+        room.run(["kill", "-KILL", "--", f"-{pid}"])
+        wait_until(lambda: not room.has_process(pid), f"the kernel of {self.name} to end")
+        room.sh("rm -rf /run/kernel")
+
+    def console(self) -> str:
+        """What its kernel has printed, for a test that fails."""
+        return self._room.log("kernel")
+
+    def _room_plan(self) -> HostPlan:
+        return replace(self.plan, binds={**self.plan.binds, _TUN: str(_TUN)})
+
+    def _furnish(self, room: Host) -> None:
+        """Puts into the room what the kernel's first process needs."""
+        room.write("/kernel_init.sh", _INIT.read_text(), mode="755")
+        room.sh(f"[ -e {HOST_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {HOST_KEY}")
+        sshd.authorize(room, "root", sshd.public_key(self._client))
+
+    def _root_arguments(self) -> list[str]:
+        """The kernel's arguments for its memory, its root file system and its first process."""
+        return [
+            *("mem=768M", "rootfstype=hostfs", "rootflags=/", "rw"),
+            *("init=/kernel_init.sh", "--", self.name, f"{self.address}/24"),
+        ]
 
     def enter(self, argv: Sequence[Argument], env: Mapping[str, str]) -> list[str]:
         """The outer command that runs `argv` below the kernel, with this environment."""
@@ -88,11 +124,19 @@ class KernelHost(Host):
 
     def stop(self) -> None:
         """Ends the kernel and its room. Safe to repeat."""
+        self._leave()
+        self._room.stop()
+
+    def _leave(self) -> None:
+        """Ends the client's connection, which would outlive the kernel."""
         if self.first_process is not None and self._client.first_process is not None:
             self._client.run(["ssh", "-O", "exit", "-o", f"ControlPath=/run/{self.name}.ssh", "x"])
-        self._room.stop()
 
     def _answers(self) -> bool:
         if self._room.first_process is None:
             raise LabError(f"{self.name} is gone")
-        return self.run(["true"], timeout=10).status == 0
+        try:
+            return self.run(["true"], timeout=10).status == 0
+        except LabError:
+            # A machine that boots may take a connection and then be busy with something else.
+            return False

@@ -4,9 +4,10 @@
     nix-server    Nix daemon, sshd on port 2222
     executor      takes actions; its /nix/store is the Nix server's, read-only
     service       BuildGrid
+    nix-system    a Nix server that is a whole system: its own kernel, systemd, an NFS server
 
-`up` starts these four. Workstations and Nix servers with other versions of Nix,
-and servers whose store is limited, are started when they are first asked for.
+`up` starts the first four. The others, workstations and Nix servers with other versions
+of Nix, and servers whose store is limited, are started when they are first asked for.
 Every workstation can log in to every Nix server, whichever was started first.
 
 Every lab has a name and a folder of its own below the cache; two labs with
@@ -21,11 +22,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
-from tests.lab import cache, images, nix, prerequisites, remote_execution, sshd
+from tests.lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
 from tests.lab.commands import LabError
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
+from tests.lab.system_host import SystemHost
 
 ALIAS = "nix-server"
 """The `Host` entry of every SSH config that tests use: a trusted user of `Lab.server`."""
@@ -54,6 +56,7 @@ _SERVERS = {
     nix.Version.V2_26: HostPlan("nix-server-2.26", 21, images.STABLE),
     nix.Version.V2_8: HostPlan("nix-server-2.8", 22, images.OLD),
 }
+_SYSTEM = HostPlan("nix-system", 23, images.SYSTEM_SERVER)
 _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
 
@@ -96,6 +99,9 @@ class Lab:
         self._extra_workstations: list[Host] = []
         self._kernel_hosts: list[KernelHost] = []
         self._other_hosts: list[Host] = []
+        self._system = SystemHost(
+            _SYSTEM, self.folder / _SYSTEM.name, self._switch, self.workstation
+        )
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
 
@@ -109,7 +115,7 @@ class Lab:
     @property
     def hosts(self) -> Mapping[str, Host]:
         """Every host this lab can have, started or not."""
-        servers = [*self._servers.values(), *self._extra_servers]
+        servers = [*self._servers.values(), self._system, *self._extra_servers]
         workstations = [*self._workstations.values(), *self._extra_workstations]
         executors = [self.executor, *self._kernel_hosts]
         known = [*workstations, *servers, *executors, self.service, *self._other_hosts]
@@ -132,6 +138,7 @@ class Lab:
         prerequisites.ensure()
         for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
+        self._build_disk()
 
     def up(self) -> None:
         """Starts the four hosts of every lab, and the services on them."""
@@ -175,6 +182,8 @@ class Lab:
                 self.workstation_with(version)
             if name == self._servers[version].name:
                 self.server_with(version)
+        if name == self._system.name:
+            self.system_server()
 
     def start_workstation(self, name: str, image: images.Image) -> Host:
         """Starts one more workstation, with a root tree of its own."""
@@ -219,6 +228,16 @@ class Lab:
         self._start(host)
         return host
 
+    def system_server(self) -> SystemHost:
+        """The Nix server that is a whole system; booted now if it is not up.
+
+        The current workstation, which has to be up, logs in to it as root.
+        """
+        if self._system.first_process is None:
+            self._build_disk()
+            self._start(self._system)
+        return self._system
+
     def down(self) -> None:
         """Ends every process and mount of this lab and deletes its files. Safe to repeat."""
         for host in self.hosts.values():
@@ -256,6 +275,11 @@ class Lab:
         if not images.is_built(image):
             self._progress(f"building the root tree '{image.name}' (once; it is kept)")
         images.lower_directories(image)
+
+    def _build_disk(self) -> None:
+        self._build(images.KERNEL)
+        self._build(_SYSTEM.image)
+        disk.build(_SYSTEM.image)
 
     def _start(self, host: Host, store_of: Optional[Host] = None) -> None:
         self._build(host.plan.image)

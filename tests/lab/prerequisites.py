@@ -11,6 +11,7 @@ from tests.lab.commands import LabError, run
 _COMMANDS = {
     "mmdebstrap": "mmdebstrap",
     "ip": "iproute2",
+    "mke2fs": "e2fsprogs",
     "nsenter": "util-linux",
     "unshare": "util-linux",
     "setpriv": "util-linux",

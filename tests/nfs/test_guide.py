@@ -95,7 +95,9 @@ def test_every_command_of_the_guide_works(newcomers: Site, lab: Lab) -> None:
     for looked in (doctor, on_executor):
         assert "✓" in looked
         assert "✗" not in looked
-        assert "!" not in looked
+        warnings = [line for line in looked.splitlines() if line.startswith("!")]
+        # Those come and go with the lab's Nix.
+        assert [line for line in warnings if "advisories" not in line] == []
     assert "Hello, world!" in built
     assert "1 remote" in built
     assert "Runner exited with code" in site.executor.log("worker")

@@ -50,7 +50,7 @@ SANS_IO = [
         "agent.protocol",
         "agent.sharing",
     ),
-    *("doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
+    *("doctor.advisories", "doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
     *("remote_execution.endpoint", "remote_execution.look"),
     *("remote_execution.messages", "remote_execution.protobuf"),
     *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),

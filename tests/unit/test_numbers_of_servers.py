@@ -13,6 +13,7 @@ from nix_remote.doctor import disks, exports, on_executor
 from nix_remote.errors import NixRemoteError, RootsUnreadable
 from nix_remote.remote import postmortem, roots
 from nix_remote.remote.programs import Finished
+from nix_remote.remote.root_scripts import FORMAT
 from nix_remote.ssh import config_syntax
 
 ODD = ("²", "\u0663", "\uff11", "1_0", "+1", "-1", "0x1", "", "9" * 5000, "nan", "1e3", "½")
@@ -32,8 +33,18 @@ class Server:
     def __init__(self, output: str) -> None:
         self._output = output
 
-    def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
-        return Finished(0, self._output, "")
+    def run_lines(
+        self,
+        command: Sequence[str],
+        take: Callable[[str], None],
+        *,
+        at_most: int,
+        stdin: bytes = b"",
+        waiting_for: str,
+    ) -> Finished:
+        for line in self._output.splitlines():
+            take(line)
+        return Finished(0, "", "")
 
 
 def list_roots(output: str) -> object:
@@ -62,7 +73,15 @@ READERS: Sequence[Callable[[str], object]] = (
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_number_is_no_number(read: Callable[[str], object], odd: str) -> None:
-    for line in ("{}", "disk /nix/store {} 1 1 1", "timer x\nthreads {}", "timer\nlisten {}"):
+    for line in (
+        "{}",
+        f"{FORMAT} {{}}\nend",
+        f"{FORMAT} 1\n{{}} 1.0 1.0 a/b/c /nix/store/x\nend",
+        f"{FORMAT} 1\n1 {{}} 1.0 a/b/c /nix/store/x\nend",
+        "disk /nix/store {} 1 1 1",
+        "timer x\nthreads {}",
+        "timer\nlisten {}",
+    ):
         read(line.format(odd))
 
 
@@ -75,5 +94,5 @@ def test_any_lines_are_read_to_an_end(text: str) -> None:
 
 def test_an_odd_number_of_bytes_is_not_a_full_disk() -> None:
     assert postmortem.disks("disk /nix/store ² 1 1 1") == []
-    assert list_roots("²\n") is None
-    assert list_roots("1_0\n") is None
+    for now in ("²", "1_0"):
+        assert list_roots(f"{FORMAT} {now}\nend") is None

@@ -185,3 +185,17 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="folder"):
         client.write_file(str(tmp_path / "folder"), b"text")
     assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize(("told", "status"), [(b"0", 2), (b"11", 11)])
+def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], told: bytes, status: int
+) -> None:
+    here, there = socket.socketpair()
+    name = os.fsencode(tmp_path)
+    with here, there:
+        there.sendall(client.frame(client.FILE, name + b"\0text\n"))
+        there.sendall(client.frame(client.EXIT, told))
+        assert client._follow(client.Conversation(here)) == status
+    said = capfd.readouterr().err
+    assert f"{tmp_path} cannot be written: " in said

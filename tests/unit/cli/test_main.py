@@ -10,6 +10,7 @@ import pytest
 
 from nix_remote.cli import copy
 from nix_remote.cli import main as cli
+from nix_remote.cli.doctor import COMMAND
 from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.main import main
 from nix_remote.cli.result import Result
@@ -57,6 +58,32 @@ def test_the_way_to_do_without_the_server_is_named_below_bazel_only(
         text = capsys.readouterr().err
         assert "error[connection-refused]" in text
         assert ("--repo_env=BAZEL_NIX_REMOTE=" in text) is named
+
+
+def test_an_error_whose_file_cannot_be_written_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    file = tmp_path / "file" / "error"
+    assert main(["copy", "--error-file", str(file), "/nix/store"]) == 2
+    said = capsys.readouterr().err
+    assert f"{file} cannot be written" in said
+    assert "error[no-host]" in said
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_a_file_of_a_result_that_cannot_be_written_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], json_too: bool
+) -> None:
+    file = str(tmp_path / "manifest")
+    (tmp_path / "manifest").mkdir()
+    options = argparse.Namespace(json=json_too, package="", error_file=None)
+    result = Result("doctor", {"host": "x", "findings": []}, files={file: "text"})
+    assert conclude(COMMAND, options, result, OwnStreams()) == 2
+    out, err = capsys.readouterr()
+    if json_too:
+        assert json.loads(out)["error"]["code"] == "file-unwritable"
+    assert "error[file-unwritable]" in err
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nix_remote.doctor.advisories import VERSION_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.remote import connect, home
 from nix_remote.remote.commands import COLLECT_NOTHING, FIND_ROOTS, realise
@@ -74,6 +75,7 @@ def ask(account: Path, command: str, stdin: str = "") -> subprocess.CompletedPro
         *(connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
         realise(replace(ROOT, location=f"/nix/var/nix/gcroots/nix-remote/{USER}/app/p/hello")),
         realise(replace(ROOT, location=f"{REAL_HOME}/{ROOT.location}")),
+        VERSION_COMMAND,
         (*VERIFY, path("hello")),
         (*VERIFY, path("hello-1.0+x?=y_z"), path("other")),
     ],

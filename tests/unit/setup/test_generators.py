@@ -64,6 +64,27 @@ def test_a_script_makes_the_files_with_their_modes(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [tmp_path / "a", tmp_path / "c"]
 
 
+def test_the_line_in_fstab_replaces_an_earlier_one_and_joins_none(tmp_path: Path) -> None:
+    fstab, kept = tmp_path / "fstab", tmp_path / "kept"
+    kept.write_text("/dev/a / ext4 rw 0 1\nold:/nix/store /nix/store nfs ro 0 0\n# the last line")
+    kept.chmod(0o640)
+    fstab.symlink_to(kept)
+    script = BUNDLES["executor-fstab"].script
+    begin, end = script.index("mkdir -p /etc\n"), script.index("# Other options than")
+    lines = script[begin:end].replace("/etc", str(tmp_path)).splitlines()
+    # What makes a folder or looks at the store is not of it.
+    start = next(at for at, line in enumerate(lines) if line.startswith("# A store of this"))
+    stop = next(at for at, line in enumerate(lines) if line.startswith("# In place of"))
+    steps = "\n".join(["set -eu", *lines[:start], *lines[stop:]])
+    for _ in range(2):
+        subprocess.run(["sh"], input=steps, text=True, check=True, timeout=10)
+        first, second, third = kept.read_text().splitlines()
+        assert (first, second) == ("/dev/a / ext4 rw 0 1", "# the last line")
+        assert third.startswith(f"{SERVER}:/nix/store /nix/store nfs ro,")
+    assert fstab.is_symlink()
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_file_that_would_end_its_own_here_document_is_refused() -> None:
     with pytest.raises(ValueError, match="/etc/x"):
         put([File("/etc/x", "a\nEND-OF-FILE\nreboot\n")])

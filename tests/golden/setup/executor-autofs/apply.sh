@@ -1,7 +1,7 @@
 # For root on an executor: nix-remote setup executor … | ssh root@EXECUTOR sh
 # It can be run again: what is there is replaced, or left if it is right.
 set -eu
-
+main() {
 # What mounts NFS.
 command -v mount.nfs >/dev/null || {
   apt-get -q update
@@ -47,3 +47,5 @@ systemctl restart autofs.service
   echo "/nix/store is mounted, but it is no Nix store" >&2
   exit 1
 }
+}
+main

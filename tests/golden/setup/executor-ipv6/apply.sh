@@ -1,7 +1,7 @@
 # For root on an executor: nix-remote setup executor … | ssh root@EXECUTOR sh
 # It can be run again: what is there is replaced, or left if it is right.
 set -eu
-
+main() {
 # What mounts NFS.
 command -v mount.nfs >/dev/null || {
   apt-get -q update
@@ -30,10 +30,13 @@ if ! grep -q ' /nix/store ' /proc/self/mounts && [ -n "$(ls -A /nix/store)" ]; t
   echo "/nix/store of this machine is not empty: an executor has the server's store, or its own" >&2
   exit 1
 fi
-# In place of an earlier line for the same folder.
-awk '$1 ~ /^#/ || $2 != "/nix/store"' /etc/fstab >/etc/fstab.new
-grep -v '^#' /etc/fstab.nix-remote >>/etc/fstab.new
-mv /etc/fstab.new /etc/fstab
+# In place of an earlier line for the same folder. The file behind a link is replaced, not the link.
+[ -e /etc/fstab ] || : >/etc/fstab
+fstab=$(readlink -f /etc/fstab)
+cp -p "$fstab" "$fstab.new"
+awk '$1 ~ /^#/ || $2 != "/nix/store"' "$fstab" >"$fstab.new"
+grep -v '^#' /etc/fstab.nix-remote >>"$fstab.new"
+mv "$fstab.new" "$fstab"
 # Other options than those of a mount that is there take a new mount.
 if grep -q ' /nix/store ' /proc/self/mounts; then umount /nix/store; fi
 mount /nix/store
@@ -42,3 +45,5 @@ mount /nix/store
   echo "/nix/store is mounted, but it is no Nix store" >&2
   exit 1
 }
+}
+main

@@ -1,9 +1,320 @@
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It can be run again: what is there is replaced, or left if it is right.
+# It checks everything before it changes anything; if a step fails, what it has changed is put
+# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
 set -eu
 
-mkdir -p /usr/local/bin
-cat >/usr/local/bin/nix-remote-dispatcher.new <<'END-OF-FILE'
+main() {
+# Changes to this machine that are undone if one of them fails: sourced text, not a program.
+# Everything is checked before the first change. A step that fails, or a signal, has what was
+# changed before it put back, newest first.
+
+umask 022
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/nix/var/nix/profiles/default/bin
+export LC_ALL PATH
+scratch=$(mktemp -d)
+mkdir "$scratch/saved"
+undoing=
+settling=
+step='the checks'
+problems=0
+changes=0
+saved=0
+
+say() { printf '%s\n' "nix-remote: $*" >&2; }
+
+# A reason not to begin, and what to do about it.
+problem() {
+  problems=$((problems + 1))
+  say "$1"
+  say "  fix: $2"
+}
+
+begin() {
+  [ "$problems" = 0 ] && return
+  say 'nothing was changed'
+  step=
+  exit 1
+}
+
+# At the end of the script, however it comes.
+finish() {
+  status=$?
+  trap '' HUP INT TERM
+  if [ "$status" != 0 ] && [ -n "$step" ]; then
+    say "this step failed: $step"
+    if [ -n "$undoing$settling" ]; then
+      say 'what was changed before it is put back'
+      failed=0
+      while IFS= read -r command; do
+        if ! sh -c "$command" </dev/null >&2; then
+          failed=1
+          say "this could not be undone: $command"
+        fi
+      done <<END
+$undoing${settling}:
+END
+      [ "$failed" = 1 ] || say 'the machine is as it was before'
+    else
+      say 'nothing was changed'
+    fi
+  fi
+  if [ "$status" = 0 ] && [ "$changes" = 0 ]; then say 'everything was as it should be: nothing was changed'; fi
+  rm -rf "$scratch"
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# What puts the next change back; and what has to be done after all has been put back.
+undo() {
+  undoing="$1
+$undoing"
+}
+settle() {
+  settling="$settling$1
+"
+}
+changed() {
+  changes=$((changes + 1))
+  say "changed: $1"
+}
+
+# The file behind a name: a link is followed, never replaced.
+behind() { readlink -m "$1"; }
+
+# Whether files could be written there: not below a store, nor on a file system that is read-only.
+check_writable() {
+  if [ -L "$1" ] && [ ! -e "$1" ]; then problem "$1 is a link to nothing" "remove it"; return; fi
+  place=$(behind "$1")
+  case $place in
+    /nix/store/*)
+      problem "$1 is a link to $place, which something else generates" \
+        "have that generate it as in: nix-remote setup server --out DIR (on NixOS: --system nixos)"
+      return
+      ;;
+  esac
+  if [ -d "$place" ]; then problem "$1 is a folder" "move it away"; return; fi
+  while [ ! -e "$place" ]; do place=${place%/*}; place=${place:-/}; done
+  [ -w "$place" ] || problem "$place cannot be written" "make its file system writable"
+}
+
+# A file with the text on standard input. With a mode, it is root's; with an empty one, mode and
+# owner of what it replaces are kept.
+put() {
+  file=$(behind "$1")
+  mode=$2
+  cat >"$scratch/new"
+  if [ -e "$file" ]; then
+    rights=$(stat -c '%u:%g %a' "$file")
+    if cmp -s "$scratch/new" "$file" && [ "$rights" = "${mode:+0:0 }${mode:-$rights}" ]; then
+      return 0
+    fi
+    saved=$((saved + 1))
+    cp -a "$file" "$scratch/saved/$saved"
+    undo "cp -a '$scratch/saved/$saved' '$file.nix-remote' && mv '$file.nix-remote' '$file'"
+    cp -a "$file" "$file.nix-remote"
+  else
+    folder "${file%/*}" root:root ''
+    undo "rm -f '$file'"
+    : >"$file.nix-remote"
+  fi
+  undo "rm -f '$file.nix-remote'"
+  cat "$scratch/new" >"$file.nix-remote"
+  if [ -n "$mode" ]; then
+    chown root:root "$file.nix-remote"
+    chmod "$mode" "$file.nix-remote"
+  fi
+  mv "$file.nix-remote" "$file"
+  changed "$1"
+}
+
+# Whether a file has a line, whatever ends its lines.
+has_line() { [ -e "$1" ] && tr -d '\r' <"$1" | grep -qxF -e "$2"; }
+
+# A file with a line more, at its end, if it lacks it; its last line may lack its end. The mode as
+# for put.
+add_line() {
+  : >"$scratch/lines"
+  if has_line "$1" "$2"; then
+    cat "$1" >"$scratch/lines"
+  else
+    [ ! -e "$1" ] || awk '{ print }' "$1" >"$scratch/lines"
+    printf '%s\n' "$2" >>"$scratch/lines"
+  fi
+  put "$1" "$3" <"$scratch/lines"
+}
+
+# A folder with an owner and a mode; an empty mode leaves one that is there alone.
+folder() {
+  if [ ! -d "$1" ]; then
+    [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
+    undo "[ ! -d '$1' ] || rmdir '$1'"
+    mkdir "$1"
+    changed "$1"
+  elif [ -z "$3" ] || [ "$(stat -c '%U:%G %a' "$1")" = "$2 $3" ]; then
+    return 0
+  else
+    undo "chown '$(stat -c %u:%g "$1")' '$1' && chmod '$(stat -c %a "$1")' '$1'"
+    changed "$1"
+  fi
+  chown "$2" "$1"
+  chmod "${3:-755}" "$1"
+}
+
+# Adds a word to the last line of nix.conf that sets a list, if there is one and it lacks the word.
+add_to_setting() {
+  [ -e "$1" ] || return 0
+  awk -v name="$2" -v word="$3" '
+    { lines[NR] = $0 }
+    $0 ~ "^[ \t]*" name "[ \t]*=" { at = NR }
+    END {
+      if (at) {
+        value = lines[at]
+        rest = match(value, /[ \t]*(#.*)?\r?$/) ? substr(value, RSTART) : ""
+        value = substr(value, 1, length(value) - length(rest))
+        there = 0
+        count = split(substr(value, index(value, "=") + 1), words)
+        for (i = 1; i <= count; i++) if (words[i] == word || words[i] == "*") there = 1
+        if (!there) lines[at] = value " " word rest
+      }
+      for (i = 1; i <= NR; i++) print lines[i]
+    }' "$1" >"$scratch/setting"
+  # A last line without an end is none that has to be changed.
+  awk '{ print }' "$1" | cmp -s - "$scratch/setting" || put "$1" '' <"$scratch/setting"
+}
+
+if [ "$(id -u)" != 0 ]; then
+  problem "this is not root" "for root: | ssh root@SERVER sh"
+  begin
+fi
+exec 9>/run/nix-remote-setup.lock
+flock -n 9 || problem "this script runs already" "wait until it has ended"
+if [ -e /etc/NIXOS ]; then
+  problem "this is NixOS, whose files are generated" "nix-remote setup server --system nixos"
+fi
+command -v nix-store >/dev/null ||
+  problem "there is no Nix here" "apt-get install nix-setup-systemd"
+conf=/etc/nix/nix.conf
+# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
+has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
+
+account=copies
+home=/var/lib/copies
+# An account that is there already is taken if it is one that this script could have made.
+if entry=$(getent passwd "$account"); then
+  IFS=: read -r _ _ uid _ _ its_home shell <<END
+$entry
+END
+  another="another name: nix-remote setup server --account NAME"
+  [ "$uid" != 0 ] || problem "the account $account is root" "$another"
+  [ "$its_home" = "$home" ] ||
+    problem "there is an account $account with the home folder $its_home, not $home" "$another"
+  case $shell in
+    /bin/sh | /usr/bin/sh) ;;
+    *) problem "there is an account $account with the login shell $shell, not /bin/sh" "$another" ;;
+  esac
+  password=$(getent shadow "$account" | cut -d: -f2)
+  case $password in
+    '!'* | '*'*) ;;
+    *)
+      without="usermod --password '*' $account"
+      problem "the account $account has a password" "$another, or: $without"
+      ;;
+  esac
+fi
+if [ -e "$home" ] || [ -L "$home" ]; then
+  others=$(ls -A "$home" | grep -vxE '[.]ssh|[.]local' || true)
+  if [ -L "$home" ] || [ -n "$others" ] || [ "$(stat -c %u "$home")" != 0 ]; then
+    problem "$home is there already, and something else uses it" \
+      "another name: nix-remote setup server --account NAME"
+  fi
+fi
+check_writable "$home/.ssh/authorized_keys"
+
+# Who may use the daemon's socket. Debian and Arch Linux have a group for that, nix-users.
+groups=
+if getent group nix-users >/dev/null; then groups=nix-users; fi
+check_socket() {
+  [ -e "$1" ] || return 0
+  mode=0$(stat -c %a "$1")
+  if [ "$((mode & $2))" != 0 ]; then return 0; fi
+  group=$(stat -c %G "$1")
+  if [ "$((mode & ($2 << 3)))" = 0 ] || [ "$group" = root ]; then
+    problem "only root may use the daemon's socket: $1" "let a group use it, such as nix-users"
+  elif [ "$group" != nix-users ]; then
+    groups="$groups $group"
+  fi
+}
+check_socket /nix/var/nix/daemon-socket 1
+check_socket /nix/var/nix/daemon-socket/socket 2
+
+if [ -e /nix/store/.links ] && [ ! -d /nix/store/.links ]; then
+  problem "/nix/store/.links is no folder: /nix/store is no Nix store" "see what is there"
+fi
+
+check_writable /usr/local/bin/nix-remote-dispatcher
+check_writable /etc/nix/nix-remote.conf
+check_writable /etc/exports.d/nix-remote.exports
+check_writable /etc/nfs.conf.d/nix-remote.conf
+check_writable /usr/local/bin/nix-remote-collect
+check_writable /etc/systemd/system/nix-remote-collect.service
+check_writable /etc/systemd/system/nix-remote-collect.timer
+
+begin
+
+# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
+# its folder /nix/store/.links executors know a store.
+step='installing the NFS server'
+command -v exportfs >/dev/null || {
+  apt-get -q update </dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server </dev/null
+  changed 'the package nfs-kernel-server'
+}
+step='opening the store'
+[ -d /nix/store/.links ] || {
+  nix-store --init
+  changed 'the store, opened for the first time'
+}
+
+# An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
+step="the account $account"
+if ! getent passwd "$account" >/dev/null; then
+  if getent group "$account" >/dev/null; then
+    undo "! getent passwd '$account' || userdel '$account'"
+    own_group="--gid=$account"
+  else
+    undo "! getent group '$account' || groupdel '$account'"
+    undo "! getent passwd '$account' || userdel '$account'"
+    own_group=--user-group
+  fi
+  useradd --system "$own_group" --shell /bin/sh --password '*' --home-dir "$home" "$account"
+  changed "the account $account"
+fi
+step="the groups of $account, for the socket of Nix's daemon"
+for group in $groups; do
+  if ! id -nG "$account" | tr ' ' '\n' | grep -qxF -e "$group"; then
+    undo "! id -nG '$account' | grep -qw '$group' || gpasswd -d '$account' '$group'"
+    usermod -aG "$group" "$account"
+    changed "$account is in the group $group"
+  fi
+done
+step="the folders of $account"
+for each in "$home" "$home/.ssh" "$home/.local" "$home/.local/state"; do
+  folder "$each" root:root 755
+done
+for each in "$home/.local/state/nix-remote" /nix/var/nix/gcroots/nix-remote/copies; do
+  folder "$each" "$account:$(id -gn "$account")" 755
+done
+step="the key of $account"
+add_line "$home/.ssh/authorized_keys" 'restrict,command="/usr/local/bin/nix-remote-dispatcher" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v' 644
+
+step=/usr/local/bin/nix-remote-dispatcher
+put /usr/local/bin/nix-remote-dispatcher 755 <<'END-OF-FILE'
 #!/bin/sh
 # nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
 #
@@ -84,6 +395,7 @@ END
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
+  'nix-store --version') run nix-store --version ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
   "$list" | "$remove" | "$look" | "$present" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots")
     run sh -c "$asked"
@@ -111,20 +423,33 @@ for place in "$roots" "$@"; do
 done
 refuse
 END-OF-FILE
-chmod 755 /usr/local/bin/nix-remote-dispatcher.new
-mv /usr/local/bin/nix-remote-dispatcher.new /usr/local/bin/nix-remote-dispatcher
 
-mkdir -p /etc/nix
-cat >/etc/nix/nix-remote.conf.new <<'END-OF-FILE'
+before=$changes
+
+# Nix reads what nix.conf includes.
+step=/etc/nix/nix-remote.conf
+put /etc/nix/nix-remote.conf 644 <<'END-OF-FILE'
 # Included by nix.conf. The account is trusted with any content under any name: it is as good as
 # root. A key to sign copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
 extra-trusted-users = copies
 END-OF-FILE
-chmod 644 /etc/nix/nix-remote.conf.new
-mv /etc/nix/nix-remote.conf.new /etc/nix/nix-remote.conf
 
-mkdir -p /etc/exports.d
-cat >/etc/exports.d/nix-remote.exports.new <<'END-OF-FILE'
+step=$conf
+add_line "$conf" '!include nix-remote.conf' ''
+
+# Lix 2.95 takes no extra-trusted-users beside a line trusted-users.
+step=$conf
+add_to_setting "$conf" trusted-users "$account"
+
+# A server that says whom its daemon serves has to name the account.
+step=$conf
+add_to_setting "$conf" allowed-users "$account"
+nix_changes=$((changes - before))
+
+# The kernel's NFS server, and the export.
+before=$changes
+step=/etc/exports.d/nix-remote.exports
+put /etc/exports.d/nix-remote.exports 644 <<'END-OF-FILE'
 # The store, and nothing else of this machine, for the executors. exports(5) has the options.
 # ro                executors read; all that is written goes through Nix on this machine
 # sync              the default, written down: nothing is answered before it is on the disk
@@ -132,21 +457,21 @@ cat >/etc/exports.d/nix-remote.exports.new <<'END-OF-FILE'
 # root_squash       root of an executor is nobody here; all of a store can be read by everybody
 /nix/store 10.1.0.0/16(ro,sync,no_subtree_check,root_squash)
 END-OF-FILE
-chmod 644 /etc/exports.d/nix-remote.exports.new
-mv /etc/exports.d/nix-remote.exports.new /etc/exports.d/nix-remote.exports
 
-mkdir -p /etc/nfs.conf.d
-cat >/etc/nfs.conf.d/nix-remote.conf.new <<'END-OF-FILE'
+step=/etc/nfs.conf.d/nix-remote.conf
+put /etc/nfs.conf.d/nix-remote.conf 644 <<'END-OF-FILE'
 # Threads that answer executors. Starting many actions at once is many small questions at once:
 # with the usual 8 or 16, some wait although the disk does not.
 [nfsd]
 threads=32
 END-OF-FILE
-chmod 644 /etc/nfs.conf.d/nix-remote.conf.new
-mv /etc/nfs.conf.d/nix-remote.conf.new /etc/nfs.conf.d/nix-remote.conf
 
-mkdir -p /usr/local/bin
-cat >/usr/local/bin/nix-remote-collect.new <<'END-OF-FILE'
+served=$((changes - before))
+
+# What removes roots that nobody needs, once a day.
+before=$changes
+step=/usr/local/bin/nix-remote-collect
+put /usr/local/bin/nix-remote-collect 755 <<'END-OF-FILE'
 #!/bin/sh
 # nix-remote-collect: keeps a Nix server from filling up. A timer runs it once a day.
 #
@@ -279,11 +604,9 @@ while :; do
   [ "$keep" -ge "$grace" ] || keep=$grace
 done
 END-OF-FILE
-chmod 755 /usr/local/bin/nix-remote-collect.new
-mv /usr/local/bin/nix-remote-collect.new /usr/local/bin/nix-remote-collect
 
-mkdir -p /etc/systemd/system
-cat >/etc/systemd/system/nix-remote-collect.service.new <<'END-OF-FILE'
+step=/etc/systemd/system/nix-remote-collect.service
+put /etc/systemd/system/nix-remote-collect.service 644 <<'END-OF-FILE'
 # What the timer of the same name starts: /usr/local/bin/nix-remote-collect says what it does.
 [Unit]
 Description=Remove durable roots of nix-remote that nobody uses, and collect garbage
@@ -299,11 +622,9 @@ Nice=10
 IOSchedulingClass=idle
 NoNewPrivileges=true
 END-OF-FILE
-chmod 644 /etc/systemd/system/nix-remote-collect.service.new
-mv /etc/systemd/system/nix-remote-collect.service.new /etc/systemd/system/nix-remote-collect.service
 
-mkdir -p /etc/systemd/system
-cat >/etc/systemd/system/nix-remote-collect.timer.new <<'END-OF-FILE'
+step=/etc/systemd/system/nix-remote-collect.timer
+put /etc/systemd/system/nix-remote-collect.timer 644 <<'END-OF-FILE'
 # Once a day. See what it would do: sudo -u ACCOUNT nix-remote-collect --dry-run
 [Unit]
 Description=Keep the Nix server from filling up
@@ -317,49 +638,128 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 END-OF-FILE
-chmod 644 /etc/systemd/system/nix-remote-collect.timer.new
-mv /etc/systemd/system/nix-remote-collect.timer.new /etc/systemd/system/nix-remote-collect.timer
 
-# An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
-getent passwd copies >/dev/null ||
-  useradd --system --user-group --shell /bin/sh --password '*' --home-dir /var/lib/copies copies
-install -d -o root -g root -m 755 /var/lib/copies /var/lib/copies/.ssh /var/lib/copies/.local /var/lib/copies/.local/state
-install -d -o copies -g copies -m 755 /var/lib/copies/.local/state/nix-remote
-# And where they go if the Nix daemon cannot read that folder.
-install -d -o root -g root -m 755 /nix/var/nix/gcroots /nix/var/nix/gcroots/nix-remote
-install -d -o copies -g copies -m 755 /nix/var/nix/gcroots/nix-remote/copies
-authorized=/var/lib/copies/.ssh/authorized_keys
-touch "$authorized"
-chmod 644 "$authorized"
-line='restrict,command="/usr/local/bin/nix-remote-dispatcher" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v'
-grep -qxF "$line" "$authorized" || echo "$line" >>"$authorized"
+units=$((changes - before))
 
-# Nix reads what nix.conf includes; its daemon reads it when it starts.
-line='!include nix-remote.conf'
-touch /etc/nix/nix.conf
-grep -qxF "$line" /etc/nix/nix.conf || echo "$line" >>/etc/nix/nix.conf
-if [ -d /run/systemd/system ]; then systemctl try-restart nix-daemon.service; fi
-
-# A store that Nix has never opened lacks the folder /nix/store/.links, by which executors know it.
-[ -d /nix/store/.links ] || nix-store --init
-
-# The kernel's NFS server, the export, and the timer that removes what nobody needs.
-command -v exportfs >/dev/null || {
-  apt-get -q update
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server
+enable() {
+  step="enabling $1"
+  if systemctl -q is-enabled "$1"; then return 0; fi
+  undo "systemctl -q disable '$1'"
+  systemctl -q enable "$1"
+  changed "$1 is enabled"
 }
-if command -v systemctl >/dev/null; then systemctl enable nfs-server.service nix-remote-collect.timer; fi
+start() {
+  step="starting $1"
+  if systemctl -q is-active "$1"; then return 0; fi
+  undo "systemctl stop '$1'"
+  systemctl start "$1"
+  changed "$1 is started"
+}
+if command -v systemctl >/dev/null; then
+  enable nfs-server.service
+  enable nix-remote-collect.timer
+fi
 if [ -d /run/systemd/system ]; then
   # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
+  step='the firewall'
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
-    ufw allow proto tcp from 10.1.0.0/16 to any port 2049
+    for network in 10.1.0.0/16; do
+      rule="allow proto tcp from $network to any port 2049"
+      case $(ufw $rule) in
+        Skipping*) ;;
+        *)
+          undo "ufw delete $rule"
+          changed "ufw $rule"
+          ;;
+      esac
+    done
   fi
-  systemctl daemon-reload
-  # Restarted, not started: it may be running with another number of threads.
-  systemctl restart nfs-server.service nix-remote-collect.timer
-  # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
-  exportfs -ra
+  step='nix-remote-collect.timer'
+  if [ "$units" -gt 0 ]; then
+    settle 'systemctl daemon-reload'
+    systemctl daemon-reload
+  fi
+  start nix-remote-collect.timer
+  # A server that runs is not restarted: every executor would wait until it knows its clients again.
+  if systemctl -q is-active nfs-server.service; then
+    step='the threads of the NFS server'
+    running=$(cat /proc/fs/nfsd/threads)
+    if [ "$running" != 32 ]; then
+      undo "rpc.nfsd $running"
+      rpc.nfsd 32
+      changed 'the NFS server has 32 threads'
+    fi
+    # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
+    step='exporting the store'
+    if [ "$served" -gt 0 ]; then
+      settle 'exportfs -ra'
+      exportfs -ra
+    fi
+  else
+    start nfs-server.service
+  fi
 else
-  echo "there is no systemd here: start the NFS server (port 2049), and run" \
-    "nix-remote-collect once a day, by other means" >&2
+  say "there is no systemd here: start the NFS server (port 2049), and run"     "nix-remote-collect once a day, by other means"
 fi
+
+# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
+# no build and no copy: those are processes of their own. Without, it waits for a person.
+step='nix-daemon.service'
+if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
+  systemctl -q is-active nix-daemon.service; then
+  if [ "$(systemctl show --value --property KillMode nix-daemon.service)" = process ]; then
+    settle 'systemctl try-restart nix-daemon.service'
+    systemctl try-restart nix-daemon.service
+    changed 'nix-daemon.service, which has read its settings again'
+  else
+    say 'Nix has new settings. Its daemon reads them when it starts. When nothing is built:'
+    say '  systemctl restart nix-daemon.service'
+  fi
+fi
+
+# Flaws of Nix's daemon, by which an account that may use it becomes root. Implementation, the
+# releases that brought the flaw, the releases that mend it, what it is.
+step='a look at the version of Nix'
+awk -F '|' -v said="$(nix-store --version </dev/null)" '
+  function number(version, part) {
+    split(version, part, ".")
+    return (part[1] * 1000 + part[2]) * 1000 + part[3]
+  }
+  function branch(version, part) {
+    split(version, part, ".")
+    return part[1] "." part[2]
+  }
+  # Whether this Nix has what came with these releases: that of its branch, or else the newest.
+  function has(releases, each, count, i, least, newest) {
+    count = split(releases, each, " ")
+    for (i = 1; i <= count; i++) {
+      if (branch(each[i]) == branch(version) && split(each[i], part, ".") > 2) least = each[i]
+      if (number(each[i]) > number(newest)) newest = each[i]
+    }
+    return number(version) >= number(least == "" ? newest : least)
+  }
+  BEGIN {
+    kind = said ~ /[(]Lix/ ? "Lix" : said ~ /[(]Determinate/ ? "Determinate" : "Nix"
+    version = said
+    sub(kind == "Determinate" ? "^.*Nix " : "^.*[)] ", "", version)
+    sub("[^0-9.].*", "", version)
+  }
+  $1 == kind && has($2) && !has($3) {
+    print "nix-remote: warning: " kind " " version ", unless it is patched:" \
+      " who may use the daemon can " $4
+    print "nix-remote:   fix: update Nix; a package may be patched under its old number:" \
+      " see its changelog"
+  }' >&2 <<'END-OF-FILE' || true
+Nix||2.28.8 2.30.6 2.31.6 2.34.9 2.35.3|replace the content of any store path, and so become root: CVE-2026-110450
+Lix||2.95.4|replace the content of any store path, and so become root: CVE-2026-110450
+Determinate||3.23.2|replace the content of any store path, and so become root: CVE-2026-110450
+Nix|2.24.4|2.28.7 2.29.4 2.30.5 2.31.5 2.32.8 2.33.6 2.34.7|run code as the daemon, which is root: CVE-2026-44028 (GHSA-vh5x-56v6-4368)
+Lix|2.93|2.93.4 2.94.2 2.95.2|run code as the daemon, which is root: CVE-2026-44028 (GHSA-vh5x-56v6-4368)
+Determinate||3.19.1|run code as the daemon, which is root: CVE-2026-44028 (GHSA-vh5x-56v6-4368)
+Nix|2.18.2 2.19.4 2.20.5 2.21|2.28.6 2.29.3 2.30.4 2.31.4 2.32.7 2.33.4 2.34.5|write files as root, through a build: CVE-2026-39860 (GHSA-g3g9-5vj6-r3gj)
+Determinate||3.17.3|write files as root, through a build: CVE-2026-39860 (GHSA-g3g9-5vj6-r3gj)
+Nix||2.24.15 2.26.4 2.28.4 2.29.1|change the store and files of root's, through a build: CVE-2025-52992, CVE-2025-46415 and CVE-2025-46416
+Lix||2.91.2 2.92.2 2.93.1|change the store and files of root's, through a build: CVE-2025-52992, CVE-2025-46415 and CVE-2025-46416
+END-OF-FILE
+}
+main

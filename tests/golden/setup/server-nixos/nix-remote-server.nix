@@ -83,6 +83,7 @@ END
 case $asked in
   'nix-daemon --stdio') run nix-daemon --stdio ;;
   'nix-store --serve --write') run nix-store --serve --write ;;
+  'nix-store --version') run nix-store --version ;;
   'nix-store --gc --max-freed 0') run nix-store --gc --max-freed 0 ;;
   "$list" | "$remove" | "$look" | "$present" | "$exports" | "$ask_home" | "$find_roots" | "$count_roots")
     run sh -c "$asked"
@@ -248,8 +249,8 @@ in
   # An account that owns nothing in its home folder but where durable roots go, and whose key
   # can start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
-  users.groups.nix-remote = { };
-  users.users.nix-remote = {
+  users.groups."nix-remote" = { };
+  users.users."nix-remote" = {
     isSystemUser = true;
     group = "nix-remote";
     home = "/var/lib/nix-remote";
@@ -263,7 +264,6 @@ in
     "d /var/lib/nix-remote/.local/state 0755 root root -"
     "d /var/lib/nix-remote/.local/state/nix-remote 0755 nix-remote nix-remote -"
     # And where they go if the Nix daemon cannot read that folder.
-    "d /nix/var/nix/gcroots/nix-remote 0755 root root -"
     "d /nix/var/nix/gcroots/nix-remote/nix-remote 0755 nix-remote nix-remote -"
     # Where the key's line says the dispatcher is.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"

@@ -1,0 +1,53 @@
+"""Disk images of root trees, for hosts that boot from a disk of their own.
+
+An image is made once and never changed: a host writes to a copy (`system_host.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.lab import cache, images
+from tests.lab.commands import run
+
+_FILE = "disk.ext4"
+_SIZE = "4G"
+"""Of the file system; the file is sparse, and as large as what is in it."""
+
+# The tree as a host would see it, through an overlay in a mount namespace of its own.
+_MAKE = r"""
+set -eu
+mkdir -p "$SCRATCH/upper" "$SCRATCH/work" "$SCRATCH/root"
+mount -t overlay overlay -o "lowerdir=$SCRATCH/upper:$LOWER" "$SCRATCH/root"
+mke2fs -q -t ext4 -E lazy_itable_init=1,root_owner=0:0 -m 0 -d "$SCRATCH/root" "$DISK" "$SIZE"
+umount "$SCRATCH/root"
+rm -r "$SCRATCH"
+"""
+
+
+def place(image: images.Image) -> Path:
+    """The file with an ext4 file system of that root tree, whether or not it has been built."""
+    return cache.root() / _name(image) / _FILE
+
+
+def build(image: images.Image) -> None:
+    """Makes that file, unless an earlier run has made it."""
+    lower = images.lower_directories(image)
+
+    def make(folder: Path) -> None:
+        env = {
+            "PATH": os.defpath + ":/usr/sbin:/sbin",
+            "LOWER": ":".join(str(each) for each in lower),
+            "SCRATCH": str(folder / "scratch"),
+            "DISK": str(folder / _FILE),
+            "SIZE": _SIZE,
+        }
+        command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", _MAKE]
+        run(command, timeout=900, env=env).check()
+
+    cache.build_once(_name(image), make)
+
+
+def _name(image: images.Image) -> str:
+    return f"disk-{cache.digest(images.folder_name(image), _MAKE, _SIZE)}"

@@ -1,0 +1,61 @@
+"""A host that is a whole system: a kernel of its own, systemd, and a disk to boot from.
+
+What a script for root does to a server, it does to this one as to any other machine. It boots in
+half a minute; tests share one. What it writes to its disk stays until the lab ends, also over
+`power_off` and `boot`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Mapping, Optional
+
+from tests.lab import disk, images, sshd
+from tests.lab.commands import LabError
+from tests.lab.host import Host, HostPlan
+from tests.lab.kernel_host import HOST_KEY, KernelHost
+
+_BOOT = Path(__file__).with_name("system_boot.sh")
+_DISK = "/disk.ext4"
+_BUILT_DISK = "/built/disk.ext4"
+
+
+class SystemHost(KernelHost):
+    """As `KernelHost`, with the image of its plan on its disk."""
+
+    boot_seconds = 240.0
+
+    def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
+        """Boots it; returns when systemd has started all that it starts at boot."""
+        disk.build(self.plan.image)
+        super().start(addresses, shared_store)
+
+    def boot(self) -> None:
+        super().boot()
+        # "degraded" tells of a unit that failed: which one, `systemctl --failed` knows.
+        state = self.run(["systemctl", "is-system-running", "--wait"], timeout=180).stdout.strip()
+        if state != "running":
+            failed = self.run(["systemctl", "--failed", "--plain", "--no-legend"]).stdout
+            raise LabError(f"{self.name} is {state} after its boot\n{failed}")
+
+    def _room_plan(self) -> HostPlan:
+        plan = super()._room_plan()
+        binds = {**plan.binds, disk.place(self.plan.image): _BUILT_DISK}
+        return replace(plan, image=images.KERNEL, binds=binds)
+
+    def _furnish(self, room: Host) -> None:
+        # A copy, with its holes: the disk stays as it was built.
+        room.sh(f"cp --sparse=always {_BUILT_DISK} {_DISK}")
+        room.sh(f"ssh-keygen -q -t ed25519 -N '' -f {HOST_KEY}; mkdir /machine")
+        room.sh(f"cp {HOST_KEY} {HOST_KEY}.pub /etc/hosts /machine")
+        room.write("/machine/boot.sh", _BOOT.read_text())
+        room.write("/machine/name", self.name)
+        room.write("/machine/address", f"{self.address}/24")
+        room.write("/machine/authorized_keys", f"{sshd.public_key(self._client)}\n")
+
+    def _root_arguments(self) -> list[str]:
+        return [
+            *("mem=1024M", f"ubda={_DISK}", "root=/dev/ubda", "rootfstype=ext4", "rw"),
+            *("init=/lib/systemd/systemd", f"systemd.hostname={self.name}"),
+        ]
