@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Optional
 
 import pytest
 
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
+from tests.lab.bazel import apparent_name
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -26,7 +28,7 @@ def _action(project: Project, package: Package) -> str:
     # The one difference: which module the package's repository belongs to. The
     # action's key is a digest that includes it.
     lines = [line for line in shown.splitlines() if "ActionKey" not in line]
-    return "\n".join(lines).replace("nix_remote~~nix_pkg", "rules_nixpkgs_core~~nix_pkg")
+    return re.sub("nix_remote([~+])", r"rules_nixpkgs_core\1", "\n".join(lines))
 
 
 def _content(project: Project, name: str) -> str:
@@ -83,6 +85,6 @@ def test_what_was_not_copied_can_be_listed(project: Project) -> None:
     project.fetch(not_copied, host=None).check()
     command = ["nix-remote", "ensure", "--json", f"--workspace={project.workspace.folder}"]
     told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
-    names = {name.rstrip("~").split("~")[-1] for name in told["data"]["not_copied"]}
+    names = set(map(apparent_name, told["data"]["not_copied"]))
     assert not_copied.name in names
     assert copied.name not in names
