@@ -27,8 +27,8 @@ _OTHER_MODULE = {
 genrule(
     name = "greeting",
     outs = ["greeting.txt"],
-    cmd = "$(execpath @greeting//:bin/greeting) > $@",
-    tools = ["@greeting//:bin/greeting"],
+    cmd = "$(execpath @greeting//:bin) > $@",
+    tools = ["@greeting//:bin"],
     visibility = ["//visibility:public"],
 )
 """,

@@ -20,8 +20,8 @@ def _action(project: Project, package: Package) -> str:
     project.workspace.write(
         {
             "BUILD.bazel": 'genrule(name = "use", outs = ["output"],'
-            f' cmd = "$(execpath @{package.name}//:bin/{package.name}) > $@",'
-            f' tools = ["@{package.name}//:bin/{package.name}"])'
+            f' cmd = "$(execpath @{package.name}//:bin) > $@",'
+            f' tools = ["@{package.name}//:bin"])'
         }
     )
     shown = project.bazel("aquery", "//:use", host=None).check().stdout
