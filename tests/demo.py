@@ -72,7 +72,7 @@ def actions_run(executor: Host) -> int:
 
 def new_example(lab: Lab, folder: str) -> bazel.Workspace:
     """The example as it is in this repository, with the lab's package set for nixpkgs."""
-    workspace = bazel.new_workspace(lab.workstation, _EXAMPLES / folder)
+    workspace = bazel.new_workspace(lab.workstation, _EXAMPLES / folder, bazel.Defaults.SEVEN)
     workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
     return workspace
 

@@ -4,16 +4,28 @@ Two steps: here, Nix says what the closures are; there, a shell looks for each p
 second uses nothing but the shell, since what it looks for may be missing.
 """
 
-# Where Nix is on machines whose default PATH does not name it.
+# Where Nix is on machines whose default PATH does not name it. `$home` is the user's home
+# folder by the user database: an action need not have HOME.
 _NIX = ":".join([
     "/run/current-system/sw/bin",
     "/nix/var/nix/profiles/default/bin",
-    "${HOME:-}/.nix-profile/bin",
+    "$home/.nix-profile/bin",
+    "$home/.local/state/nix/profile/bin",
+    "/nix/var/nix/profiles/per-user/$user/profile/bin",
+    "/etc/profiles/per-user/$user/bin",
+    "/usr/local/bin",
 ])
 
 _LIST = """\
 set -eu
+user=$(id -un)
+home=$(eval "printf %s ~$user")
 export PATH="$PATH:{nix}"
+command -v nix-store >/dev/null || {{
+  echo "nix_remote_closure_test: no nix-store in $PATH" >&2
+  echo "  fix: build --action_env=PATH, or link nix-store into /usr/local/bin" >&2
+  exit 1
+}}
 list=$1
 shift
 tops=

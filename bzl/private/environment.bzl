@@ -30,27 +30,3 @@ def hosts(value):
       a list of names, each once; empty if there is none
     """
     return {name: None for name in value.split(" ") if name}.keys()
-
-def without_variable(repository_ctx, name):
-    """A stand-in for `repository_ctx` in which an environment variable is not set.
-
-    Processes it starts still inherit the variable.
-
-    Args:
-      repository_ctx: the repository rule's context
-      name: the variable's name
-
-    Returns:
-      a struct with every field of `repository_ctx`
-    """
-    fields = {field: getattr(repository_ctx, field) for field in dir(repository_ctx)}
-    os_fields = {field: getattr(repository_ctx.os, field) for field in dir(repository_ctx.os)}
-    environ = dict(repository_ctx.os.environ)
-    environ.pop(name, None)
-    fields["os"] = struct(**(os_fields | {"environ": environ}))
-    if "getenv" in fields:
-        getenv = fields["getenv"]
-        fields["getenv"] = (
-            lambda asked, default = None: default if asked == name else getenv(asked, default)
-        )
-    return struct(**fields)

@@ -6,8 +6,10 @@ variable names several. Without one, no process is started and nothing is copied
 """
 
 load(":copying.bzl", "copy_to_all")
-load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable", "without_variable")
+load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable")
 load(":errors.bzl", "NOTHING_REALISED")
+load(":upstream_context.bzl", "upstream_context")
+load(":watching.bzl", "watched_path")
 
 # Resolved for nix_remote; fetched only when a rule asks for its path.
 _COPIER = Label("@nix_remote_python//:copier")
@@ -30,6 +32,7 @@ def wrap(implementation):
       a function for `repository_rule(implementation = ...)`
     """
 
+    # buildifier: disable=return-value
     def realise_and_copy(repository_ctx):
         value = read_variable(repository_ctx, HOST_VARIABLE)
         if not value:
@@ -37,16 +40,18 @@ def wrap(implementation):
 
         # rules_nixpkgs has a remote mode of its own behind the same variable: it
         # builds on the server and goes on when the copy back fails.
-        hidden = without_variable(repository_ctx, HOST_VARIABLE)
+        context = upstream_context(repository_ctx, HOST_VARIABLE)
         copy_to = hosts(value)
         if not copy_to:
-            return implementation(hidden)
+            return implementation(context)
 
         # Before the build: asking for a label's path may restart the rule.
-        copier = repository_ctx.path(_COPIER)
+        copier = watched_path(repository_ctx, _COPIER)
         settings = json.decode(repository_ctx.read(copier.dirname.get_child("settings.json")))
 
-        result = implementation(hidden)
+        # What it returns is dropped: a repository that calls itself reproducible may be taken
+        # from Bazel's cache of repository contents, and then nothing would be copied.
+        implementation(context)
         out_links = _realised(repository_ctx, copy_to)
         if out_links:
             copy_to_all(
@@ -57,7 +62,6 @@ def wrap(implementation):
                 arguments = _workspace(repository_ctx, settings) + settings["arguments"],
                 paths = out_links + settings["store_paths"],
             )
-        return result
 
     return realise_and_copy
 
@@ -75,10 +79,13 @@ def wrap_source(implementation):
       a function for `repository_rule(implementation = ...)`
     """
 
+    # buildifier: disable=return-value
     def download_and_describe(repository_ctx):
-        result = implementation(repository_ctx)
         if not hosts(read_variable(repository_ctx, HOST_VARIABLE)):
-            return result
+            return implementation(repository_ctx)
+
+        # What it returns is dropped: two files more are not what it describes.
+        implementation(repository_ctx)
         attr = repository_ctx.attr
         source = [attr.url, attr.urls, attr.sha256, attr.integrity, attr.strip_prefix]
         repository_ctx.file(_SOURCE_FILE, json.encode(source), executable = False)
@@ -86,7 +93,6 @@ def wrap_source(implementation):
         others = repository_ctx.read(listed) if listed.exists else ""
         watched = (others.strip() + "\n" + _SOURCE_FILE).strip()
         repository_ctx.file(_WATCHED_FILES, watched, executable = False)
-        return result
 
     return download_and_describe
 

@@ -20,6 +20,7 @@ load(
     "PYTHON_UNSUITABLE",
 )
 load(":shell.bzl", "quoted")
+load(":watching.bzl", "watch", "watched_path")
 
 _SOURCES = Label("//nix_remote:__init__.py")
 
@@ -72,11 +73,11 @@ def _python_repository_impl(repository_ctx):
         return
 
     # First all labels: asking for a label's path may restart the rule.
-    sources = repository_ctx.path(_SOURCES).dirname.dirname
-    requirements = repository_ctx.path(repository_ctx.attr.requirements)
+    sources = watched_path(repository_ctx, _SOURCES).dirname.dirname
+    requirements = watched_path(repository_ctx, repository_ctx.attr.requirements)
     base = repository_ctx.attr.base
     if base:
-        base = repository_ctx.path(base)
+        base = watched_path(repository_ctx, base)
 
     chosen = read_variable(repository_ctx, PYTHON_VARIABLE)
     if chosen:
@@ -151,8 +152,7 @@ def _check_and_watch(repository_ctx, python):
         PYTHON_UNSUITABLE,
         python,
     )
-    if hasattr(repository_ctx, "watch"):
-        repository_ctx.watch(repository_ctx.path(real.strip()))
+    watch(repository_ctx, repository_ctx.path(real.strip()))
 
 def _run(repository_ctx, what, command, error, python):
     """Runs a command; returns its output, or fails with `error`."""

@@ -10,6 +10,7 @@ that this file does not know is refused, never half wrapped.
 load(":edits.bzl", "edited", "module_version", "replacing")
 load(":environment.bzl", "HOST_VARIABLE")
 load(":errors.bzl", "NO_FLAKE_PACKAGES", "UNSUPPORTED_RULES_NIXPKGS")
+load(":watching.bzl", "watch", "watched_path")
 
 _MODULE = Label("@rules_nixpkgs_core//:MODULE.bazel")
 _RULES = Label("@rules_nixpkgs_core//:nixpkgs.bzl")
@@ -147,7 +148,7 @@ def rehosted(repository_ctx, file, edits, module):
     """
     result = edited(repository_ctx.read(file), edits)
     if result.refused:
-        module_file = repository_ctx.path(module)
+        module_file = watched_path(repository_ctx, module)
         known = module_version(repository_ctx.read(module_file)) if module_file.exists else ""
         fail(UNSUPPORTED_RULES_NIXPKGS.format(
             anchor = _indented(result.refused.anchor),
@@ -180,8 +181,9 @@ def _rules(repository_ctx):
     return _LOAD_HOOK + rehosted(repository_ctx, _RULES, _RULES_EDITS, _MODULE)
 
 def _flake_extension(repository_ctx):
-    beside = repository_ctx.path(_PACKAGE_EXTENSION).dirname
-    if not beside.get_child(_FLAKE_EXTENSION).exists:
+    extension = repository_ctx.path(_PACKAGE_EXTENSION).dirname.get_child(_FLAKE_EXTENSION)
+    watch(repository_ctx, extension)
+    if not extension.exists:
         return _NO_FLAKE_EXTENSION.format(text = repr(NO_FLAKE_PACKAGES))
     label = Label(str(_PACKAGE_EXTENSION).replace("package.bzl", _FLAKE_EXTENSION))
     return rehosted(repository_ctx, label, _FLAKE_EXTENSION_EDITS, _MODULE)

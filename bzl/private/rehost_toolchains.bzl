@@ -8,6 +8,7 @@ fetched before a macro of that toolchain is loaded.
 load(":edits.bzl", "replacing")
 load(":errors.bzl", "NO_NODEJS_EXTENSION")
 load(":rehost.bzl", "default_nixpkgs_edit", "rehosted", "write_sources")
+load(":watching.bzl", "watch")
 
 _CORE = "rules_nixpkgs_core"
 _CORE_RULES = Label("@rules_nixpkgs_core//:nixpkgs.bzl")
@@ -93,7 +94,9 @@ def _rehosted_toolchain_repository_impl(repository_ctx):
     files = {}
     for path, file in _FILES[repository_ctx.attr.toolchain].items():
         package, _, name = path.rpartition("/")
-        if file.instead != None and not folder.get_child(*path.split("/")).exists:
+        original = folder.get_child(*path.split("/"))
+        watch(repository_ctx, original)
+        if file.instead != None and not original.exists:
             files[path] = file.instead
         else:
             edits = file.edits(repository_ctx.attr.language_rules)

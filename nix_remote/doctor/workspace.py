@@ -18,6 +18,9 @@ _VARIABLE: Final = "BAZEL_NIX_REMOTE"
 _TRACKED: Final = ("--repo_env", _VARIABLE)
 _IGNORED: Final = ("--action_env", _VARIABLE)
 
+_STRICT: Final = "--experimental_strict_repo_env"
+_SSH_AGENT: Final = "SSH_AUTH_SOCK"
+
 # A copy of rules_nixpkgs_core that has nix_remote in it: then nothing goes past us.
 _WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
 
@@ -54,7 +57,7 @@ class Told:
 def judge(told: Told) -> list[Finding]:
     """What is wrong."""
     flags = [flag for text in told.rc_files.values() for flag in _flags(text)]
-    return [_variable(told, flags), *_uncovered(told), *_executor(flags)]
+    return [_variable(told, flags), *_environment(flags), *_uncovered(told), *_executor(flags)]
 
 
 def _flags(text: str) -> list[tuple[str, str]]:
@@ -90,6 +93,16 @@ def _variable(told: Told, flags: list[tuple[str, str]]) -> Finding:
         text = f"{_VARIABLE} is in this shell only: others make Bazel fetch everything again"
         return warning(LAYER, "variable", text, line)
     return broken(LAYER, "variable", f"{_VARIABLE} is set nowhere: nothing is copied", line)
+
+
+def _environment(flags: list[tuple[str, str]]) -> list[Finding]:
+    """Whether fetches see the variable by which the SSH agent is found."""
+    strict = any(name == _STRICT and value not in ("0", "false", "no") for name, value in flags)
+    named = [value.partition("=")[0] for name, value in flags if name == "--repo_env"]
+    if not strict or _SSH_AGENT in named:
+        return []
+    text = f"{_STRICT} hides {_SSH_AGENT} from fetches: keys in an SSH agent are not found"
+    return [warning(LAYER, "environment", text, f"in an rc file: common --repo_env={_SSH_AGENT}")]
 
 
 def _uncovered(told: Told) -> list[Finding]:

@@ -78,6 +78,10 @@ _ALWAYS: Final = """\
 # started from, it is the same, and nothing is fetched again for its sake.
 common {host}
 
+# The keys of the SSH agent, for copies. With --experimental_strict_repo_env, fetches see PATH
+# and the variables that are named like this, and no others.
+common --repo_env=SSH_AUTH_SOCK
+
 # So many packages are fetched at a time. Fetches wait for the network more than they compute.
 common --loading_phase_threads={fetches}
 

@@ -10,6 +10,7 @@ import pytest
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode, Project
 from tests.lab import bazel
+from tests.lab.bazel import Defaults
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -21,11 +22,20 @@ def workstation(lab: Lab, rules_nixpkgs: Path) -> Host:
     return lab.workstation
 
 
-@pytest.fixture(scope="session", params=list(Mode), ids=lambda mode: str(mode.value))
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param((Mode.BZLMOD, Mode.BZLMOD.defaults), id="bzlmod"),
+        pytest.param((Mode.BZLMOD, Defaults.SEVEN), id="bzlmod-seven", marks=pytest.mark.thorough),
+        pytest.param((Mode.WORKSPACE, Mode.WORKSPACE.defaults), id="workspace"),
+    ],
+)
 def project(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Project]:
     """A workspace for packages of a test's own; once for MODULE.bazel, once for WORKSPACE."""
     python = ObservedPython(workstation)
     python.install()
-    project = Project(bazel.new_workspace(workstation), request.param, python)
+    mode, defaults = request.param
+    workspace = bazel.new_workspace(workstation, defaults=defaults)
+    project = Project(workspace, mode, python)
     yield project
     project.workspace.shut_down()

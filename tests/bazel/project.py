@@ -24,6 +24,11 @@ class Mode(Enum):
     BZLMOD = "bzlmod"
     WORKSPACE = "workspace"
 
+    @property
+    def defaults(self) -> bazel.Defaults:
+        """Those of a Bazel that has this mode: from Bazel 9 on there are no WORKSPACE files."""
+        return bazel.Defaults.NEWER if self is Mode.BZLMOD else bazel.Defaults.SEVEN
+
 
 class Rules(Enum):
     """Whose package rules a workspace loads."""

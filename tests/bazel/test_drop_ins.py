@@ -43,7 +43,7 @@ def fetched(request: pytest.FixtureRequest, workstation: Host, lab: Lab) -> Iter
     nix.empty_store(lab.server)
     python = ObservedPython(workstation)
     python.install()
-    workspace = bazel.new_workspace(workstation)
+    workspace = bazel.new_workspace(workstation, defaults=mode.defaults)
     workspace.write(drop_ins.files(mode))
     entries = [entry for entry in ENTRIES if mode in entry.modes]
     packages = [package for entry in entries for package in entry.packages]

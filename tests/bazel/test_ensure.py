@@ -18,10 +18,10 @@ _BASH = Package("bash", "pkgs.bash")
 
 def _build_remotely(project: Project, package: Package, attempt: str) -> Outcome:
     """Builds, on an executor, a target that uses the package and was not built before."""
-    program = f"@{package.name}//:bin/{package.name}"
+    program = f"@{package.name}//:bin"
     rule = (
         f'genrule(name = "use", outs = ["output"], cmd = "$(execpath {program}) > $@ # {attempt}",'
-        f' tools = ["{program}", "@bash//:bin/bash"])'
+        f' tools = ["{program}", "@bash//:bin"])'
     )
     project.workspace.write({"BUILD.bazel": rule})
     options = ["--config=remote", "--noremote_accept_cached"]

@@ -11,6 +11,7 @@ from typing import Iterator
 import pytest
 
 from tests.bazel import store_paths
+from tests.bazel.project import Mode
 from tests.lab import bazel, images, nix
 from tests.lab import lab as laboratory
 from tests.lab.bazel import Workspace
@@ -23,7 +24,9 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module", params=["hello_bzlmod", "hello_workspace"])
 def example(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Workspace]:
-    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / request.param)
+    mode = Mode.WORKSPACE if request.param == "hello_workspace" else Mode.BZLMOD
+    folder = images.REPOSITORY / "examples" / request.param
+    workspace = bazel.new_workspace(workstation, folder, mode.defaults)
     workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
     yield workspace
     workspace.shut_down()

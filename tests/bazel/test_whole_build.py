@@ -27,8 +27,8 @@ _OTHER_MODULE = {
 genrule(
     name = "greeting",
     outs = ["greeting.txt"],
-    cmd = "$(execpath @greeting//:bin/greeting) > $@",
-    tools = ["@greeting//:bin/greeting"],
+    cmd = "$(execpath @greeting//:bin) > $@",
+    tools = ["@greeting//:bin"],
     visibility = ["//visibility:public"],
 )
 """,
@@ -109,7 +109,7 @@ def mode(request: pytest.FixtureRequest) -> Mode:
 def example(mode: Mode, workstation: Host) -> Iterator[Workspace]:
     renamed = "s,^core,rules_nixpkgs-0.13.0/core,"
     workstation.sh(f"tar -C {bazel.RULES_NIXPKGS} --transform {renamed} -czf {_ARCHIVE} core")
-    workspace = bazel.new_workspace(workstation, _EXAMPLE)
+    workspace = bazel.new_workspace(workstation, _EXAMPLE, mode.defaults)
     workspace.write(_files(mode))
     yield workspace
     workspace.shut_down()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Optional
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
 from tests.lab import lab as laboratory
+from tests.lab.bazel import apparent_name
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -19,15 +21,15 @@ def _action(project: Project, package: Package) -> str:
     project.workspace.write(
         {
             "BUILD.bazel": 'genrule(name = "use", outs = ["output"],'
-            f' cmd = "$(execpath @{package.name}//:bin/{package.name}) > $@",'
-            f' tools = ["@{package.name}//:bin/{package.name}"])'
+            f' cmd = "$(execpath @{package.name}//:bin) > $@",'
+            f' tools = ["@{package.name}//:bin"])'
         }
     )
     shown = project.bazel("aquery", "//:use", host=None).check().stdout
     # The one difference: which module the package's repository belongs to. The
     # action's key is a digest that includes it.
     lines = [line for line in shown.splitlines() if "ActionKey" not in line]
-    return "\n".join(lines).replace("nix_remote~~nix_pkg", "rules_nixpkgs_core~~nix_pkg")
+    return re.sub("nix_remote([~+])", r"rules_nixpkgs_core\1", "\n".join(lines))
 
 
 def _content(project: Project, name: str) -> str:
@@ -85,6 +87,6 @@ def test_what_was_not_copied_can_be_listed(project: Project) -> None:
     words = ("--json", f"--host={laboratory.ALIAS}", f"--workspace={project.workspace.folder}")
     command = ["nix-remote", "ensure", *words]
     told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
-    names = {name.rstrip("~").split("~")[-1] for name in told["data"]["not_copied"]}
+    names = set(map(apparent_name, told["data"]["not_copied"]))
     assert not_copied.name in names
     assert copied.name not in names

@@ -17,7 +17,7 @@ genrule(
     name = "seen",
     outs = ["seen.txt"],
     cmd = "echo /* /nix/* > $@; if ( : > /nix/store/.new ); then echo writable >> $@; fi",
-    tools = ["@bash//:bin/bash"],
+    tools = ["@bash//:bin"],
 )
 """
 

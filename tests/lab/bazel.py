@@ -6,6 +6,8 @@ file and a few folders, so that a workspace under test is what a user would writ
 
 from __future__ import annotations
 
+import enum
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ TOOLCHAINS = ("cc", "go", "java", "nodejs", "posix", "python", "rust")
 """The toolchains of rules_nixpkgs. Each is a module, and for WORKSPACE files a repository."""
 
 _MODULES = "/opt/bazel_modules"
+_NEWER_DEFAULTS = "/opt/newer_defaults.bazelrc"
 _DEBIAN = "/usr/share/bazel"
 
 # Bazel's own MODULE.bazel wants these; Debian does not have them.
@@ -52,6 +55,15 @@ _REPOSITORIES = {
 }
 
 
+class Defaults(enum.Enum):
+    """Of which version of Bazel the defaults are, where flags can make them so."""
+
+    SEVEN = ()
+    """Those of the Bazel that is installed."""
+    NEWER = (f"--bazelrc={_NEWER_DEFAULTS}",)
+    """Those of Bazel 8 to 10: `newer_defaults.bazelrc`."""
+
+
 def prepare(workstation: Host, service: Host, rules_nixpkgs: Path) -> None:
     """Lets Bazel on the workstation build workspaces that use nix_remote.
 
@@ -63,6 +75,8 @@ def prepare(workstation: Host, service: Host, rules_nixpkgs: Path) -> None:
         workstation.put(rules_nixpkgs / part, f"{RULES_NIXPKGS}/{part}")
     workstation.write(f"{RULES_NIXPKGS}/WORKSPACE", "")
     workstation.write("/root/.bazelrc", _rc(workstation, service))
+    newer = Path(__file__).with_name("newer_defaults.bazelrc")
+    workstation.write(_NEWER_DEFAULTS, newer.read_text())
 
 
 def _rc(workstation: Host, service: Host) -> str:
@@ -112,12 +126,13 @@ class Workspace:
 
     host: Host
     folder: str
+    defaults: Defaults = Defaults.NEWER
 
     def bazel(
         self, *words: str, env: Optional[Mapping[str, str]] = None, timeout: float = 120
     ) -> Outcome:
         """Runs Bazel in the workspace, to its end."""
-        command = ["env", f"--chdir={self.folder}", "bazel", *words]
+        command = ["env", f"--chdir={self.folder}", "bazel", *self.defaults.value, *words]
         return self.host.run(command, env=env, timeout=timeout)
 
     def write(self, files: Mapping[str, str]) -> None:
@@ -133,17 +148,27 @@ class Workspace:
         external = self.bazel("info", "output_base").check().stdout.strip() + "/external"
         folders = self.host.sh(f"cd {external} && ls -d -- */").split()
         names = [folder.rstrip("/") for folder in folders]
-        return {name.rstrip("~").split("~")[-1]: f"{external}/{name}" for name in names}
+        return {apparent_name(name): f"{external}/{name}" for name in names}
 
     def shut_down(self) -> None:
         """Ends the workspace's Bazel server; its files stay."""
         self.bazel("shutdown").check()
 
 
-def new_workspace(host: Host, source: Optional[Path] = None) -> Workspace:
+def apparent_name(canonical_name: str) -> str:
+    """The name of a repository as its module or extension gave it.
+
+    The separator in canonical names is `~` up to Bazel 7, and `+` from Bazel 8 on.
+    """
+    return re.split("[~+]", canonical_name.rstrip("~+"))[-1]
+
+
+def new_workspace(
+    host: Host, source: Optional[Path] = None, defaults: Defaults = Defaults.NEWER
+) -> Workspace:
     """An empty workspace in a folder of its own, or a copy of `source`."""
     name = source.name if source is not None else "project"
-    workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}/{name}")
+    workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}/{name}", defaults)
     host.sh(f"mkdir -p {workspace.folder}")
     if source is not None:
         host.put(source, workspace.folder)

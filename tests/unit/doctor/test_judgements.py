@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -122,6 +123,22 @@ def told(rc: str = "", build: str = "", in_shell: str = "") -> dict[str, str]:
 
 
 REPO_ENV = "--repo_env=BAZEL_NIX_REMOTE"
+STRICT = "common --experimental_strict_repo_env"
+
+
+@pytest.mark.parametrize(
+    ("rc", "status"),
+    [
+        (STRICT, "warning"),
+        (f"{STRICT}=true", "warning"),
+        (f"{STRICT}\ncommon --repo_env=SSH_AUTH_SOCK", None),
+        (f"{STRICT}\ncommon --repo_env SSH_AUTH_SOCK=/run/agent", None),
+        (f"{STRICT}=false", None),
+        ("", None),
+    ],
+)
+def test_fetches_see_the_ssh_agent(rc: str, status: Optional[str]) -> None:
+    assert told(rc).get("environment") == status
 
 
 @pytest.mark.parametrize(
