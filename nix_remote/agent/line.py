@@ -3,6 +3,9 @@
 What is shared and what is believed, `sharing.py` decides; here are the lock,
 the session and the futures. The thread calls `work` for an agent that stays,
 or `lead` for an invocation that serves as long as its own job lasts.
+
+A failure that is not expected is the outcome of every job in line, and the line goes on with
+a new session.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from nix_remote.copy.plan import Plan, make_plan
 from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.gc_roots import asked_location
+from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
 from nix_remote.wire.types import PathInfo, StorePath
@@ -34,6 +38,8 @@ _STAY: Final = 0.4
 """Seconds that one who leads stays for the next one, if there have been others: about what it
 costs the next one to lead."""
 _LONGEST_STAY: Final = 5.0
+_RENEWED_AT_ONCE: Final = 50
+"""Roots. Those who wait for a copy come between two renewals."""
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
@@ -55,6 +61,8 @@ class _Figures:
     answered: int = 0
     without_copy: int = 0
     copies: int = 0
+    renewed: int = 0
+    """Roots, without a copy."""
 
 
 @dataclass
@@ -78,6 +86,9 @@ class Line:
             self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
         )
         self._stopping = False
+        self._copying = False
+        self.at_work: Callable[[], bool] = lambda: True
+        """Whether the thread of the line runs: those who wait will be answered."""
         self.somebody_arrives: Callable[[], bool] = lambda: False
         """Whether somebody is about to get in line: a copy waits a moment for them."""
 
@@ -101,17 +112,23 @@ class Line:
         """
         ticket = Ticket(Future(), listener)
         with self._lock:
-            if self._session.alive and self.life.fresh:
-                wanted = Job((), tuple(roots), options)
-                if self._sharing.knows(wanted):
-                    self._answer_known(ticket, roots)
-                    return ticket
+            if self._may_answer(Job((), tuple(roots), options)):
+                self._answer_known(ticket, roots)
+                self._lock.notify_all()
+                return ticket
         needed = closure()
         with self._lock:
             ticket.job = self._sharing.add(needed, roots, options)
             self._tickets[ticket.job] = ticket
             self._lock.notify_all()
         return ticket
+
+    def _may_answer(self, wanted: Job) -> bool:
+        """Whether a job can be answered at once."""
+        if not (self._session.alive and self.life.fresh and self._sharing.knows(wanted)):
+            return False
+        # Nothing can be renewed before a copy that is under way has ended.
+        return not self._copying or self._sharing.renewed_recently(wanted.roots, self.life.time)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Nobody waits for it any more."""
@@ -133,6 +150,7 @@ class Line:
                 "answered": self.figures.answered,
                 "without_copy": self.figures.without_copy,
                 "copies": self.figures.copies,
+                "renewed": self.figures.renewed,
                 "waiting": len(self._tickets),
                 "logins": self._session.opened,
                 "kept": len(self._sharing.believed) if self._session.alive else 0,
@@ -144,12 +162,17 @@ class Line:
         """Copies for whoever comes, until `stop`; then lets go of the server."""
         while True:
             with self._lock:
-                while not (self._stopping or self._sharing.waiting):
+                while not (self._stopping or self._sharing.waiting or self._due):
                     self._lock.wait(_LOOK_AROUND)
                 if self._stopping and not self._sharing.waiting:
                     break
             self._next()
         self._let_go()
+
+    @property
+    def _due(self) -> tuple[DurableRoot, ...]:
+        with self._lock:
+            return self._sharing.due(self.life.time)[:_RENEWED_AT_ONCE]
 
     def lead(self, ticket: Ticket) -> CopyResult:
         """Copies until that job is done, and a little longer in a crowd. Raises its failure.
@@ -184,7 +207,51 @@ class Line:
             time.sleep(_GLANCE)
 
     def _next(self) -> None:
-        """Answers whom it can, and carries out one group."""
+        """Answers those it can, carries out one group, and renews what is due."""
+        try:
+            self._step()
+            self._renew()
+        except Exception as error:
+            self._fail_all(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        with self._lock:
+            tickets, self._tickets = self._tickets, {}
+            self._sharing.abandon()
+            self.figures.answered += len(tickets)
+        for ticket in tickets.values():
+            ticket.future.set_exception(error)
+        # In what state it is, is not known.
+        self._session.end()
+
+    def _renew(self) -> None:
+        """Gives roots that were used from knowledge the time of now."""
+        roots = self._due
+        if not roots:
+            return
+        if not self._session.alive:
+            self._session.end()  # what was believed is owed from now on
+        with self._lock:
+            lost = self._sharing.owed_for(roots)
+        failure: Optional[Exception] = None
+        if lost.renewed:
+            roots = lost.roots
+            failure = self._copy(lost)
+        else:
+            try:
+                with self._session.use(_NOTHING) as remote:
+                    remote.renew(roots)
+            except (NixRemoteError, ReferenceVanished) as error:
+                failure = error  # and the session is over, so they are owed
+        with self._lock:
+            if failure is not None:
+                self._sharing.not_renewed(roots, self.life.time)
+                return
+            self._sharing.renewed(roots, self.life.time)
+        self.figures.renewed += len(roots)
+        self.life.seen()
+
+    def _step(self) -> None:
         self._settle_known()
         with self._lock:
             job = self._sharing.next_job
@@ -242,6 +309,7 @@ class Line:
 
     def _answer_known(self, ticket: Ticket, roots: Sequence[DurableRoot]) -> None:
         closure = self._sharing.closure_of(roots)
+        self._sharing.used(roots)
         self.figures.answered += 1
         self.figures.without_copy += 1
         there = frozenset(info.path for info in closure)
@@ -262,6 +330,7 @@ class Line:
 
         self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
         self.figures.copies += 1
+        self._copying = True
         copy = Copy(
             closure=group.closure,
             roots=group.roots,
@@ -276,21 +345,17 @@ class Line:
         except NixRemoteError as error:
             self._fail(error, group)
             return error
-        except Exception as defect:
-            with self._lock:
-                for job in group.jobs:
-                    self._tickets.pop(job).future.set_exception(defect)
-            return defect
         else:
             self.life.seen()
             self._answer(group, result)
         finally:
+            self._copying = False
             self._listeners.aim([], self.life)
         return None
 
     def _answer(self, group: Group, result: CopyResult) -> None:
         with self._lock:
-            self._sharing.succeeded(group)
+            self._sharing.succeeded(group, self.life.time)
             sizes = {info.path: info.nar_size for info in result.closure}
             for job, sent in group.attributed(result.sent).items():
                 self.figures.answered += 1
@@ -320,6 +385,9 @@ class Line:
             if failure is not None and not is_of_paths(failure):
                 break  # the server cannot be asked; nobody is there to be told
         self._session.end()
+
+
+_NOTHING: Final = Question(())
 
 
 def _question(closure: Sequence[PathInfo], roots: Sequence[DurableRoot]) -> Question:

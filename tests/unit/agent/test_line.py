@@ -14,6 +14,7 @@ import pytest
 from nix_remote import events
 from nix_remote.agent.belief import LIFE, SignOfLife
 from nix_remote.agent.line import Line, Ticket
+from nix_remote.agent.sharing import RENEWED_RECENTLY
 from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
@@ -61,9 +62,11 @@ class Server:
         self.sent: list[StorePath] = []
         self.questions = 0
         self.secured = 0
+        self.renewed: list[tuple[DurableRoot, ...]] = []
         self.logins = 0
         self.refuses: Optional[NixRemoteError] = None
         self.before_login: Callable[[], None] = lambda: None
+        self.before_renewal: Callable[[], None] = lambda: None
         self.while_sending: Callable[[], None] = lambda: None
         self.sessions: list[Session] = []
 
@@ -133,6 +136,11 @@ class Session:
             self.server.sent.append(outgoing.info.path)
             self.server.valid.add(outgoing.info.path)
 
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        self.server.before_renewal()
+        self._check()
+        self.server.renewed.append(tuple(roots))
+
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
@@ -184,6 +192,13 @@ def agent(line: Line) -> Iterator[Line]:
 def submit(line: Line, *closure: PathInfo, listener: events.Listener = events.ignore) -> Ticket:
     top = closure[-1].path
     return line.submit([DurableRoot(top, f"roots/{top}")], lambda: closure, OPTIONS, listener)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def outcome(ticket: Ticket) -> CopyResult:
@@ -410,6 +425,70 @@ def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
         outcome(submit(agent, GLIBC, BASH))
     server.while_sending = lambda: None
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on(
+    agent: Line, server: Server
+) -> None:
+    others: list[Ticket] = []
+
+    def defect() -> None:
+        others.append(submit(agent, GLIBC, GCC))
+        raise FileNotFoundError("no folder for temporary files")
+
+    server.before_login = defect
+    with pytest.raises(FileNotFoundError):
+        outcome(submit(agent, GLIBC, BASH))
+    with pytest.raises(FileNotFoundError):
+        outcome(others[0])
+    server.before_login = lambda: None
+    assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_a_root_that_was_used_from_knowledge_is_renewed_without_a_copy(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    kept = outcome(submit(agent, GLIBC, BASH)).roots
+    clock.now[0] += 4000
+    clock.now[1] += 4000
+    outcome(submit(agent, GLIBC, BASH))
+    wait_until(lambda: bool(server.renewed))
+    assert [(root.path, root.location) for root in server.renewed[0]] == list(kept.items())
+    assert (server.secured, server.logins) == (1, 1)
+    outcome(submit(agent, GLIBC, BASH))
+    assert len(server.renewed) == 1
+
+
+def test_a_renewal_that_fails_makes_what_was_known_forgotten_and_is_tried_again(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    clock.now[0] += 4000
+    clock.now[1] += 4000
+    server.before_renewal = server.reboot
+    outcome(submit(agent, GLIBC, BASH))
+    wait_until(lambda: agent.status()["kept"] == 0)
+    server.before_renewal = lambda: None
+    clock.now[0] += 4000
+    wait_until(lambda: server.secured == 2)
+    assert server.logins == 2
+
+
+def test_what_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked: list[Ticket] = []
+
+    def long_copy() -> None:
+        clock.now[0] += RENEWED_RECENTLY
+        agent.life.seen()
+        asked.append(submit(agent, GLIBC, BASH))
+        assert not asked[0].future.done()
+
+    server.while_sending = long_copy
+    outcome(submit(agent, GLIBC, GCC))
+    assert outcome(asked[0]).sent == ()
 
 
 def test_a_job_that_was_withdrawn_is_not_copied(line: Line, server: Server) -> None:
