@@ -205,10 +205,15 @@ def ask(connection: _socket.socket, request: bytes) -> int:
     Raises `Lost`, and `Unusable` if the one who serves cannot do it.
     """
     conversation = Conversation(connection)
-    try:  # noqa: SIM105  # contextlib takes long to load
+    try:
         conversation.send(hello() + request)
     except Lost:
-        pass  # a process that cannot take a request may still have said so
+        # A process that cannot take a request may have declined it before it was sent.
+        conversation.check_greeting()
+        kind, content = conversation.receive()
+        if kind == DECLINED:
+            raise Unusable(content.decode(errors="replace")) from None
+        raise
     conversation.check_greeting()
     try:
         return _follow(conversation)

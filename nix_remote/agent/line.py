@@ -18,17 +18,17 @@ from typing import Callable, ContextManager, Final, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.agent.belief import SignOfLife
+from nix_remote.agent.broadcast import Broadcast
 from nix_remote.agent.kept_session import KeptSession, OpenStore
 from nix_remote.agent.sharing import Group, Job, Sharing, is_of_paths
 from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
-from nix_remote.copy.plan import Plan, make_plan
+from nix_remote.copy.plan import make_plan
 from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.gc_roots import asked_location
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.wire.types import PathInfo
 
 _LOOK_AROUND: Final = 0.5
 _GATHER: Final = 2.0
@@ -81,7 +81,7 @@ class Line:
         self._lock = threading.Condition()
         self._sharing = Sharing()
         self._tickets: dict[Job, Ticket] = {}
-        self._listeners = _Broadcast()
+        self._listeners = Broadcast()
         self._session = KeptSession(
             self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
         )
@@ -258,7 +258,7 @@ class Line:
             everybody = list(self._tickets.values())
         if job is None:
             return
-        self._listeners.aim(everybody, self.life)
+        self._listeners.aim([each.listener for each in everybody], self.life)
         broken: Optional[NixRemoteError] = None
         try:
             # Before it is decided who is in the group: many come while we log in.
@@ -328,7 +328,9 @@ class Line:
                 raise failures.pop()
             return self._session.use(question)
 
-        self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
+        self._listeners.follow(
+            group, {job: self._tickets[job].listener for job in group.jobs}, self.life
+        )
         self.figures.copies += 1
         self._copying = True
         copy = Copy(
@@ -394,47 +396,3 @@ def _question(closure: Sequence[PathInfo], roots: Sequence[DurableRoot]) -> Ques
     return Question(
         paths=tuple(info.path for info in closure), lock=tuple(root.path for root in roots)
     )
-
-
-class _Broadcast:
-    """Tells every job of a group what concerns it; the first one hears how it goes on."""
-
-    def __init__(self) -> None:
-        self._tickets: Sequence[tuple[Ticket, frozenset[StorePath]]] = ()
-        self._life: Optional[SignOfLife] = None
-        self._made: dict[tuple[StorePath, str], str] = {}
-        """Where the server has made roots in this session."""
-
-    def locations(self, roots: Sequence[DurableRoot]) -> dict[StorePath, str]:
-        """Where roots are on the server: not always where they were asked for."""
-        return {
-            root.path: self._made.get((root.path, root.location), root.location) for root in roots
-        }
-
-    def forget(self) -> None:
-        """The session is over: in the next one roots may be made in another place."""
-        self._made.clear()
-
-    def aim(self, tickets: Sequence[Ticket], life: SignOfLife) -> None:
-        """From now on, events are about these."""
-        self._tickets = [
-            (ticket, frozenset(info.path for info in ticket.job.closure))
-            for ticket in tickets
-            if ticket.job is not None
-        ]
-        self._life = life
-
-    def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.PathDone) and self._life is not None:
-            self._life.seen()
-        if isinstance(event, events.RootMade):
-            self._made[event.path, asked_location(event.location)] = event.location
-        for number, (ticket, paths) in enumerate(self._tickets):
-            if isinstance(event, events.PlanReady):
-                own = tuple(one for one in event.plan.paths if one.info.path in paths)
-                ticket.listener(events.PlanReady(Plan(own)))
-            elif isinstance(event, events.BytesSent):
-                if number == 0:
-                    ticket.listener(event)
-            elif not isinstance(event, (events.PathDone, events.RootMade)) or event.path in paths:
-                ticket.listener(event)

@@ -14,7 +14,7 @@ LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
     ["agent.lifecycle", "agent.lines"],
-    ["agent.server", "agent.line"],
+    ["agent.server", "agent.line", "agent.broadcast"],
     ["agent.kept_session", "agent.place", "agent.sharing", "agent.threads", "agent.shortage"],
     ["copy.engine", "doctor", "setup"],
     ["remote", "local", "remote_execution"],

@@ -28,8 +28,9 @@ from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, Rem
 from nix_remote.remote.turns import Turn
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
-from tests.support.paths import info, path
+from tests.support.paths import info
 
+HELLO = info("hello")
 GLIBC, BASH, GCC, BAD = (
     info("glibc"),
     info("bash", "glibc"),
@@ -64,6 +65,7 @@ class Server:
         self.secured = 0
         self.renewed: list[tuple[DurableRoot, ...]] = []
         self.logins = 0
+        self.listener: events.Listener = events.ignore
         self.refuses: Optional[NixRemoteError] = None
         self.before_login: Callable[[], None] = lambda: None
         self.before_renewal: Callable[[], None] = lambda: None
@@ -71,8 +73,9 @@ class Server:
         self.sessions: list[Session] = []
 
     def open_with(
-        self, _listener: events.Listener
+        self, listener: events.Listener
     ) -> Callable[[Question], ContextManager[RemoteStore]]:
+        self.listener = listener
         return self._open
 
     @contextmanager
@@ -135,6 +138,7 @@ class Session:
             assert b"".join(outgoing.nar) == b"nar"
             self.server.sent.append(outgoing.info.path)
             self.server.valid.add(outgoing.info.path)
+            self.server.listener(events.PathDone(outgoing.info.path))
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
         self.server.before_renewal()
@@ -500,14 +504,23 @@ def test_a_job_that_was_withdrawn_is_not_copied(line: Line, server: Server) -> N
     assert GCC.path not in server.valid
 
 
-def test_everybody_hears_of_their_own_paths_and_one_of_the_bytes(
+def test_each_hears_of_the_paths_that_are_sent_for_it_or_that_it_waits_for(
     line: Line, server: Server
 ) -> None:
-    heard: dict[str, list[events.Event]] = {"bash": [], "gcc": []}
-    submit(line, GLIBC, BASH, listener=heard["bash"].append)
-    submit(line, GLIBC, GCC, listener=heard["gcc"].append)
+    server.valid.add(HELLO.path)
+    heard: dict[str, list[events.Event]] = {"bash": [], "gcc": [], "glibc": [], "hello": []}
+    wanted = {"bash": [GLIBC, BASH], "gcc": [GLIBC, GCC], "glibc": [GLIBC], "hello": [HELLO]}
+    for name, closure in wanted.items():
+        submit(line, *closure, listener=heard[name].append)
     line.stop()
     line.work()
+    sent: dict[str, list[str]] = {}
     for name, told in heard.items():
-        (plan,) = [event.plan for event in told if isinstance(event, events.PlanReady)]
-        assert [one.info.path for one in plan.paths] == [GLIBC.path, path(name)]
+        (ready,) = [event for event in told if isinstance(event, events.PlanReady)]
+        assert [one.info for one in ready.plan.paths] == wanted[name]
+        sent[name] = [info.path.split("-")[-1] for info in ready.plan.missing]
+        followed = ready.plan.missing or ready.for_others
+        done = [event.path for event in told if isinstance(event, events.PathDone)]
+        assert done == [info.path for info in followed]
+        assert len(ready.plan.missing) + len(ready.for_others) == 3
+    assert sent == {"bash": ["glibc", "bash"], "gcc": ["gcc"], "glibc": [], "hello": []}
