@@ -167,7 +167,7 @@ class Line:
                 if self._stopping and not self._sharing.waiting:
                     break
             self._next()
-        self._let_go()
+        self._answering(self._let_go)
 
     @property
     def _due(self) -> tuple[DurableRoot, ...]:
@@ -208,9 +208,13 @@ class Line:
 
     def _next(self) -> None:
         """Answers those it can, carries out one group, and renews what is due."""
+        self._answering(self._step)
+        self._answering(self._renew)
+
+    def _answering(self, work: Callable[[], None]) -> None:
+        """Does one thing; whatever it raises is the outcome of all who wait."""
         try:
-            self._step()
-            self._renew()
+            work()
         except Exception as error:
             self._fail_all(error)
 

@@ -143,6 +143,9 @@ def test_temporary_files_that_cannot_be_made_fail_no_copy(lab: Lab, herd: Herd) 
         host.sh("mkdir -p /root/job/tmp")
         herd.copy("--transport=openssh", top(lab)).check()
         assert sum(each["answered"] for each in servers(herd)) == answered + 2
+    except BaseException:
+        print(host.read("/root/.local/state/nix-remote/agent.log")[-5000:])
+        raise
     finally:
         herd.agent("stop").check()
 

@@ -15,6 +15,7 @@ from nix_remote import events
 from nix_remote.agent.belief import LIFE, SignOfLife
 from nix_remote.agent.line import Line, Ticket
 from nix_remote.agent.sharing import RENEWED_RECENTLY
+from nix_remote.agent.threads import Threads
 from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
@@ -447,6 +448,25 @@ def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on
         outcome(others[0])
     server.before_login = lambda: None
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_a_line_that_cannot_make_sure_once_more_ends_all_the_same(
+    line: Line, server: Server
+) -> None:
+    failed = threading.Event()
+    threads = Threads(lambda _: None, failed.set)
+    thread = threads.start("line", line.work)
+    outcome(submit(line, GLIBC, BASH))
+    server.reboot()
+
+    def defect() -> None:
+        raise FileNotFoundError("no folder for temporary files")
+
+    server.before_login = defect
+    line.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not failed.is_set()
 
 
 def test_a_root_that_was_used_from_knowledge_is_renewed_without_a_copy(
