@@ -332,6 +332,18 @@ def test_what_is_known_costs_one_question_when_the_server_has_been_silent(
     assert submit(agent, GLIBC, BASH).future.done()
 
 
+@pytest.mark.parametrize("put_back", [0, 1], ids=["boot-clock", "time-of-day"])
+def test_a_clock_that_was_put_back_costs_one_question(
+    agent: Line, server: Server, clock: Clock, put_back: int
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked = server.questions
+    clock.now[put_back] -= 50
+    assert outcome(submit(agent, GLIBC, BASH)).sent == ()
+    assert server.questions == asked + 1
+    assert submit(agent, GLIBC, BASH).future.done()
+
+
 def test_nothing_is_believed_when_the_session_has_ended(agent: Line, server: Server) -> None:
     outcome(submit(agent, GLIBC, BASH))
     server.lose_everything()
