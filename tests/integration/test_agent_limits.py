@@ -129,23 +129,26 @@ def test_temporary_files_that_cannot_be_made_fail_no_copy(lab: Lab, herd: Herd) 
     herd.agent("stop").check()
     start = ["env", "--chdir=/root/job", "TMPDIR=/root/job/tmp", "nix-remote", "agent", "start"]
     host.run(start).check()
+
+    def failures() -> int:
+        """How many copies the agent has left to the copiers because of that."""
+        return host.read("/root/.local/state/nix-remote/agent.log").count("\nFileNotFoundError: ")
+
     try:
         herd.copy("--transport=openssh", top(lab)).check()
+        before = failures()
         host.sh("rm -r /root/job")
         lab.server.sh(f"pkill -KILL -f 'sshd-[s]ession: {ACCOUNT}' || true")
         path = top(lab)
         herd.copy("--transport=openssh", path, timeout=30).check()
         assert nix.is_valid(lab.server, path)
+        assert failures() == before + 1
         # Over paramiko it needs none.
-        answered = sum(each["answered"] for each in servers(herd))
         herd.copy("--transport=paramiko", top(lab)).check()
-        assert sum(each["answered"] for each in servers(herd)) == answered + 1
         host.sh("mkdir -p /root/job/tmp")
         herd.copy("--transport=openssh", top(lab)).check()
-        assert sum(each["answered"] for each in servers(herd)) == answered + 2
-    except BaseException:
-        print(host.read("/root/.local/state/nix-remote/agent.log")[-5000:])
-        raise
+        assert failures() == before + 1
+        assert len(servers(herd)) >= 1
     finally:
         herd.agent("stop").check()
 
