@@ -9,7 +9,8 @@ from typing import Mapping
 import pytest
 
 from nix_remote.agent.lines import LineKey
-from nix_remote.cli import order
+from nix_remote.cli import copy, order
+from nix_remote.cli.command import add_command
 
 _ENVIRONMENT = {"HOME": "/home/x", "PATH": "/bin:/usr/bin"}
 
@@ -20,17 +21,10 @@ def config(tmp_path: Path) -> Path:
 
 
 def key(config: Path, host: str = "s", **variables: str) -> LineKey:
-    options = argparse.Namespace(
-        host=host,
-        workspace=None,
-        package=None,
-        transport=None,
-        sign_key=None,
-        paths=[],
-        substitute=False,
-        check="validity",
-        manifest=None,
-    )
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers(), copy.COMMAND)
+    options = parser.parse_args(["copy", f"--host={host}", "unused"])
+    options.paths = []
     environment: Mapping[str, str] = {
         **_ENVIRONMENT,
         "NIX_REMOTE_SSH_CONFIG": str(config),
