@@ -12,7 +12,7 @@ from typing import Callable, Union
 from nix_remote.copy.plan import Plan
 from nix_remote.errors import NixRemoteError
 from nix_remote.text import PeerText
-from nix_remote.wire.types import StorePath
+from nix_remote.wire.types import PathInfo, StorePath
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,15 @@ class PlanReady:
     """It is known what has to be sent."""
 
     plan: Plan
+    for_others: tuple[PathInfo, ...] = ()
+    """What other invocations send in the same copy, which ends when all of it is there."""
 
 
 @dataclass(frozen=True)
 class BytesSent:
-    """So many more bytes of NARs have gone out."""
+    """So many more bytes of a path's NAR have gone out."""
 
+    path: StorePath
     count: int
 
 

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from typing import IO, BinaryIO, Final, Iterator, Optional, Sequence, Union
+from typing import IO, BinaryIO, Final, Iterator, Mapping, Optional, Sequence, Union
 
 from nix_remote.text import PeerText
 
@@ -112,10 +112,13 @@ class Attached:
 
 
 @contextlib.contextmanager
-def attached(argv: Sequence[str], connection: socket.socket) -> Iterator[Attached]:
+def attached(
+    argv: Sequence[str], connection: socket.socket, environment: Optional[Mapping[str, str]] = None
+) -> Iterator[Attached]:
     """Runs a process that reads from a socket and writes to it, for the length of a `with` block.
 
-    Raises `ProcessFailed` if it cannot be started.
+    `environment` stands for that of this process. Raises `ProcessFailed` if it
+    cannot be started.
     """
     with tempfile.TemporaryFile() as errors:
         try:
@@ -125,6 +128,7 @@ def attached(argv: Sequence[str], connection: socket.socket) -> Iterator[Attache
                 stdin=connection.fileno(),
                 stdout=connection.fileno(),
                 stderr=errors,
+                env=environment,
                 start_new_session=True,
             )
         except OSError as error:
@@ -151,12 +155,15 @@ def start_detached(argv: Sequence[str]) -> None:
     started.returncode = 0
 
 
-def exit_status(argv: Sequence[str], *, timeout: float) -> int:
+def exit_status(
+    argv: Sequence[str], *, timeout: float, environment: Optional[Mapping[str, str]] = None
+) -> int:
     """Runs a process to its end, without input and output.
 
-    Raises `ProcessFailed` if it cannot be started or outlives `timeout` (seconds).
+    `environment` stands for that of this process. Raises `ProcessFailed` if it
+    cannot be started or outlives `timeout` (seconds).
     """
-    running = _start_apart(argv)
+    running = _start_apart(argv, environment=environment)
     try:
         return running.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -166,12 +173,18 @@ def exit_status(argv: Sequence[str], *, timeout: float) -> int:
             _end_group(running)
 
 
-def _start_apart(argv: Sequence[str], *, folder: Optional[str] = None) -> subprocess.Popen[bytes]:
+def _start_apart(
+    argv: Sequence[str],
+    *,
+    folder: Optional[str] = None,
+    environment: Optional[Mapping[str, str]] = None,
+) -> subprocess.Popen[bytes]:
     """Starts a process without input and output, in a session of its own."""
     try:
         return subprocess.Popen(
             argv,
             cwd=folder,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -213,14 +226,21 @@ class PolledProcess:
     bytes are kept. Call `end` when it is not needed any more.
     """
 
-    def __init__(self, argv: Sequence[str], *, stderr_tail: int = _STDERR_TAIL) -> None:
-        """Starts it. Raises `ProcessFailed`."""
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        stderr_tail: int = _STDERR_TAIL,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Starts it; `environment` stands for that of this process. Raises `ProcessFailed`."""
         try:
             self._running = subprocess.Popen(
                 argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                env=environment,
                 bufsize=0,
                 start_new_session=True,
             )
@@ -324,9 +344,16 @@ class PolledProcess:
 class BoundProcess(PolledProcess):
     """A process that ends with ours even if we are killed. It has no input."""
 
-    def __init__(self, argv: Sequence[str], *, stderr_tail: int = _STDERR_TAIL) -> None:
-        """Starts it. Raises `ProcessFailed`."""
-        super().__init__(["sh", "-c", _BOUND_TO_US, "sh", *argv], stderr_tail=stderr_tail)
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        stderr_tail: int = _STDERR_TAIL,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Starts it; `environment` stands for that of this process. Raises `ProcessFailed`."""
+        bound = ["sh", "-c", _BOUND_TO_US, "sh", *argv]
+        super().__init__(bound, stderr_tail=stderr_tail, environment=environment)
 
 
 def _ready(stream: IO[bytes], event: int, seconds: float) -> bool:

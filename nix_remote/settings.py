@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Mapping, Optional, TypeVar
 
-from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
+from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost, WorkingFolderGone
 from nix_remote.text import decimal_fraction
 
 DEFAULT_STALL_TIMEOUT: Final = 600.0
@@ -89,6 +89,14 @@ def own_environment() -> Mapping[str, str]:
     return os.environ
 
 
+def own_folder() -> Path:
+    """The folder that relative names begin at. Raises `WorkingFolderGone`."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise WorkingFolderGone from None
+
+
 def agent_idle(environment: Mapping[str, str] = os.environ) -> float:
     """Seconds without work after which an agent leaves. Raises `InvalidSetting`."""
     return _seconds(environment, "NIX_REMOTE_AGENT_IDLE", DEFAULT_AGENT_IDLE)
@@ -135,7 +143,7 @@ def choose(
     config = environment.get("NIX_REMOTE_SSH_CONFIG")
     return Settings(
         host=check_alias(alias),
-        workspace=workspace if workspace is not None else Path.cwd(),
+        workspace=workspace if workspace is not None else own_folder(),
         package=package,
         ssh_config=Path(config) if config else None,
         environment=environment,

@@ -40,7 +40,12 @@ class SignOfLife:
 
     @property
     def fresh(self) -> bool:
-        """Whether what it said may still be believed."""
+        """Whether what it said may still be believed. A clock that was put back proves nothing."""
         return bool(self._seen) and all(
-            now - then <= LIFE for now, then in zip(self._now(), self._seen)
+            0 <= now - then <= LIFE for now, then in zip(self._now(), self._seen)
         )
+
+    @property
+    def time(self) -> float:
+        """Now, in seconds on a clock that goes on while the machine sleeps."""
+        return self._now()[0]

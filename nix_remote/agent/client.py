@@ -129,7 +129,10 @@ def connect(name: str) -> Optional[_socket.socket]:
 
     Raises `Unusable` if it is somebody else, or does not answer.
     """
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unusable(str(error)) from None
     connection.settimeout(SILENCE)
     try:
         connection.connect(f"{name}/{SOCKET_NAME}")
@@ -202,7 +205,15 @@ def ask(connection: _socket.socket, request: bytes) -> int:
     Raises `Lost`, and `Unusable` if the one who serves cannot do it.
     """
     conversation = Conversation(connection)
-    conversation.send(hello() + request)
+    try:
+        conversation.send(hello() + request)
+    except Lost:
+        # A process that cannot take a request may have declined it before it was sent.
+        conversation.check_greeting()
+        kind, content = conversation.receive()
+        if kind == DECLINED:
+            raise Unusable(content.decode(errors="replace")) from None
+        raise
     conversation.check_greeting()
     try:
         return _follow(conversation)
@@ -287,21 +298,22 @@ def try_to_lead(name: str) -> Optional[Lead]:
     The lock dies with the process that holds it, so what it leaves behind is known to be stale.
     """
     lock = os.open(f"{name}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    listener = None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # A service manager listens without the lock, and starts an agent when somebody comes.
+        # A service manager listens without the lock, and starts an agent when a client comes.
         manager = connect(name)
+        if manager is None:
+            listener = listen(name)
+        else:
+            manager.close()
     except BlockingIOError:
-        os.close(lock)
-        return None
-    except Unusable:
-        os.close(lock)
-        raise
-    if manager is not None:
-        manager.close()
-        os.close(lock)
-        return None
-    return Lead(name, lock, listen(name))
+        pass
+    finally:
+        # The others wait for the holder of the lock to listen.
+        if listener is None:
+            os.close(lock)
+    return None if listener is None else Lead(name, lock, listener)
 
 
 def listen(name: str) -> _socket.socket:
@@ -310,8 +322,12 @@ def listen(name: str) -> _socket.socket:
     if os.path.lexists(address):
         os.unlink(address)
     listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    listener.bind(address)
-    listener.listen(_BACKLOG)
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 
@@ -341,7 +357,10 @@ def obtain(arguments: Sequence[str]) -> Union[int, Lead]:
     Raises `Unusable` if it has to be done alone.
     """
     name = folder()
-    request = run_request(arguments, terminal=os.isatty(2))
+    try:
+        request = run_request(arguments, terminal=os.isatty(2))
+    except OSError as error:  # the working folder is gone
+        raise Unusable(str(error)) from None
     losses = 0
     pause = _PAUSE
     deadline = time.monotonic() + _START_UP

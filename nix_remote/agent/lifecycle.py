@@ -34,17 +34,18 @@ class _Log(logging.handlers.RotatingFileHandler):
         pass
 
 
-def open_log(folder: Path) -> Callable[[str], None]:
-    """A log in that folder; returns what adds a line to it."""
+def open_log(given: str) -> Callable[[str], None]:
+    """A log in the state folder; returns what adds a line to it. `given` is XDG_STATE_HOME."""
     logger = logging.getLogger("nix_remote.agent")
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
+        folder = _state_folder(given)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = _Log(
             folder / "agent.log", maxBytes=_LOG_SIZE, backupCount=_OLD_LOGS, errors="replace"
         )
-    except OSError:
+    except (OSError, RuntimeError):  # the latter: there is no home folder
         return lambda _: None
     handler.setFormatter(logging.Formatter("%(asctime)s [%(process)d] %(message)s"))
     logger.addHandler(handler)
@@ -58,7 +59,6 @@ class Stay:
         """`idle` in seconds."""
         self._idle = idle
         self._told = threading.Event()
-        self._idle_is_over = False
         self.left = threading.Event()
         """Set once everything is done."""
 
@@ -82,9 +82,10 @@ class Stay:
         signal.signal(signal.SIGTERM, obey)
         signal.signal(signal.SIGINT, obey)
 
-    def out(self, server: Server) -> str:
-        """Returns when it is over; says why."""
+    def out(self, server: Server, look: Callable[[], object]) -> str:
+        """Returns when it is over; says why. Calls `look` now and then meanwhile."""
         while not self._told.wait(_LOOK_AROUND):
+            look()
             if server.idle_seconds > self._idle:
                 return f"nobody came for {self._idle:g} s"
             if server.lost_its_place:
@@ -165,6 +166,5 @@ def _asked(folder: str, kind: bytes) -> Optional[bytes]:
             return said
 
 
-def state_folder(given: str) -> Path:
-    """Where the log is; `given` is XDG_STATE_HOME."""
+def _state_folder(given: str) -> Path:
     return (Path(given) if os.path.isabs(given) else Path.home() / ".local/state") / "nix-remote"

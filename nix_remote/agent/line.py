@@ -3,6 +3,9 @@
 What is shared and what is believed, `sharing.py` decides; here are the lock,
 the session and the futures. The thread calls `work` for an agent that stays,
 or `lead` for an invocation that serves as long as its own job lasts.
+
+A failure that is not expected is the outcome of every job in line, and the line goes on with
+a new session.
 """
 
 from __future__ import annotations
@@ -15,16 +18,17 @@ from typing import Callable, ContextManager, Final, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.agent.belief import SignOfLife
+from nix_remote.agent.broadcast import Broadcast
 from nix_remote.agent.kept_session import KeptSession, OpenStore
 from nix_remote.agent.sharing import Group, Job, Sharing, is_of_paths
 from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
-from nix_remote.copy.plan import Plan, make_plan
+from nix_remote.copy.plan import make_plan
 from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.gc_roots import asked_location
+from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Question, RemoteStore
 from nix_remote.remote.turns import Turn
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.wire.types import PathInfo
 
 _LOOK_AROUND: Final = 0.5
 _GATHER: Final = 2.0
@@ -34,6 +38,8 @@ _STAY: Final = 0.4
 """Seconds that one who leads stays for the next one, if there have been others: about what it
 costs the next one to lead."""
 _LONGEST_STAY: Final = 5.0
+_RENEWED_AT_ONCE: Final = 50
+"""Roots. Those who wait for a copy come between two renewals."""
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
@@ -55,6 +61,8 @@ class _Figures:
     answered: int = 0
     without_copy: int = 0
     copies: int = 0
+    renewed: int = 0
+    """Roots, without a copy."""
 
 
 @dataclass
@@ -73,11 +81,14 @@ class Line:
         self._lock = threading.Condition()
         self._sharing = Sharing()
         self._tickets: dict[Job, Ticket] = {}
-        self._listeners = _Broadcast()
+        self._listeners = Broadcast()
         self._session = KeptSession(
             self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
         )
         self._stopping = False
+        self._copying = False
+        self.at_work: Callable[[], bool] = lambda: True
+        """Whether the thread of the line runs: those who wait will be answered."""
         self.somebody_arrives: Callable[[], bool] = lambda: False
         """Whether somebody is about to get in line: a copy waits a moment for them."""
 
@@ -101,17 +112,23 @@ class Line:
         """
         ticket = Ticket(Future(), listener)
         with self._lock:
-            if self._session.alive and self.life.fresh:
-                wanted = Job((), tuple(roots), options)
-                if self._sharing.knows(wanted):
-                    self._answer_known(ticket, roots)
-                    return ticket
+            if self._may_answer(Job((), tuple(roots), options)):
+                self._answer_known(ticket, roots)
+                self._lock.notify_all()
+                return ticket
         needed = closure()
         with self._lock:
             ticket.job = self._sharing.add(needed, roots, options)
             self._tickets[ticket.job] = ticket
             self._lock.notify_all()
         return ticket
+
+    def _may_answer(self, wanted: Job) -> bool:
+        """Whether a job can be answered at once."""
+        if not (self._session.alive and self.life.fresh and self._sharing.knows(wanted)):
+            return False
+        # Nothing can be renewed before a copy that is under way has ended.
+        return not self._copying or self._sharing.renewed_recently(wanted.roots, self.life.time)
 
     def withdraw(self, ticket: Ticket) -> None:
         """Nobody waits for it any more."""
@@ -133,6 +150,7 @@ class Line:
                 "answered": self.figures.answered,
                 "without_copy": self.figures.without_copy,
                 "copies": self.figures.copies,
+                "renewed": self.figures.renewed,
                 "waiting": len(self._tickets),
                 "logins": self._session.opened,
                 "kept": len(self._sharing.believed) if self._session.alive else 0,
@@ -144,12 +162,17 @@ class Line:
         """Copies for whoever comes, until `stop`; then lets go of the server."""
         while True:
             with self._lock:
-                while not (self._stopping or self._sharing.waiting):
+                while not (self._stopping or self._sharing.waiting or self._due):
                     self._lock.wait(_LOOK_AROUND)
                 if self._stopping and not self._sharing.waiting:
                     break
             self._next()
-        self._let_go()
+        self._answering(self._let_go)
+
+    @property
+    def _due(self) -> tuple[DurableRoot, ...]:
+        with self._lock:
+            return self._sharing.due(self.life.time)[:_RENEWED_AT_ONCE]
 
     def lead(self, ticket: Ticket) -> CopyResult:
         """Copies until that job is done, and a little longer in a crowd. Raises its failure.
@@ -184,14 +207,62 @@ class Line:
             time.sleep(_GLANCE)
 
     def _next(self) -> None:
-        """Answers whom it can, and carries out one group."""
+        """Answers those it can, carries out one group, and renews what is due."""
+        self._answering(self._step)
+        self._answering(self._renew)
+
+    def _answering(self, work: Callable[[], None]) -> None:
+        """Does one thing; whatever it raises is the outcome of all who wait."""
+        try:
+            work()
+        except Exception as error:
+            self._fail_all(error)
+
+    def _fail_all(self, error: Exception) -> None:
+        with self._lock:
+            tickets, self._tickets = self._tickets, {}
+            self._sharing.abandon()
+            self.figures.answered += len(tickets)
+        for ticket in tickets.values():
+            ticket.future.set_exception(error)
+        # In what state it is, is not known.
+        self._session.end()
+
+    def _renew(self) -> None:
+        """Gives roots that were used from knowledge the time of now."""
+        roots = self._due
+        if not roots:
+            return
+        if not self._session.alive:
+            self._session.end()  # what was believed is owed from now on
+        with self._lock:
+            lost = self._sharing.owed_for(roots)
+        failure: Optional[Exception] = None
+        if lost.renewed:
+            roots = lost.roots
+            failure = self._copy(lost)
+        else:
+            try:
+                with self._session.use(_NOTHING) as remote:
+                    remote.renew(roots)
+            except (NixRemoteError, ReferenceVanished) as error:
+                failure = error  # and the session is over, so they are owed
+        with self._lock:
+            if failure is not None:
+                self._sharing.not_renewed(roots, self.life.time)
+                return
+            self._sharing.renewed(roots, self.life.time)
+        self.figures.renewed += len(roots)
+        self.life.seen()
+
+    def _step(self) -> None:
         self._settle_known()
         with self._lock:
             job = self._sharing.next_job
             everybody = list(self._tickets.values())
         if job is None:
             return
-        self._listeners.aim(everybody, self.life)
+        self._listeners.aim([each.listener for each in everybody], self.life)
         broken: Optional[NixRemoteError] = None
         try:
             # Before it is decided who is in the group: many come while we log in.
@@ -242,6 +313,7 @@ class Line:
 
     def _answer_known(self, ticket: Ticket, roots: Sequence[DurableRoot]) -> None:
         closure = self._sharing.closure_of(roots)
+        self._sharing.used(roots)
         self.figures.answered += 1
         self.figures.without_copy += 1
         there = frozenset(info.path for info in closure)
@@ -260,8 +332,11 @@ class Line:
                 raise failures.pop()
             return self._session.use(question)
 
-        self._listeners.aim([self._tickets[job] for job in group.jobs], self.life)
+        self._listeners.follow(
+            group, {job: self._tickets[job].listener for job in group.jobs}, self.life
+        )
         self.figures.copies += 1
+        self._copying = True
         copy = Copy(
             closure=group.closure,
             roots=group.roots,
@@ -276,21 +351,17 @@ class Line:
         except NixRemoteError as error:
             self._fail(error, group)
             return error
-        except Exception as defect:
-            with self._lock:
-                for job in group.jobs:
-                    self._tickets.pop(job).future.set_exception(defect)
-            return defect
         else:
             self.life.seen()
             self._answer(group, result)
         finally:
+            self._copying = False
             self._listeners.aim([], self.life)
         return None
 
     def _answer(self, group: Group, result: CopyResult) -> None:
         with self._lock:
-            self._sharing.succeeded(group)
+            self._sharing.succeeded(group, self.life.time)
             sizes = {info.path: info.nar_size for info in result.closure}
             for job, sent in group.attributed(result.sent).items():
                 self.figures.answered += 1
@@ -322,51 +393,10 @@ class Line:
         self._session.end()
 
 
+_NOTHING: Final = Question(())
+
+
 def _question(closure: Sequence[PathInfo], roots: Sequence[DurableRoot]) -> Question:
     return Question(
         paths=tuple(info.path for info in closure), lock=tuple(root.path for root in roots)
     )
-
-
-class _Broadcast:
-    """Tells every job of a group what concerns it; the first one hears how it goes on."""
-
-    def __init__(self) -> None:
-        self._tickets: Sequence[tuple[Ticket, frozenset[StorePath]]] = ()
-        self._life: Optional[SignOfLife] = None
-        self._made: dict[tuple[StorePath, str], str] = {}
-        """Where the server has made roots in this session."""
-
-    def locations(self, roots: Sequence[DurableRoot]) -> dict[StorePath, str]:
-        """Where roots are on the server: not always where they were asked for."""
-        return {
-            root.path: self._made.get((root.path, root.location), root.location) for root in roots
-        }
-
-    def forget(self) -> None:
-        """The session is over: in the next one roots may be made in another place."""
-        self._made.clear()
-
-    def aim(self, tickets: Sequence[Ticket], life: SignOfLife) -> None:
-        """From now on, events are about these."""
-        self._tickets = [
-            (ticket, frozenset(info.path for info in ticket.job.closure))
-            for ticket in tickets
-            if ticket.job is not None
-        ]
-        self._life = life
-
-    def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.PathDone) and self._life is not None:
-            self._life.seen()
-        if isinstance(event, events.RootMade):
-            self._made[event.path, asked_location(event.location)] = event.location
-        for number, (ticket, paths) in enumerate(self._tickets):
-            if isinstance(event, events.PlanReady):
-                own = tuple(one for one in event.plan.paths if one.info.path in paths)
-                ticket.listener(events.PlanReady(Plan(own)))
-            elif isinstance(event, events.BytesSent):
-                if number == 0:
-                    ticket.listener(event)
-            elif not isinstance(event, (events.PathDone, events.RootMade)) or event.path in paths:
-                ticket.listener(event)

@@ -1,11 +1,16 @@
-"""The socket side of whoever serves: takes clients, answers them, and lets them go.
+"""The socket side of the process that serves: takes clients, answers them, and lets them go.
 
 What a request means, a handler knows. Two threads per client: one carries the
-handler, one writes, so that a client which does not read keeps nobody waiting.
+handler, one writes, so that a client which does not read delays no other.
+
+Every client gets an answer. What the handler does not expect, and what keeps this
+process from taking a client at all, is answered with `DECLINED`: the client can do
+without. A client is told that the server is alive only while its handler runs.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import select
@@ -14,9 +19,9 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Final, Optional, TypeVar
+from typing import Any, Callable, Final, Iterator, Optional, TypeVar
 
 from nix_remote.agent import client as wire
 from nix_remote.agent.place import Place
@@ -29,7 +34,8 @@ from nix_remote.agent.protocol import (
     Stop,
     Tell,
 )
-from nix_remote.errors import CRASHED, Interrupted
+from nix_remote.agent.threads import Threads
+from nix_remote.errors import Interrupted
 
 T = TypeVar("T")
 
@@ -43,14 +49,19 @@ _UNREAD: Final = 30.0
 _MOST_CLIENTS: Final = 512
 _FAREWELL: Final = 2.0
 _READ_SIZE: Final = 64 * 1024
+_NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class Declined(Exception):
-    """Whoever serves cannot do it; the client can."""
+    """The client has to do it without this process."""
 
 
 class Gone(Exception):
     """The client does not wait any more."""
+
+
+class _Unanswered(Exception):
+    """The handler of a request has ended, and has said nothing."""
 
 
 class Client:
@@ -66,6 +77,10 @@ class Client:
         self._awaited: Optional[Future[Any]] = None
         self.arriving = True
         """Whether it may still get in line for a copy."""
+        self.greeted = False
+        """Whether it has been sent the first frame."""
+        self.finished = threading.Event()
+        """Set when its connection is closed."""
 
     @property
     def answered(self) -> bool:
@@ -92,12 +107,18 @@ class Client:
         """Has it write a file."""
         self._put(wire.FILE, _encoded(name) + b"\0" + _encoded(text))
 
-    def wait(self, future: Future[T]) -> T:
-        """The outcome. Raises `Interrupted` if the client cancels, `Gone` if it is gone."""
+    def wait(self, future: Future[T], at_work: Callable[[], bool]) -> T:
+        """The outcome, as long as `at_work` says that one will come.
+
+        Raises `Interrupted` if the client cancels, `Gone` if it is gone, and `Declined`
+        if there will be no outcome.
+        """
         self._awaited = future
         self.arriving = False
         future.add_done_callback(lambda _: self._wake.set())
-        self._wake.wait()
+        while not self._wake.wait(_LOOK_AROUND):
+            if not at_work() and not future.done():
+                raise Declined("the thread that copies has failed")
         if future.done():
             return future.result()
         if self._cancelled:
@@ -158,20 +179,19 @@ class Duties:
 class Server:
     """Takes clients from a socket until it is closed."""
 
-    def __init__(self, place: Place, duties: Duties) -> None:
+    def __init__(self, place: Place, duties: Duties, threads: Threads) -> None:
         self._place = place
         self._duties = duties
+        self._threads = threads
         self._lock = threading.Lock()
-        self._connections: dict[threading.Thread, tuple[socket.socket, Client]] = {}
+        self._connections: dict[Client, socket.socket] = {}
         self._closing = threading.Event()
         self._last_used = time.monotonic()
-        self._accepting = threading.Thread(
-            target=self._accept_all, name="nix-remote-accept", daemon=True
-        )
+        self._reserve = _Reserve()
 
     def start(self) -> None:
-        """Takes clients from now on."""
-        self._accepting.start()
+        """Takes clients from now on. Raises `CannotStart`."""
+        self._threads.start("accept", self._accept_all)
 
     @property
     def idle_seconds(self) -> float:
@@ -182,7 +202,7 @@ class Server:
     def somebody_arrives(self) -> bool:
         """Whether there is a client that does not wait for an outcome yet."""
         with self._lock:
-            return any(client.arriving for _, client in self._connections.values())
+            return any(client.arriving for client in self._connections)
 
     @property
     def lost_its_place(self) -> bool:
@@ -190,67 +210,99 @@ class Server:
         return self._place.lost
 
     def resign(self) -> None:
-        """Takes no more clients; somebody else may serve. Those that are there stay."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
+        """Takes no more clients; another process may serve. Those that are there stay."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
         self._place.leave()
 
     def dismiss(self) -> None:
         """Waits until those who are answered have read it; sends the others away."""
         with self._lock:
             connections = dict(self._connections)
-        for _, client in connections.values():
+        for client in connections:
             if not client.answered:
                 client.leave()
         deadline = time.monotonic() + _FAREWELL
-        for thread, (connection, client) in connections.items():
+        for client, connection in connections.items():
             if client.answered:
-                thread.join(max(deadline - time.monotonic(), 0))
+                client.finished.wait(max(deadline - time.monotonic(), 0))
             else:
                 with suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def _accept_all(self) -> None:
         while not self._closing.is_set():
+            connection = self._next_connection()
+            if connection is None:
+                continue
             try:
-                listener = self._place.listener
-                listener.settimeout(_LOOK_AROUND)
-                connection, _ = listener.accept()
-            except socket.timeout:
-                if not self._closing.is_set() and self._place.mend():
-                    self._duties.log("the socket was gone: made it again")
-                continue
+                self._admit(connection)
+            except Exception as error:
+                self._duties.log(f"turned a client away: {error!r}")
+                _turn_away(connection, str(error))
+
+    def _next_connection(self) -> Optional[socket.socket]:
+        """The next client's; None if none came for a moment."""
+        try:
+            listener = self._place.listener
+            listener.settimeout(_LOOK_AROUND)
+            connection, _ = listener.accept()
+        except socket.timeout:
+            if not self._closing.is_set() and self._place.mend():
+                self._duties.log("the socket was gone: made it again")
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTOR or not self._turn_next_away():
+                self._closing.wait(_LOOK_AROUND)  # closed, or a condition that may pass
+        else:
+            return connection
+        return None
+
+    def _turn_next_away(self) -> bool:
+        """Answers the next client with the descriptor in reserve; whether that was possible."""
+        with self._reserve.lent():
+            try:
+                connection, _ = self._place.listener.accept()
             except OSError:
-                # Closed, or out of descriptors for the moment.
-                self._closing.wait(_LOOK_AROUND)
-                continue
-            if wire.peer(connection)[1] != os.getuid():
-                connection.close()
-                continue
-            client = Client()
-            thread = threading.Thread(
-                target=self._attend, args=(connection, client), name="nix-remote-client"
-            )
-            thread.daemon = True
-            with self._lock:
-                if len(self._connections) >= _MOST_CLIENTS:
-                    connection.close()
-                    continue
-                self._connections[thread] = (connection, client)
-            thread.start()
+                return False
+            self._duties.log("turned a client away: no descriptor is free")
+            _turn_away(connection, "no descriptor is free")
+        return True
+
+    def _admit(self, connection: socket.socket) -> None:
+        if wire.peer(connection)[1] != os.getuid():
+            connection.close()
+            return
+        client = Client()
+        with self._lock:
+            if len(self._connections) >= _MOST_CLIENTS:
+                raise Declined("too many clients")
+            self._connections[client] = connection
+        try:
+            self._threads.start("client", lambda: self._attend(connection, client))
+        except BaseException:
+            self._forget(client)
+            raise
+
+    def _forget(self, client: Client) -> None:
+        with self._lock:
+            del self._connections[client]
+            self._last_used = time.monotonic()
+        client.finished.set()
 
     def _attend(self, connection: socket.socket, client: Client) -> None:
         try:
             self._converse(connection, client)
         except (OSError, ProtocolError) as error:
             self._duties.log(f"a client: {error}")
+        except Exception as error:
+            self._duties.log(f"turned a client away: {error!r}")
+            _turn_away(connection, str(error), greeted=client.greeted)
         finally:
             client.leave()
             connection.close()
-            with self._lock:
-                del self._connections[threading.current_thread()]
-                self._last_used = time.monotonic()
+            self._forget(client)
 
     def _converse(self, connection: socket.socket, client: Client) -> None:
         inbox = Inbox()
@@ -264,13 +316,13 @@ class Server:
         message = messages[0]
         connection.settimeout(_UNREAD)
         connection.sendall(wire.hello())
+        client.greeted = True
         if isinstance(message, OtherVersion):
             self._duties.other_version()
             return
         client.arriving = isinstance(message, Run)
-        worker = threading.Thread(target=self._serve, args=(message, client), daemon=True)
-        worker.start()
-        _write_all(connection, client, inbox)
+        handler = self._threads.start("handler", lambda: self._serve(message, client))
+        _write_all(connection, client, inbox, handler)
 
     def _serve(self, message: object, client: Client) -> None:
         """Carries out one message; whatever happens, the client gets its last frame."""
@@ -291,27 +343,35 @@ class Server:
             client.end(wire.DECLINED, _encoded(str(declined)))
         except Gone:
             client.end(wire.DECLINED, b"")
-        except Exception:
-            text = traceback.format_exc()
-            self._duties.log(text)
-            client.write(f"{text}nix-remote: this is a defect; please report the lines above\n")
-            client.end(wire.EXIT, b"%d" % CRASHED)
+        except Exception as error:
+            # By itself the client may fare better; otherwise it shows what is wrong.
+            self._duties.log(traceback.format_exc())
+            client.end(wire.DECLINED, _encoded(repr(error)))
         else:
             client.end(wire.EXIT, b"%d" % status)
 
 
-def _write_all(connection: socket.socket, client: Client, inbox: Inbox) -> None:
-    """Writes what there is to be written, and notices when the client goes."""
+def _write_all(
+    connection: socket.socket, client: Client, inbox: Inbox, handler: threading.Thread
+) -> None:
+    """Writes what there is to be written, and notices when the client goes.
+
+    Raises `_Unanswered` if nothing more will come.
+    """
     quiet_since = time.monotonic()
     readable = select.poll()
     readable.register(connection, select.POLLIN)
     while True:
+        # Asked first: what a handler that has ended had to say is there to be written.
+        at_work = handler.is_alive()
         data = client.next_frames(_LOOK_AROUND)
         if data is None:
             return
         if data:
             connection.sendall(data)
             quiet_since = time.monotonic()
+        elif not at_work:
+            raise _Unanswered("the handler of the request has failed")
         elif time.monotonic() - quiet_since >= ALIVE_EVERY:
             connection.sendall(wire.frame(wire.ALIVE))
             quiet_since = time.monotonic()
@@ -322,3 +382,34 @@ def _write_all(connection: socket.socket, client: Client, inbox: Inbox) -> None:
             return
         if any(isinstance(message, Cancel) for message in inbox.receive(said)):
             client.cancel()
+
+
+def _turn_away(connection: socket.socket, why: str, *, greeted: bool = False) -> None:
+    """Declines, whatever the client wants, and closes the connection."""
+    hello = b"" if greeted else wire.hello()
+    with suppress(OSError), connection:
+        connection.settimeout(_FAREWELL)
+        connection.sendall(hello + wire.frame(wire.DECLINED, _encoded(why)))
+
+
+class _Reserve:
+    """A descriptor that is given up when there is no other one."""
+
+    def __init__(self) -> None:
+        self._descriptor: Optional[int] = None
+        self._fill()
+
+    def _fill(self) -> None:
+        with suppress(OSError):
+            self._descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """One descriptor more may be had, in a `with` block."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        try:
+            yield
+        finally:
+            self._fill()

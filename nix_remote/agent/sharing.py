@@ -8,6 +8,10 @@ several want is sent once.
 the session's temporary roots keep, is answered without asking. When the
 session ends, nothing is believed any more; but what was answered while it was
 believed is owed: it is made sure of again, with the next copy or before leaving.
+
+*Renewal*: a root's time on the server is the time of its last use, and roots that are old
+are removed. A root that was used without asking the server is renewed soon afterwards, and
+at most once per `RENEWAL_INTERVAL`.
 """
 
 from __future__ import annotations
@@ -30,6 +34,16 @@ from nix_remote.wire.types import PathInfo, StorePath
 
 _OF_ITS_PATHS: Final = (LocalStoreError, PromiseError, TransferError, TrustError)
 """Failures that one job's paths may have caused; all others would meet every job."""
+
+
+RENEWAL_INTERVAL: Final = 60.0
+"""Seconds between two renewals of one root that is used all the time."""
+_FIRST_RENEWAL: Final = 5.0
+"""Seconds after a copy has made a root, during which that counts for later uses as well."""
+RENEWED_RECENTLY: Final = 900.0
+"""Seconds. Well below the time for which pruning keeps every root that was used."""
+_LONGEST_DELAY: Final = 3600.0
+"""Seconds between two attempts to renew a root that cannot be renewed."""
 
 
 def is_of_paths(error: Exception) -> bool:
@@ -88,6 +102,19 @@ class Group:
         return result
 
 
+@dataclass(frozen=True)
+class _Renewal:
+    """When a root was made or renewed, and for how long that counts for later uses."""
+
+    time: float
+    lasts: float
+    """Seconds."""
+
+    def is_younger(self, seconds: float, now: float) -> bool:
+        """Also false if the clock was put back."""
+        return 0 <= now - self.time < seconds
+
+
 class Sharing:
     """The state of one server's line."""
 
@@ -98,6 +125,9 @@ class Sharing:
         self._infos: dict[StorePath, PathInfo] = {}
         self._believed: dict[DurableRoot, Job] = {}
         self._owed: dict[DurableRoot, Job] = {}
+        self._renewals: dict[DurableRoot, _Renewal] = {}
+        self._used: dict[DurableRoot, None] = {}
+        """Answered from knowledge since they were made or renewed."""
 
     @property
     def waiting(self) -> int:
@@ -123,6 +153,43 @@ class Sharing:
         return job.options.check is CopyOptions.check and all(
             root in self._believed for root in job.roots
         )
+
+    def used(self, roots: Iterable[DurableRoot]) -> None:
+        """These were answered from knowledge just now."""
+        self._used.update(dict.fromkeys(roots))
+
+    def renewed_recently(self, roots: Iterable[DurableRoot], now: float) -> bool:
+        """Whether the server knows that these are in use, as far as pruning is concerned.
+
+        `now` in seconds, on the clock that `succeeded` is given.
+        """
+        return all(self._renewals[root].is_younger(RENEWED_RECENTLY, now) for root in roots)
+
+    def due(self, now: float) -> tuple[DurableRoot, ...]:
+        """The roots that are to be renewed."""
+        return tuple(
+            root
+            for root in self._used
+            if not self._renewals[root].is_younger(self._renewals[root].lasts, now)
+        )
+
+    def renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
+        """The server has the time of these."""
+        for root in roots:
+            self._used.pop(root, None)
+            self._renewals[root] = _Renewal(now, RENEWAL_INTERVAL)
+
+    def not_renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
+        """That failed; it is tried again, less and less often."""
+        for root in roots:
+            before = self._renewals[root].lasts
+            lasts = min(max(2 * before, RENEWAL_INTERVAL), _LONGEST_DELAY)
+            self._renewals[root] = _Renewal(now, lasts)
+
+    def owed_for(self, roots: Iterable[DurableRoot]) -> Group:
+        """A copy that makes those roots again whose session is over."""
+        jobs = dict.fromkeys(self._owed[root] for root in roots if root in self._owed)
+        return Group((), tuple(jobs))
 
     def closure_of(self, roots: Sequence[DurableRoot]) -> tuple[PathInfo, ...]:
         """The closure of roots that are believed. Raises `KeyError` for another one."""
@@ -178,12 +245,14 @@ class Sharing:
         owed = dict.fromkeys(self._owed.values()) if options.check is CopyOptions.check else ()
         return Group(jobs, tuple(owed))
 
-    def succeeded(self, group: Group) -> None:
-        """The copy was made; its session is still there."""
+    def succeeded(self, group: Group, now: float) -> None:
+        """The copy was made; its session is still there. `now` in seconds."""
         for job in (*group.jobs, *group.renewed):
             for root in job.roots:
                 self._believed[root] = job
                 self._owed.pop(root, None)
+                self._used.pop(root, None)
+                self._renewals[root] = _Renewal(now, _FIRST_RENEWAL)
 
     def failed(self, group: Group, error: NixRemoteError) -> list[Job]:
         """The copy failed, and its session is gone. Returns whose failure it is.
@@ -198,10 +267,16 @@ class Sharing:
             for job in group.renewed:
                 for root in job.roots:
                     self._owed.pop(root, None)
+                    self._used.pop(root, None)
             return list(group.jobs)
         self._alone += [Group((job,), ()) for job in group.jobs]
         self._alone += [Group((), (job,)) for job in group.renewed]
         return []
+
+    def abandon(self) -> None:
+        """Those that wait will not be copied."""
+        self._waiting.clear()
+        self._alone = [group for group in self._alone if not group.jobs]
 
     def forget(self) -> None:
         """The session is over, and with it its temporary roots."""

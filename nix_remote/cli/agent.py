@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import threading
 import time
-from typing import Callable, Final, Hashable
+from functools import partial
+from typing import ContextManager, Final
 
 from nix_remote import processes, settings
 from nix_remote.agent import client, lifecycle
 from nix_remote.agent.line import Line
+from nix_remote.agent.lines import Lines
 from nix_remote.agent.place import OwnPlace, lent
-from nix_remote.agent.server import Declined, Duties, Server
+from nix_remote.agent.server import Duties, Server
+from nix_remote.agent.threads import Threads
 from nix_remote.cli import copy, order
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command, add_action
@@ -25,7 +27,6 @@ from nix_remote.errors import AgentNotStarted
 
 _START_UP: Final = 15.0
 _PAUSE: Final = 0.1
-_MOST_LINES: Final = 32
 
 _DESCRIPTION = """\
 The agent keeps one connection to each Nix server and copies for all invocations of this
@@ -91,22 +92,31 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     idle = options.idle if options.idle is not None else settings.agent_idle()
     environment = settings.own_environment()
     place = lent(environment, folder) or _own_place(folder)
-    log = lifecycle.open_log(lifecycle.state_folder(environment.get("XDG_STATE_HOME", "")))
+    log = lifecycle.open_log(environment.get("XDG_STATE_HOME", ""))
+    # The folder in which it was started may go, and is none of its clients'.
+    os.chdir("/")
     stay = lifecycle.Stay(idle)
     stay.obey_signals()
-    lines = _Lines()
+    threads = Threads(log, stay.end)
+    lines = Lines(threads)
+
+    def find_line(wanted: Order) -> ContextManager[Line]:
+        return lines.line(wanted.key, partial(order.new_line, wanted))
+
     duties = Duties(
-        handle=Desk(copy.COMMAND, lines.find).handle,
-        tell=lambda: json.dumps({**lines.figures(), "kind": "agent"}),
+        handle=Desk(copy.COMMAND, find_line).handle,
+        tell=lambda: _told(lines),
         stop=stay.end_and_wait,
         other_version=stay.end,
         log=log,
     )
-    server = Server(place, duties)
+    server = Server(place, duties, threads)
     lines.somebody_arrives = server.somebody_arrives
     server.start()
     log(f"serving in {folder}")
-    why = stay.out(server)
+    why = stay.out(server, lines.close_replaced)
+    if threads.failed:
+        why = "a thread of it has failed"
     log(f"leaving: {why}")
     server.resign()
     lines.finish()
@@ -123,47 +133,15 @@ def _own_place(folder: str) -> OwnPlace:
     return OwnPlace(lead)
 
 
-class _Lines:
-    """The lines of an agent, each with its thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lines: dict[Hashable, tuple[Line, threading.Thread]] = {}
-        self.somebody_arrives: Callable[[], bool] = lambda: False
-
-    def find(self, wanted: Order) -> Line:
-        """The line for an order; a new one if there is none."""
-        key = wanted.key
-        with self._lock:
-            if key not in self._lines:
-                if len(self._lines) == _MOST_LINES:
-                    raise Declined("too many servers and configurations")
-                line = order.new_line(wanted)
-                line.somebody_arrives = self.somebody_arrives
-                thread = threading.Thread(target=line.work, name=f"nix-remote-{line.alias}")
-                thread.daemon = True
-                self._lines[key] = line, thread
-                thread.start()
-            return self._lines[key][0]
-
-    def figures(self) -> dict[str, object]:
-        """For `nix-remote agent status`."""
-        with self._lock:
-            lines = [line for line, _ in self._lines.values()]
-        return {
+def _told(lines: Lines) -> str:
+    return json.dumps(
+        {
+            "kind": "agent",
             "pid": os.getpid(),
             "version": client.VERSION,
-            "servers": [line.status() for line in lines],
+            "servers": lines.figures(),
         }
-
-    def finish(self) -> None:
-        """Everybody who is in line is answered; then the servers are let go."""
-        with self._lock:
-            lines = list(self._lines.values())
-        for line, _ in lines:
-            line.stop()
-        for _, thread in lines:
-            thread.join()
+    )
 
 
 def _conclude(result: Result) -> str:

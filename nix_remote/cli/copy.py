@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import closing
 from pathlib import Path
 from typing import Final, Optional
@@ -74,7 +73,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    wanted = order.prepare(options, settings.own_environment(), os.getcwd())
+    wanted = order.prepare(options, settings.own_environment(), str(settings.own_folder()))
     lead = _lead(options)
     line = order.new_line(wanted)
     renderer = common.renderer(wanted.settings, options)

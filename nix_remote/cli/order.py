@@ -6,6 +6,7 @@ Those of this process, or those of a client that an agent works for.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import platform
 import pwd
@@ -14,12 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Final, Hashable, Mapping, Optional, Sequence
+from typing import Final, Mapping, Optional, Sequence
 
 from nix_remote import events, manifests, private_key, settings
 from nix_remote.agent import client
 from nix_remote.agent.kept_session import OpenStore
 from nix_remote.agent.line import Line
+from nix_remote.agent.lines import LineKey
 from nix_remote.cli import options as common
 from nix_remote.cli.result import Result, describe_copy
 from nix_remote.copy.engine import CopyOptions, CopyResult
@@ -30,10 +32,14 @@ from nix_remote.remote import connect
 from nix_remote.remote.gc_roots import Owner, location
 from nix_remote.remote.store import DurableRoot
 from nix_remote.remote.turns import Turn
+from nix_remote.settings import TransportChoice
 from nix_remote.ssh import choose, config
 from nix_remote.wire.types import PathInfo, StorePath
 
 _USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
+_OF_NO_PROGRAM: Final = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+"""What shells set for themselves, and what differs between any two of them."""
+_OF_KERBEROS: Final = "KRB5"
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,26 @@ class Order:
         return config.resolve(self.settings.host, self.settings.ssh_config, local)
 
     @property
-    def key(self) -> Hashable:
+    def key(self) -> LineKey:
         """What orders have to have in common to go over one connection."""
         chosen = self.settings
-        how = (chosen.host, chosen.ssh_config, chosen.transport, chosen.protocol)
         signed = self.signing_key.public if self.signing_key is not None else ""
-        return (*how, chosen.local_store, chosen.stall_timeout, signed, self.destination)
+        store = (chosen.protocol, chosen.local_store, chosen.stall_timeout, signed)
+        reached = (chosen.transport, self.destination, self._seen_by_programs)
+        return LineKey(host=(chosen.host, chosen.ssh_config), how=(*store, *reached))
+
+    @property
+    def _seen_by_programs(self) -> str:
+        """A digest of the variables that the programs started for the connection may read."""
+        chosen, to = self.settings, self.destination
+        seen = {}
+        if to.starts_programs or chosen.transport is TransportChoice.OPENSSH:
+            seen = {k: v for k, v in chosen.environment.items() if k not in _OF_NO_PROGRAM}
+        elif to.tries_kerberos and chosen.transport is TransportChoice.AUTO:
+            # Where no key lets us in, `ssh` is tried with a ticket.
+            seen = {k: v for k, v in chosen.environment.items() if k.startswith(_OF_KERBEROS)}
+        text = "\0".join(f"{name}={value}" for name, value in sorted(seen.items()))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def closure(self) -> Sequence[PathInfo]:
         """Everything the top paths need. Raises `LocalStoreError`."""

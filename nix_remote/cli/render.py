@@ -76,6 +76,7 @@ class Renderer:
         self._started = clock()
         self._last_progress = clock()
         self._open_line = False
+        self._whose = ""
 
     def __call__(self, event: events.Event) -> None:
         with self._lock:
@@ -109,12 +110,20 @@ class Renderer:
 
     def _begin(self, event: events.PlanReady) -> None:
         missing = event.plan.missing
-        self._total_paths, self._total_bytes = len(missing), event.plan.missing_bytes
+        followed = missing or event.for_others
+        self._total_paths = len(followed)
+        self._total_bytes = sum(info.nar_size for info in followed)
+        self._whose = "" if missing else "another copy: "
         self._done_paths, self._sent, self._started = 0, 0, self._clock()
         known = count_of(len(event.plan.paths), "path")
         if missing:
             amount = format_bytes(self._total_bytes)
             self._line(f"sending {len(missing)} of {known} to {self._host} ({amount})")
+        elif event.for_others:
+            amount = f"{count_of(self._total_paths, 'path')} ({format_bytes(self._total_bytes)})"
+            self._line(
+                f"nothing to send; waiting for another copy to send {amount} to {self._host}"
+            )
         elif self._verbose:
             self._line(f"{self._host} has all {known}")
 
@@ -127,7 +136,7 @@ class Renderer:
         rate = sent / max(now - self._started, 0.001)
         left = max(self._total_bytes - sent, 0) / max(rate, 1)
         text = (
-            f"{self._done_paths} of {count_of(self._total_paths, 'path')}, "
+            f"{self._whose}{self._done_paths} of {count_of(self._total_paths, 'path')}, "
             f"{format_bytes(sent)} of {format_bytes(self._total_bytes)}, "
             f"{format_bytes(rate)}/s, {left:.0f} s left"
         )

@@ -11,14 +11,16 @@ import json
 import os
 import shutil
 from contextlib import closing, contextmanager
-from typing import Callable, Final, Iterator, Mapping, NoReturn, Optional
+from typing import Callable, ContextManager, Final, Iterator, Mapping, NoReturn, Optional
 
 from nix_remote import settings
 from nix_remote.agent import client as wire
+from nix_remote.agent import shortage
 from nix_remote.agent.line import Line
 from nix_remote.agent.place import OwnPlace
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.server import Client, Declined, Duties, Server
+from nix_remote.agent.threads import CannotStart, Threads
 from nix_remote.cli import order as orders
 from nix_remote.cli.command import Command, add_command
 from nix_remote.cli.ending import conclude
@@ -26,22 +28,21 @@ from nix_remote.cli.order import Order
 from nix_remote.cli.render import Renderer
 from nix_remote.cli.result import Result
 from nix_remote.errors import NixRemoteError
-from nix_remote.settings import TransportChoice
 
-FindLine = Callable[[Order], Line]
-"""The line for an order; raises `Declined` if there is none."""
+FindLine = Callable[[Order], ContextManager[Line]]
+"""The line for an order, for the length of a `with` block; raises `Declined` if there is none."""
 
-# What the programs read that we start: `nix-store` here, `ssh`, a ProxyCommand.
+# What the programs of the local store read, which get the environment of this process.
 _OF_CHILDREN: Final = "HOME"
 _OF_NIX: Final = "NIX_"
 _OURS: Final = "NIX_REMOTE_"
-_OF_SSH: Final = "SSH_AUTH_SOCK"
 _OF_SHELLS: Final = frozenset(
     {"NIX_PATH", "NIX_PROFILES", "NIX_SSL_CERT_FILE", "NIX_USER_PROFILE_DIR"}
 )
 """What Nix sets in login shells, and no service has: about evaluating and downloading, which
 we do not."""
 _SEARCHED: Final = "PATH"
+_LOCAL_PROGRAM: Final = "nix-store"
 
 
 class _Unclear(Exception):
@@ -78,36 +79,30 @@ class Desk:
         try:
             result = self._copy(options, request, client)
         except NixRemoteError as error:
+            lacking = shortage.of_this_process(error)
+            if lacking is not None:
+                raise Declined(f"{error.code}, perhaps because of this: {lacking}") from None
             result = Result(self._command.name, error=error)
         return conclude(self._command, options, result, client)
 
     def _copy(self, options: argparse.Namespace, request: Run, client: Client) -> Result:
         wanted = orders.prepare(options, request.environment, request.folder)
-        self._check_environment(wanted, request.environment)
-        line = self._find_line(wanted)
+        self._check_environment(request.environment)
         chosen = wanted.settings
         renderer = Renderer(
             client, host=chosen.host, package=chosen.package, verbose=options.verbose
         )
-        with closing(renderer):
+        with self._find_line(wanted) as line, closing(renderer):
             ticket = line.submit(wanted.roots, wanted.closure, wanted.options, renderer)
             try:
-                done = client.wait(ticket.future)
+                done = client.wait(ticket.future, line.at_work)
             finally:
                 line.withdraw(ticket)
         return orders.result(wanted, done)
 
-    def _check_environment(self, wanted: Order, environment: Mapping[str, str]) -> None:
-        """Declines what programs that we start would see differently than the client's."""
+    def _check_environment(self, environment: Mapping[str, str]) -> None:
+        """Declines what the programs of the local store would see differently than the client's."""
         needed = [_OF_CHILDREN]
-        programs = ["nix-store"]
-        if wanted.destination.proxy_command is not None:
-            needed += [_OF_SSH, _SEARCHED]
-        if wanted.settings.transport is TransportChoice.OPENSSH or (
-            wanted.destination.needs_openssh
-        ):
-            needed.append(_OF_SSH)
-            programs.append("ssh")
         names = {*environment, *self._environment} - _OF_SHELLS
         needed += [
             name for name in names if name.startswith(_OF_NIX) and not name.startswith(_OURS)
@@ -115,9 +110,8 @@ class Desk:
         for name in needed:
             if environment.get(name) != self._environment.get(name):
                 raise Declined(f"{name} is another one there")
-        for program in programs:
-            if _found(program, environment) != _found(program, self._environment):
-                raise Declined(f"{program} is another one by the PATH there")
+        if _found(_LOCAL_PROGRAM, environment) != _found(_LOCAL_PROGRAM, self._environment):
+            raise Declined(f"{_LOCAL_PROGRAM} is another one by the PATH there")
 
 
 def _found(program: str, environment: Mapping[str, str]) -> Optional[str]:
@@ -131,10 +125,11 @@ def others(command: Command, own: Order, line: Line, lead: Optional[wire.Lead]) 
         yield
         return
 
-    def find_line(wanted: Order) -> Line:
+    @contextmanager
+    def find_line(wanted: Order) -> Iterator[Line]:
         if wanted.key != own.key:
             raise Declined("this one is busy with another server")
-        return line
+        yield line
 
     duties = Duties(
         handle=Desk(command, find_line).handle,
@@ -150,10 +145,15 @@ def others(command: Command, own: Order, line: Line, lead: Optional[wire.Lead]) 
         other_version=lambda: None,
         log=lambda _: None,
     )
-    server = Server(OwnPlace(lead), duties)
+    # If a thread fails, nobody else comes; the copy goes on.
+    threads = Threads(lambda _: None, lambda: server.resign())
+    server = Server(OwnPlace(lead), duties, threads)
     line.somebody_arrives = server.somebody_arrives
-    server.start()
     try:
+        try:
+            server.start()
+        except CannotStart:
+            server.resign()
         yield
     finally:
         server.resign()

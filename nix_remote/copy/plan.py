@@ -15,6 +15,8 @@ class Reason(enum.Enum):
 
     MISSING = "missing"
     VALID = "valid"
+    ON_THE_WAY = "on-the-way"
+    """Another invocation sends it, in the same copy."""
     DIFFERENT = "different"
     """Valid on the server, with other content than here."""
     GONE = "gone"

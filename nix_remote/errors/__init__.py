@@ -4,7 +4,7 @@
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · WorkspaceAmbiguous ·
                                SetupInputUnusable · OutputBaseNotFound · FileUnwritable ·
-                               GrpcMissing
+                               GrpcMissing · WorkingFolderGone
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -129,5 +129,6 @@ from nix_remote.errors.usage import (
     SetupInputUnusable,
     SigningKeyUnusable,
     UsageError,
+    WorkingFolderGone,
     WorkspaceAmbiguous,
 )

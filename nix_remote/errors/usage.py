@@ -43,6 +43,16 @@ class InvalidSetting(UsageError):
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
 
 
+class WorkingFolderGone(UsageError):
+    code = "working-folder-gone"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the folder in which nix-remote was started does not exist any more",
+            fix="change to a folder that exists, and run it again",
+        )
+
+
 class SigningKeyUnusable(UsageError):
     code = "signing-key-unusable"
 

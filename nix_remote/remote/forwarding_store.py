@@ -49,3 +49,6 @@ class ForwardingStore:
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
         return self._store.secure(paths, roots)
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        self._store.renew(roots)

@@ -154,7 +154,7 @@ class Push(Generic[Server]):
                 )
                 unconfirmed.append((outgoing.info, registered))
                 registered.add_done_callback(partial(self._answered, position))
-                self._write_nar(session, self._counted(outgoing.nar))
+                self._write_nar(session, self._counted(outgoing))
                 while unconfirmed and unconfirmed[0][1].done():
                     confirm_oldest()
             elif unconfirmed:
@@ -179,10 +179,10 @@ class Push(Generic[Server]):
                 self._order.registered(position)
                 self._changed.notify_all()
 
-    def _counted(self, nar: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in nar:
+    def _counted(self, outgoing: Outgoing) -> Iterator[bytes]:
+        for chunk in outgoing.nar:
             yield chunk
-            self._listener(events.BytesSent(len(chunk)))
+            self._listener(events.BytesSent(outgoing.info.path, len(chunk)))
 
 
 def _ends_session(failure: Optional[Exception]) -> bool:

@@ -156,3 +156,8 @@ class ServeStore(SessionStore[ServeServer]):
         for root in made:
             self._listener(events.RootMade(root.path, root.location))
         return True
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        for root in self._placing.located(roots):
+            location = commands.add_root(self._programs, self._account.alias, root)
+            self._listener(events.RootMade(root.path, location))

@@ -227,6 +227,12 @@ class Session(Generic[Server]):
             self._fail(self._violated(error))
             # Whatever else it sends cannot be trusted.
             self._channel.close()
+        except Exception as error:
+            # Nobody reads any more, so those who wait for an answer have to be told.
+            failure = ProtocolViolation(self._alias, repr(error))
+            failure.__cause__ = error
+            self._fail(failure)
+            self._channel.close()
 
     def _handle(self, event: Event[Server]) -> None:
         if isinstance(event, Greeted):

@@ -107,3 +107,10 @@ class RemoteStore(Protocol):
         a later one counts the roots. This rests on no temporary root and on no version.
         Raises `RootRefused` and `CollectorNotAwaited`.
         """
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        """Makes durable roots again whose paths this session keeps: their time is now.
+
+        Takes no part in keeping paths, so it waits for no collector. Raises
+        `RootRefused`, and `ReferenceVanished` if a path is not valid any more.
+        """

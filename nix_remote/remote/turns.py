@@ -66,15 +66,20 @@ class Turn:
             lock = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
             return False
-        waited = 0.0
+        waited = unchanged = 0.0
+        seen = self.state()
         notices = Notices(self._listener, "another copy from this machine to end")
         while not _locked(lock):
-            if time.time() - self.state() / _NANOSECONDS > self._patience:
+            # Its time may be in the future, if the clock was put back: then only watching helps.
+            age = time.time() - seen / _NANOSECONDS
+            if max(age, unchanged) > self._patience:
                 os.close(lock)
                 return True
             notices.after(waited)
             self._sleep(_PAUSE)
             waited += _PAUSE
+            before, seen = seen, self.state()
+            unchanged = unchanged + _PAUSE if seen == before else 0.0
         changed = waited > 0 or self.state() != since
         self._lock = lock
         self.beat()

@@ -146,6 +146,14 @@ class WorkerStore(SessionStore[WorkerServer]):
         asked = self._find(located) if known and not self._placing.counts else None
         return _Rooting(located, links, asked)
 
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        located = self._placing.located(roots)
+        links = [self._begin_root(root) for root in located]
+        for root, outcome in zip(located, map(self._outcome, located, links)):
+            if isinstance(outcome, Exception):
+                raise outcome
+            self._listener(events.RootMade(root.path, outcome))
+
     def _begin_root(self, root: DurableRoot) -> Future[str]:
         """Asks for a durable root; waits only if Nix is too old to make it on request."""
         if self._session.greeting().can_make_roots:

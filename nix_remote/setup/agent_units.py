@@ -64,8 +64,8 @@ Description=nix-remote agent
 # It takes the socket over, and leaves when nobody has come for NIX_REMOTE_AGENT_IDLE seconds (60).
 # It has to be the version that copies: it works for no other one.
 ExecStart={program} agent run
-# Where a shell of this user finds nix-store, ssh and what a ProxyCommand names. Copies that would
-# find other ones do without the agent.
+# Where a shell of this user finds nix-store. Copies that would find another one do without the
+# agent.
 Environment="PATH={path}"
 # Told to stop, it finishes the copies that have begun: the ssh that they need is not told.
 KillMode=mixed

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Callable, Final, Mapping, Optional
@@ -107,6 +107,15 @@ class HostConfig:
 
     needs_openssh: tuple[str, ...] = ()
     """Why only the `ssh` program can follow this configuration, in words; empty if paramiko can."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What the programs get that are started for the connection."""
+
+    @property
+    def starts_programs(self) -> bool:
+        """Whether a connection needs other programs, which may read any variable."""
+        own = self.proxy_command is not None or bool(self.needs_openssh)
+        return own or (self.jump is not None and self.jump.starts_programs)
 
     @property
     def address(self) -> str:
@@ -289,6 +298,7 @@ def _host_config(
         ),
         algorithms=chosen,
         needs_openssh=reasons,
+        environment=variables,
     )
 
 

@@ -310,6 +310,9 @@ def _condition_holds(found: Found, condition: str, argument: str, source: _Sourc
 def _succeeds(command: str, local: LocalUser) -> bool:
     shell = local.environment.get("SHELL") or "/bin/sh"
     try:
-        return exit_status([shell, "-c", command], timeout=_MATCH_EXEC_TIMEOUT) == 0
+        status = exit_status(
+            [shell, "-c", command], timeout=_MATCH_EXEC_TIMEOUT, environment=local.environment
+        )
     except ProcessFailed as error:
         raise ValueError(f"Match exec: {error}") from None
+    return status == 0

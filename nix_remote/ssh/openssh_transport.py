@@ -74,8 +74,8 @@ def connect(config: HostConfig, config_file: Optional[Path] = None) -> OpenSshTr
         raise InvalidHostAlias(config.alias)
     program = ["ssh", *(("-F", str(config_file)) if config_file else ()), *_ALWAYS]
     try:
-        if _has_master(program, config.alias):
-            return OpenSshTransport(config, program, _UsersMaster(program, config.alias))
+        if _has_master(program, config):
+            return OpenSshTransport(config, program, _UsersMaster(program, config))
         master = _logged_in(program, config)
         return OpenSshTransport(config, [*master.program, *_ONLY_THROUGH_MASTER], master)
     except ProcessFailed as error:
@@ -103,9 +103,10 @@ def _logged_in(program: Sequence[str], config: HostConfig) -> _OwnMaster:
         time.sleep(pause_after(attempts))
 
 
-def _has_master(program: Sequence[str], alias: str) -> bool:
+def _has_master(program: Sequence[str], config: HostConfig) -> bool:
     """Whether a master process of the user's is there for this host."""
-    asking = PolledProcess([*program, "-O", "check", "--", alias])
+    argv = [*program, "-O", "check", "--", config.alias]
+    asking = PolledProcess(argv, environment=config.environment)
     try:
         return asking.wait(_CHECK_SECONDS) == 0
     finally:
@@ -144,6 +145,7 @@ class _OwnMaster:
                 *("-N", "--", config.alias),
             ],
             stderr_tail=_MASTER_TAIL,
+            environment=config.environment,
         )
 
     def log_in(self) -> None:
@@ -209,13 +211,13 @@ class _UsersMaster:
 
     description = "openssh, through a connection that was open already"
 
-    def __init__(self, program: Sequence[str], alias: str) -> None:
+    def __init__(self, program: Sequence[str], config: HostConfig) -> None:
         self._program = program
-        self._alias = alias
+        self._config = config
 
     def why_gone(self) -> Optional[str]:
         """Why the connection is not there any more; None if it is."""
-        there = _has_master(self._program, self._alias)
+        there = _has_master(self._program, self._config)
         return None if there else "the connection that was used is closed"
 
     def close(self) -> None:
@@ -241,7 +243,7 @@ class OpenSshTransport:
         alias = self._config.alias
         argv = [*self._program, "-o", "LogLevel=ERROR", "--", alias, shlex.join(command)]
         try:
-            process = PolledProcess(argv)
+            process = PolledProcess(argv, environment=self._config.environment)
         except ProcessFailed as error:
             raise ConnectionBroken(alias, "starting a command", str(error)) from None
         channel = _OpenSshChannel(process, self._master, alias)

@@ -152,7 +152,7 @@ def by_command(config: HostConfig, command: str) -> Reached:
     reached = Reached(ours)
     try:
         shell = [config.shell, "-c", f"exec {command}"]
-        reached.proxy = reached.resources.enter_context(attached(shell, theirs))
+        reached.proxy = reached.resources.enter_context(attached(shell, theirs, config.environment))
     except ProcessFailed as error:
         ours.close()
         raise ProxyFailed(config.alias, command, str(error)) from None

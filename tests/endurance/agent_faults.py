@@ -7,6 +7,7 @@ not has said why; none hangs; and the next copy completes.
 from __future__ import annotations
 
 import random
+import re
 import signal
 import subprocess
 import time
@@ -27,6 +28,7 @@ _PATHS: Final = 15
 _BOUND: Final = 120.0
 """Seconds for a herd with everything that it tries again."""
 _NEXT_BOUND: Final = 60.0
+_TEMPORARY: Final = "/root/agents-temporary-files"
 
 # A copier may also meet a server that is being started again.
 _EXPECTED: Final = ENDINGS | {"connection-refused"}
@@ -141,6 +143,60 @@ def upgrade(trial: Trial) -> None:
     assert nix.is_valid(trial.lab.server, top)
 
 
+def starve(trial: Trial, resource: str, limit: str) -> None:
+    """For a moment, the process that serves gets no more of something than it has."""
+    process = trial.agent_process()
+    host = trial.lab.workstation
+    if process:
+        host.run(["prlimit", f"--pid={process}", f"--{resource}={limit}:"])
+        time.sleep(trial.chance.uniform(0.2, 3))
+        host.run(
+            ["prlimit", f"--pid={process}", f"--{resource}=65536:"]
+            if resource == "nofile"
+            else ["prlimit", f"--pid={process}", f"--{resource}=unlimited:"]
+        )
+
+
+def take_descriptors(trial: Trial) -> None:
+    process = trial.agent_process()
+    if process:
+        listed = trial.lab.workstation.run(["ls", f"/proc/{process}/fd"]).stdout.split()
+        most = max(map(int, listed), default=3) + 1
+        starve(trial, "nofile", str(most + trial.chance.randrange(4)))
+
+
+def take_memory(trial: Trial) -> None:
+    """And with it threads, which need it for their stacks."""
+    process = trial.agent_process()
+    if process:
+        told = trial.lab.workstation.run(["cat", f"/proc/{process}/statm"]).stdout.split()
+        pages = int(told[0]) if told else 0
+        starve(trial, "as", str(4096 * pages + trial.chance.randrange(4_000_000)))
+
+
+def remove_temporary_files(trial: Trial) -> None:
+    """The folder that the agent was given for them; without an agent it is nobody's."""
+    trial.lab.workstation.sh(f"rm -rf {_TEMPORARY}")
+
+
+def remove_home_folders(trial: Trial) -> None:
+    """What the agent keeps in its home."""
+    trial.lab.workstation.sh("rm -rf /root/.local/state/nix-remote /root/.cache")
+
+
+def remove_runtime_folder(trial: Trial) -> None:
+    trial.lab.workstation.sh(f"rm -rf {FOLDER}")
+
+
+def other_profiles(trial: Trial) -> None:
+    """Copiers whose environments differ, for a connection that starts a program."""
+    tops = make_closure(trial.lab.workstation, Shape(f"profile-{trial.chance.random()}", 2))
+    for profile in ("work", "personal"):
+        env = {"AWS_PROFILE": profile}
+        trial.herd.copy("--transport=openssh", tops[-1], env=env, timeout=_BOUND).check()
+    assert nix.is_valid(trial.lab.server, tops[-1])
+
+
 FAULTS: Final[dict[str, Fault]] = {
     "agent killed": kill_agent,
     "client killed": kill_client,
@@ -153,7 +209,19 @@ FAULTS: Final[dict[str, Fault]] = {
     "two users": second_user,
     "two configurations": other_configuration,
     "upgrade": upgrade,
+    "no descriptors": take_descriptors,
+    "no memory": take_memory,
+    "no folder for temporary files": remove_temporary_files,
+    "home folders removed": remove_home_folders,
+    "runtime folder removed": remove_runtime_folder,
+    "other profiles": other_profiles,
 }
+
+_OVER_OPENSSH: Final = {"no folder for temporary files"}
+_STARVED: Final = re.compile(
+    "MemoryError|can't start new thread|Too many open files|Cannot allocate"
+)
+"""What a copier says that leads and lacks something itself."""
 
 _MAY_KILL_COPIERS: Final = {"client killed", "Ctrl-C of Bazel", "agent killed"}
 
@@ -167,9 +235,13 @@ def strike(lab: Lab, herd: Herd, name: str, *, count: int, seed: int) -> Finding
         paths = make_closure(lab.workstation, shape)
         herd.agent("stop").check()
         if number % 2 == 0:
-            herd.agent("start").check()
+            start = ["env", f"TMPDIR={_TEMPORARY}", "nix-remote", "agent", "start"]
+            lab.workstation.sh(f"mkdir -p {_TEMPORARY}")
+            lab.workstation.run(start).check()
+        words = ["--transport=openssh"] if name in _OVER_OPENSSH else []
         running = [
-            herd.start(top, package=f"package-{each}") for each, top in enumerate(paths[-_COPIERS:])
+            herd.start(top, *words, package=f"package-{each}")
+            for each, top in enumerate(paths[-_COPIERS:])
         ]
         trial = Trial(lab, herd, chance, running)
         time.sleep(chance.uniform(0, 1.5))
@@ -210,7 +282,8 @@ def _judge(
         found.failed += 1
         told = codes(text)
         killed = copier.returncode == -9 and name in _MAY_KILL_COPIERS
-        if not killed and not (told and told <= _EXPECTED):
+        starved = name in ("no descriptors", "no memory") and _STARVED.search(text)
+        if not killed and not starved and not (told and told <= _EXPECTED):
             wrong(f"ended with {copier.returncode}: {text}")
     for top in paths[-_COPIERS:]:
         done = trial.herd.copy(top, timeout=_NEXT_BOUND)

@@ -10,10 +10,10 @@ import pytest
 from tests.integration.copier import assert_kept_whole, new_closure
 from tests.integration.herd import Herd
 from tests.integration.test_interruptions import in_the_middle
-from tests.lab import nix
+from tests.lab import nix, sshd
 from tests.lab.content import Shape, make_closure
 from tests.lab.host import wait_until
-from tests.lab.lab import Lab
+from tests.lab.lab import ACCOUNT, Lab
 from tests.lab.user_manager import RUNTIME, UserManager
 
 SOCKET, SERVICE = "nix-remote-agent.socket", "nix-remote-agent.service"
@@ -216,27 +216,27 @@ def test_what_login_shells_have_and_services_lack_keeps_no_copy_away(
         assert sum(each["answered"] for each in told["servers"]) == served, shell
 
 
-def test_an_ssh_that_needs_the_keys_of_the_shell_gets_them(
-    lab: Lab, herd: Herd, manager: UserManager
+@pytest.mark.parametrize("transport", ["paramiko", "openssh"])
+def test_the_keys_of_the_shell_are_used_whatever_the_service_has(
+    lab: Lab, herd: Herd, manager: UserManager, transport: str
 ) -> None:
-    """Over `ssh`, the service's SSH_AUTH_SOCK counts: until it has the client's, it declines."""
-    mine = {"SSH_AUTH_SOCK": "/root/of-the-shell"}
-    words = ["--transport=openssh", closures(lab)[-1]]
-    log = "/root/.local/state/nix-remote/agent.log"
-
-    def declined() -> int:
-        return lab.workstation.read(log).count("declined a client: SSH_AUTH_SOCK")
-
-    herd.copy(closures(lab)[-1]).check()
-    before = declined()
-    herd.copy(*words, env=mine).check()
-    assert declined() == before + 1
-    importing = ["env", f"XDG_RUNTIME_DIR={RUNTIME}", "systemctl", "--user", "import-environment"]
-    lab.workstation.run([*importing, "SSH_AUTH_SOCK"], env=mine).check()
-    manager.systemctl("restart", SERVICE).check()
-    herd.copy(*words, env=mine).check()
-    assert declined() == before + 1
-    told = herd.told()
-    assert told is not None
-    assert told["servers"][0]["answered"] == 1
-    manager.systemctl("unset-environment", "SSH_AUTH_SOCK").check()
+    host = lab.workstation
+    key, agent = "/root/.ssh/id_ed25519", "/root/of-the-shell"
+    alias = "by-agent"
+    config = host.read("/root/.ssh/config")
+    entry = [
+        *(f"Host {alias}", f"HostName {lab.server.address}", f"Port {sshd.PORT}"),
+        *(f"User {ACCOUNT}", "IdentityFile none", ""),
+    ]
+    host.write("/root/.ssh/config", "\n".join(entry) + config, mode="600")
+    started = host.sh(f"rm -f {agent}; ssh-agent -a {agent}; SSH_AUTH_SOCK={agent} ssh-add {key}")
+    try:
+        words = [f"--transport={transport}", closures(lab)[-1]]
+        herd.copy(*words, alias=alias, env={"SSH_AUTH_SOCK": agent}).check()
+        told = herd.told()
+        assert told is not None
+        assert [each["answered"] for each in told["servers"]] == [1]
+    finally:
+        process = started.partition("SSH_AGENT_PID=")[2].partition(";")[0]
+        host.run(["kill", process])
+        host.write("/root/.ssh/config", config, mode="600")

@@ -13,8 +13,9 @@ PACKAGE = Path(nix_remote.__file__).parent
 LAYERS = [
     ["__main__", "__init__"],
     ["cli"],
-    ["agent.lifecycle", "agent.server", "agent.line"],
-    ["agent.kept_session", "agent.place", "agent.sharing"],
+    ["agent.lifecycle", "agent.lines"],
+    ["agent.server", "agent.line", "agent.broadcast"],
+    ["agent.kept_session", "agent.place", "agent.sharing", "agent.threads", "agent.shortage"],
     ["copy.engine", "doctor", "setup"],
     ["remote", "local", "remote_execution"],
     ["ssh"],

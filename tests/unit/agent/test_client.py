@@ -139,6 +139,36 @@ def test_a_client_is_answered_by_who_serves(runtime: Path) -> None:
     os.close(lead.lock)
 
 
+def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = runtime / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(client.Unusable):
+        client.obtain(["copy"])
+
+
+@pytest.mark.parametrize("step", ["connect", "listen"])
+def test_a_process_that_cannot_listen_does_not_keep_the_lock(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The others would wait for it to listen."""
+
+    def fail(_: str) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(client, step, fail)
+        with pytest.raises((OSError, client.Unusable)):
+            client.try_to_lead(client.folder())
+    lead = client.try_to_lead(client.folder())
+    assert lead is not None
+    os.close(lead.lock)
+    lead.listener.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "variable", "wanted"),
     [

@@ -14,6 +14,8 @@ import pytest
 from nix_remote import events
 from nix_remote.agent.belief import LIFE, SignOfLife
 from nix_remote.agent.line import Line, Ticket
+from nix_remote.agent.sharing import RENEWED_RECENTLY
+from nix_remote.agent.threads import Threads
 from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
@@ -27,8 +29,9 @@ from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, Rem
 from nix_remote.remote.turns import Turn
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.wire.types import PathInfo, StorePath
-from tests.support.paths import info, path
+from tests.support.paths import info
 
+HELLO = info("hello")
 GLIBC, BASH, GCC, BAD = (
     info("glibc"),
     info("bash", "glibc"),
@@ -61,15 +64,19 @@ class Server:
         self.sent: list[StorePath] = []
         self.questions = 0
         self.secured = 0
+        self.renewed: list[tuple[DurableRoot, ...]] = []
         self.logins = 0
+        self.listener: events.Listener = events.ignore
         self.refuses: Optional[NixRemoteError] = None
         self.before_login: Callable[[], None] = lambda: None
+        self.before_renewal: Callable[[], None] = lambda: None
         self.while_sending: Callable[[], None] = lambda: None
         self.sessions: list[Session] = []
 
     def open_with(
-        self, _listener: events.Listener
+        self, listener: events.Listener
     ) -> Callable[[Question], ContextManager[RemoteStore]]:
+        self.listener = listener
         return self._open
 
     @contextmanager
@@ -132,6 +139,12 @@ class Session:
             assert b"".join(outgoing.nar) == b"nar"
             self.server.sent.append(outgoing.info.path)
             self.server.valid.add(outgoing.info.path)
+            self.server.listener(events.PathDone(outgoing.info.path))
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        self.server.before_renewal()
+        self._check()
+        self.server.renewed.append(tuple(roots))
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
@@ -184,6 +197,13 @@ def agent(line: Line) -> Iterator[Line]:
 def submit(line: Line, *closure: PathInfo, listener: events.Listener = events.ignore) -> Ticket:
     top = closure[-1].path
     return line.submit([DurableRoot(top, f"roots/{top}")], lambda: closure, OPTIONS, listener)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def outcome(ticket: Ticket) -> CopyResult:
@@ -312,6 +332,18 @@ def test_what_is_known_costs_one_question_when_the_server_has_been_silent(
     assert submit(agent, GLIBC, BASH).future.done()
 
 
+@pytest.mark.parametrize("put_back", [0, 1], ids=["boot-clock", "time-of-day"])
+def test_a_clock_that_was_put_back_costs_one_question(
+    agent: Line, server: Server, clock: Clock, put_back: int
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked = server.questions
+    clock.now[put_back] -= 50
+    assert outcome(submit(agent, GLIBC, BASH)).sent == ()
+    assert server.questions == asked + 1
+    assert submit(agent, GLIBC, BASH).future.done()
+
+
 def test_nothing_is_believed_when_the_session_has_ended(agent: Line, server: Server) -> None:
     outcome(submit(agent, GLIBC, BASH))
     server.lose_everything()
@@ -412,6 +444,89 @@ def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
 
 
+def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on(
+    agent: Line, server: Server
+) -> None:
+    others: list[Ticket] = []
+
+    def defect() -> None:
+        others.append(submit(agent, GLIBC, GCC))
+        raise FileNotFoundError("no folder for temporary files")
+
+    server.before_login = defect
+    with pytest.raises(FileNotFoundError):
+        outcome(submit(agent, GLIBC, BASH))
+    with pytest.raises(FileNotFoundError):
+        outcome(others[0])
+    server.before_login = lambda: None
+    assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
+
+
+def test_a_line_that_cannot_make_sure_once_more_ends_all_the_same(
+    line: Line, server: Server
+) -> None:
+    failed = threading.Event()
+    threads = Threads(lambda _: None, failed.set)
+    thread = threads.start("line", line.work)
+    outcome(submit(line, GLIBC, BASH))
+    server.reboot()
+
+    def defect() -> None:
+        raise FileNotFoundError("no folder for temporary files")
+
+    server.before_login = defect
+    line.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not failed.is_set()
+
+
+def test_a_root_that_was_used_from_knowledge_is_renewed_without_a_copy(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    kept = outcome(submit(agent, GLIBC, BASH)).roots
+    clock.now[0] += 4000
+    clock.now[1] += 4000
+    outcome(submit(agent, GLIBC, BASH))
+    wait_until(lambda: bool(server.renewed))
+    assert [(root.path, root.location) for root in server.renewed[0]] == list(kept.items())
+    assert (server.secured, server.logins) == (1, 1)
+    outcome(submit(agent, GLIBC, BASH))
+    assert len(server.renewed) == 1
+
+
+def test_a_renewal_that_fails_makes_what_was_known_forgotten_and_is_tried_again(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    clock.now[0] += 4000
+    clock.now[1] += 4000
+    server.before_renewal = server.reboot
+    outcome(submit(agent, GLIBC, BASH))
+    wait_until(lambda: agent.status()["kept"] == 0)
+    server.before_renewal = lambda: None
+    clock.now[0] += 4000
+    wait_until(lambda: server.secured == 2)
+    assert server.logins == 2
+
+
+def test_what_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
+    agent: Line, server: Server, clock: Clock
+) -> None:
+    outcome(submit(agent, GLIBC, BASH))
+    asked: list[Ticket] = []
+
+    def long_copy() -> None:
+        clock.now[0] += RENEWED_RECENTLY
+        agent.life.seen()
+        asked.append(submit(agent, GLIBC, BASH))
+        assert not asked[0].future.done()
+
+    server.while_sending = long_copy
+    outcome(submit(agent, GLIBC, GCC))
+    assert outcome(asked[0]).sent == ()
+
+
 def test_a_job_that_was_withdrawn_is_not_copied(line: Line, server: Server) -> None:
     kept, withdrawn = submit(line, GLIBC, BASH), submit(line, GLIBC, GCC)
     line.withdraw(withdrawn)
@@ -421,14 +536,23 @@ def test_a_job_that_was_withdrawn_is_not_copied(line: Line, server: Server) -> N
     assert GCC.path not in server.valid
 
 
-def test_everybody_hears_of_their_own_paths_and_one_of_the_bytes(
+def test_each_hears_of_the_paths_that_are_sent_for_it_or_that_it_waits_for(
     line: Line, server: Server
 ) -> None:
-    heard: dict[str, list[events.Event]] = {"bash": [], "gcc": []}
-    submit(line, GLIBC, BASH, listener=heard["bash"].append)
-    submit(line, GLIBC, GCC, listener=heard["gcc"].append)
+    server.valid.add(HELLO.path)
+    heard: dict[str, list[events.Event]] = {"bash": [], "gcc": [], "glibc": [], "hello": []}
+    wanted = {"bash": [GLIBC, BASH], "gcc": [GLIBC, GCC], "glibc": [GLIBC], "hello": [HELLO]}
+    for name, closure in wanted.items():
+        submit(line, *closure, listener=heard[name].append)
     line.stop()
     line.work()
+    sent: dict[str, list[str]] = {}
     for name, told in heard.items():
-        (plan,) = [event.plan for event in told if isinstance(event, events.PlanReady)]
-        assert [one.info.path for one in plan.paths] == [GLIBC.path, path(name)]
+        (ready,) = [event for event in told if isinstance(event, events.PlanReady)]
+        assert [one.info for one in ready.plan.paths] == wanted[name]
+        sent[name] = [info.path.split("-")[-1] for info in ready.plan.missing]
+        followed = ready.plan.missing or ready.for_others
+        done = [event.path for event in told if isinstance(event, events.PathDone)]
+        assert done == [info.path for info in followed]
+        assert len(ready.plan.missing) + len(ready.for_others) == 3
+    assert sent == {"bash": ["glibc", "bash"], "gcc": ["gcc"], "glibc": [], "hello": []}

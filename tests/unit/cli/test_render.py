@@ -71,13 +71,28 @@ def test_verbose_tells_how() -> None:
 
 
 def test_in_a_log_progress_is_whole_lines_and_few_of_them() -> None:
-    text = render(io.StringIO(), PLAN, *(events.BytesSent(100) for _ in range(14)))
+    text = render(io.StringIO(), PLAN, *(events.BytesSent(path("a"), 100) for _ in range(14)))
     assert "\r" not in text
     assert text.count("s left") == 1
 
 
+def test_what_is_waited_for_is_called_another_copys() -> None:
+    plan = make_plan([info("b")], {path("b")})
+    others = tuple(info(name, nar=bytes(1000)) for name in ("c", "d"))
+    sent = (events.BytesSent(path("c"), 1000), events.PathDone(path("c")))
+    slowly = [events.BytesSent(path("d"), 100) for _ in range(8)]
+    text = render(io.StringIO(), events.PlanReady(plan, others), *sent, *slowly)
+    assert text.splitlines()[0] == (
+        "nix-remote: hello: nothing to send;"
+        " waiting for another copy to send 2 paths (2.0 KiB) to server"
+    )
+    assert text.splitlines()[1].startswith(
+        "nix-remote: hello: another copy: 1 of 2 paths, 1.8 KiB of 2.0 KiB,"
+    )
+
+
 def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> None:
-    text = render(Terminal(), PLAN, *(events.BytesSent(100) for _ in range(14)))
+    text = render(Terminal(), PLAN, *(events.BytesSent(path("a"), 100) for _ in range(14)))
     assert text.count("\r\x1b[K") == 15
     assert text.count("\n") == 1
     assert text.endswith("\r\x1b[K")

@@ -126,6 +126,8 @@ class Remote:
             if self.failures:
                 raise self.failures.pop(0)
 
+    def renew(self, roots: Sequence[DurableRoot]) -> None: ...
+
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:

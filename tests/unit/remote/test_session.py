@@ -205,6 +205,27 @@ def test_rubbish_after_the_greeting_ends_the_session_for_good() -> None:
         opened.wait(opened.submit(worker.AddTempRoot(A)), "x")
 
 
+@pytest.mark.parametrize("error", [ValueError("²"), MemoryError(), RecursionError()])
+def test_whatever_ends_the_reader_is_told_to_those_who_wait(error: Exception) -> None:
+    class Conversation(worker.WorkerConversation):
+        def receive(self, data: bytes) -> Any:
+            raise error
+
+    opened = Session(
+        FakeServer().start(),
+        Conversation(),
+        alias="server",
+        command="nix-daemon --stdio",
+        stall_timeout=30,
+        listener=events.ignore,
+    )
+    with pytest.raises(ProtocolViolation) as caught:
+        opened.greeting()
+    assert caught.value.__cause__ is error
+    assert opened.ended
+    opened.close()
+
+
 def test_a_server_that_says_nothing_is_reported_and_then_given_up() -> None:
     server = FakeServer()
     server.before = lambda *_: b""  # no reply at all

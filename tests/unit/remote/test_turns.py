@@ -99,6 +99,18 @@ def test_a_holder_that_does_not_move_is_passed_by(file: Path) -> None:
     assert not other.held
 
 
+def test_a_holder_that_does_not_move_is_passed_by_although_the_clock_was_put_back(
+    file: Path,
+) -> None:
+    holder, other = turn(file), turn(file, patience=1)
+    holder.take(since=holder.state())
+    tomorrow = time.time() + 86400
+    os.utime(file, (tomorrow, tomorrow))
+    assert other.take(since=other.state())
+    assert not other.held
+    holder.release()
+
+
 def test_a_holder_that_moves_is_waited_for_and_that_is_said(file: Path) -> None:
     heard: list[events.Event] = []
     holder = turn(file)

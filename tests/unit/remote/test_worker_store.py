@@ -233,6 +233,22 @@ def test_a_gap_that_opens_until_the_last_look_is_seen(operation: int) -> None:
     assert server.roots == {ROOT.location: HELLO}
 
 
+def test_a_root_is_renewed_without_waiting_for_a_collector() -> None:
+    server = FakeServer(valid={HELLO})
+    opened = store(server)
+    opened.renew([ROOT])
+    assert server.operations == [47]
+    assert server.roots == {ROOT.location: HELLO}
+    assert opened.ask(locked(HELLO)) == {HELLO}
+
+
+def test_a_root_that_cannot_be_renewed_is_told() -> None:
+    server = FakeServer(valid={HELLO})
+    server.before = lambda op, _: failure("Permission denied") if op == 47 else None
+    with pytest.raises(RootRefused, match="root"):
+        store(server).renew([ROOT])
+
+
 def test_a_root_that_cannot_be_made_breaks_the_promise() -> None:
     server = FakeServer(valid={HELLO})
     server.before = lambda op, _: failure("Permission denied") if op == 47 else None
