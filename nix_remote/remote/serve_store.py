@@ -114,19 +114,20 @@ class ServeStore(SessionStore[ServeServer]):
         tops = frozenset(root.path for root in roots)
         while True:
             made = self._make_roots(roots)
+            if made is None:
+                continue
             commands.wait_for_collector(self._programs, self._account.alias)
             # A session that has added a path answers that it is valid, whatever happens to it.
             session = self._open_session()
             query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
             valid = session.wait(query, "which paths are valid there")
-            if made is not None:
-                valid -= tops - {root.path for root in made}
+            valid -= tops - {root.path for root in made}
             # With a gap, the next round must not ask the old one. Otherwise its temporary roots
             # stay.
             if len(valid) < len(set(paths)):
                 self._session, session = session, self._session
             session.close()
-            if made is not None and self._count([root for root in made if root.path in valid]):
+            if self._count([root for root in made if root.path in valid]):
                 return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
