@@ -78,7 +78,8 @@ def open_store(
             listener(events.Connected(settings.host, f"{connection}; {spoken}"))
             yield store if key is None else SigningStore(store, key)
         except ServerEndedSession as ended:
-            raise postmortem.examine(programs, settings.host) or ended from None
+            cause = postmortem.examine(programs, settings.host) or _turned_away(opener, ended)
+            raise cause or ended from None
 
 
 @contextmanager
@@ -214,13 +215,25 @@ def _open(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
         raise turned_away(said, opener.account) or ended from None
 
 
+def _turned_away(opener: _Opener, ended: ServerEndedSession) -> Optional[NixRemoteError]:
+    """Why the server does not serve the account, if that is what a session has ended with.
+
+    `nix-store --serve` greets before it asks the daemon. A second session has to end like the
+    first one: a daemon that was killed in the middle leaves the same words.
+    """
+    if turned_away(ended.said, opener.account) is None:
+        return None
+    return turned_away(_said_over_serve(opener), opener.account)
+
+
 def _said_over_serve(opener: _Opener) -> str:
     """Why no session can be opened, in the words of a program that says it.
 
     `nix-daemon --stdio` ends without a word from 2.20 on when the daemon hangs up.
     """
     try:
-        opener.over_serve()
+        store, _ = opener.over_serve()
+        store.ask(opener.first)
     except ServerEndedSession as ended:
         return ended.said
     except NixRemoteError:
