@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from nix_remote.errors import HostKeyError
-from nix_remote.ssh import config, paramiko_transport
+from nix_remote.settings import TransportChoice
+from nix_remote.ssh import choose, config
 
 FOLDER = Path("/root/known-hosts-cases")
 _REFUSED = re.compile(
@@ -58,7 +59,7 @@ def with_ssh(case: dict[str, Any]) -> dict[str, Any]:
 def with_ours(case: dict[str, Any]) -> dict[str, Any]:
     host = config.resolve("case", prepare(case), config.this_user({}))
     try:
-        transport = paramiko_transport.connect(host)
+        transport, _ = choose.connect(host, TransportChoice.PARAMIKO)
     except HostKeyError as error:
         return {"accepted": False, "known_hosts": afterwards(), "said": error.render()}
     said = transport.description
