@@ -48,6 +48,9 @@ def test_a_difference_in_content_is_seen_on_request(lab: Lab, copier: Copier) ->
     )
     assert copier.copy(top)["sent"] == []
     text = copier.fails("content-differs", "--check=contents", top)
-    assert f"nix-store --delete {top}" in text
+    advice = f"nix-remote copy --repair --host {ALIAS} {top}"
+    assert advice in text
     plan = ["nix-remote", "plan", "--host", ALIAS, "--check=contents", top]
     assert "  different  " in lab.workstation.run(plan).check().stderr
+    lab.workstation.sh(advice)
+    assert copier.copy("--check=contents", top)["sent"] == []

@@ -57,7 +57,7 @@ def look_before_barrier(store: Any, paths: Any, roots: Any) -> frozenset[Any]:
 
 def trusting_the_greeting(store: Any, paths: Any, roots: Any) -> frozenset[Any]:
     """As released before: no barrier from Nix 2.35 on; temporary roots taken again at the end."""
-    greeted = re.match(r"(\d+)\.(\d+)", store._session.greeting().nix_version or "0.0")
+    greeted = re.match(r"(\d+)\.(\d+)", str(store._session.greeting().nix_version or "0.0"))
     assert greeted is not None
     if (int(greeted[1]), int(greeted[2])) < (2, 35):
         _barrier(store)
