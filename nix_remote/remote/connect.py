@@ -211,8 +211,10 @@ def _open(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
     try:
         return _choose(protocol, opener)
     except ServerEndedSession as ended:
+        # A daemon that cannot work hangs up, too.
+        cause = postmortem.examine(opener.programs, opener.account.alias)
         said = ended.said or _said_over_serve(opener)
-        raise turned_away(said, opener.account) or ended from None
+        raise cause or turned_away(said, opener.account) or ended from None
 
 
 def _turned_away(opener: _Opener, ended: ServerEndedSession) -> Optional[NixRemoteError]:

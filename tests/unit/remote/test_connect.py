@@ -6,8 +6,13 @@ from typing import Any, Optional
 
 import pytest
 
-from nix_remote.errors import AccountNotAllowed, NixRemoteError, ServerEndedSession
-from nix_remote.remote import connect
+from nix_remote.errors import (
+    AccountNotAllowed,
+    NixRemoteError,
+    ServerDiskFull,
+    ServerEndedSession,
+)
+from nix_remote.remote import connect, postmortem
 from nix_remote.remote.refusals import Account
 from nix_remote.settings import Protocol
 
@@ -18,6 +23,7 @@ class Opener:
     """Opens sessions as told: each answer is the words that one ends with, None if it opens."""
 
     account = Account("s", "me")
+    programs = None
 
     def __init__(self, *worker: Optional[str], serve: str = "") -> None:
         self._worker = list(worker)
@@ -35,6 +41,11 @@ class Opener:
         raise ServerEndedSession("s", "the session was opened", self._serve)
 
 
+@pytest.fixture(autouse=True)
+def disks_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postmortem, "examine", lambda programs, alias: None)
+
+
 def opened(opener: Any) -> object:
     return connect._open(Protocol.WORKER, opener)
 
@@ -45,6 +56,15 @@ def test_a_daemon_that_was_killed_answers_the_second_time() -> None:
 
 def test_one_that_hangs_up_twice_does_not_allow_the_account() -> None:
     with pytest.raises(AccountNotAllowed, match="the account me"):
+        opened(Opener(HUNG_UP, HUNG_UP))
+
+
+def test_one_that_hangs_up_because_of_its_disk_is_not_said_to_refuse_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    full = ServerDiskFull("s", "no room")
+    monkeypatch.setattr(postmortem, "examine", lambda programs, alias: full)
+    with pytest.raises(ServerDiskFull):
         opened(Opener(HUNG_UP, HUNG_UP))
 
 
