@@ -25,16 +25,17 @@ def workstation(lab: Lab, rules_nixpkgs: Path) -> Host:
 @pytest.fixture(
     scope="session",
     params=[
-        pytest.param((Mode.BZLMOD, Mode.BZLMOD.defaults), id="bzlmod"),
+        pytest.param(Mode.BZLMOD, id="bzlmod"),
         pytest.param((Mode.BZLMOD, Defaults.SEVEN), id="bzlmod-seven", marks=pytest.mark.thorough),
-        pytest.param((Mode.WORKSPACE, Mode.WORKSPACE.defaults), id="workspace"),
+        pytest.param(Mode.WORKSPACE, id="workspace"),
     ],
 )
 def project(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Project]:
     """A workspace for packages of a test's own; once for MODULE.bazel, once for WORKSPACE."""
     python = ObservedPython(workstation)
     python.install()
-    mode, defaults = request.param
+    chosen = request.param
+    mode, defaults = chosen if isinstance(chosen, tuple) else (chosen, chosen.defaults)
     workspace = bazel.new_workspace(workstation, defaults=defaults)
     project = Project(workspace, mode, python)
     yield project
