@@ -229,16 +229,17 @@ def test_an_account_that_may_not_run_enough(
 def test_roots_that_nothing_removes(lab: Lab, doctor: Any, entry: AddEntry) -> None:
     sshd.add_account(lab.server, "hoarder")
     sshd.authorize(lab.server, "hoarder", sshd.public_key(lab.workstation))
-    link = "/home/hoarder/.local/state/nix-remote/gcroots/app-12345678/old"
-    name = "0123456789abcdfghijklmnpqrsvwxyz-old"
+    folder = "/home/hoarder/.local/state/nix-remote/gcroots/app-12345678/old"
     lab.server.sh(
-        f"mkdir -p {link}; ln -sfn /nix/store/{name} {link}/{name};"
-        f"touch -h -d 2001-01-01 {link}/{name}; chown -R hoarder: /home/hoarder"
+        f"mkdir -p {folder}; echo old > /tmp/old; path=$(nix-store --add /tmp/old);"
+        f"link={folder}/${{path#/nix/store/}}; nix-store --realise $path --add-root $link;"
+        "touch -h -d 2001-01-01 $link; chown -hR hoarder: /home/hoarder"
     )
     with nix.configured(lab.server, "extra-trusted-users = hoarder"):
         found = doctor(entry("sick", "User hoarder"))
     assert list(found) == [("nix", "roots", "warning")]
     assert "prune --older-than 90d" in found["nix", "roots", "warning"]["fix"]
+    lab.server.sh(f"rm -r {folder}")
 
 
 @pytest.fixture(scope="module")

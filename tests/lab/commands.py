@@ -74,3 +74,11 @@ def run(
 def check(argv: Sequence[Argument], *, timeout: float = 120) -> str:
     """Runs a command that must succeed and returns its standard output."""
     return run(argv, timeout=timeout).check().stdout
+
+
+def remove_tree(folder: Path) -> None:
+    """Removes a folder with all it contains, as far as that is possible.
+
+    `shutil.rmtree` gives up on trees that are deeper than Python's stack.
+    """
+    run(["rm", "-rf", "--", folder], timeout=300)

@@ -8,7 +8,6 @@ its first process dies, the kernel ends every process and mount of it.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import IO, Callable, Mapping, Optional, Sequence, Union
 
 from tests.lab import images
-from tests.lab.commands import Argument, LabError, Outcome, run
+from tests.lab.commands import Argument, LabError, Outcome, remove_tree, run
 from tests.lab.network import Switch, address
 
 _INIT = Path(__file__).with_name("host_init.sh")
@@ -235,7 +234,7 @@ class Host:
         """Deletes everything the host wrote."""
         self.stop()
         # Store paths are read-only folders: root may delete in them all the same.
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
 
 
 def _first_process(folder: Path) -> Optional[int]:

@@ -17,13 +17,12 @@ different names do not see each other.
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
 from tests.lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
-from tests.lab.commands import LabError
+from tests.lab.commands import LabError, remove_tree
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
@@ -250,7 +249,7 @@ class Lab:
         for folder in self.folder.glob("*"):
             end_host(folder)
         self._switch.down()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
 
     def _host(self, plan: HostPlan) -> Host:
         return Host(plan, self.folder / plan.name, self._switch)
