@@ -9,6 +9,7 @@ session remembers the paths that it has added, or told about, as valid.
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from typing import Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
@@ -127,7 +128,9 @@ class ServeStore(SessionStore[ServeServer]):
             if len(valid) < len(set(paths)):
                 self._session, session = session, self._session
             session.close()
-            if self._count([root for root in made if root.path in valid]):
+            made = [root for root in made if root.path in valid]
+            find = partial(commands.find_roots, self._programs, self._account.alias, made)
+            if self._count(made, find):
                 return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
@@ -145,18 +148,6 @@ class ServeStore(SessionStore[ServeServer]):
                 return None
             made.append(DurableRoot(root.path, location))
         return made
-
-    def _count(self, made: Sequence[DurableRoot]) -> bool:
-        """Whether the server counts these roots; if not, another place is to be tried."""
-        if not self._placing.counts:
-            counted = commands.find_roots(self._programs, self._account.alias, made)
-            if self._account.is_root:
-                counted &= commands.find_roots_of_daemon(self._programs, made)
-            if not self._placing.count(made, counted):
-                return False
-        for root in made:
-            self._listener(events.RootMade(root.path, root.location))
-        return True
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
         for root in self._placing.located(roots):

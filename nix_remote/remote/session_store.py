@@ -12,13 +12,14 @@ from nix_remote import events
 from nix_remote.copy.closure import frontier
 from nix_remote.errors import PathRefused
 from nix_remote.protocol.conversation import Request, Server
-from nix_remote.remote import contents, home, trust
+from nix_remote.protocol.worker import RootLink
+from nix_remote.remote import commands, contents, home, trust
 from nix_remote.remote.placing import Placing
 from nix_remote.remote.programs import Programs
 from nix_remote.remote.pushing import NotTaken, Push
 from nix_remote.remote.refusals import Account, condition
 from nix_remote.remote.session import RequestRefused, Session
-from nix_remote.remote.store import Damage, Outgoing, Question, RemoteStore
+from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, RemoteStore
 from nix_remote.wire.types import PathInfo, StorePath
 
 T = TypeVar("T")
@@ -134,6 +135,21 @@ class SessionStore(RemoteStore, Generic[Server]):
     @abstractmethod
     def _takes_unsigned(self) -> bool:
         """Whether the server takes unsigned paths from this account."""
+
+    def _count(self, made: Sequence[DurableRoot], find: Callable[[], frozenset[RootLink]]) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried.
+
+        `find` asks which of them the server's Nix lists.
+        """
+        if not self._placing.counts:
+            counted = find()
+            if self._account.is_root:
+                counted &= commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
+                return False
+        for root in made:
+            self._listener(events.RootMade(root.path, root.location))
+        return True
 
     def _wait_for_locks(self) -> None:
         while self._locks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import (
     Iterator,
     Mapping,
@@ -134,7 +135,7 @@ class WorkerStore(SessionStore[WorkerServer]):
             self._wait(barrier, "a garbage collection on the server to end")
             valid = self._wait(look, "which paths are valid there")
             made = self._made(rooting.roots, outcomes, valid)
-            if made is not None and self._count(made, rooting.asked):
+            if made is not None and self._count(made, partial(self._counted, made, rooting.asked)):
                 return valid - (tops - {root.path for root in made})
 
     def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
@@ -204,16 +205,7 @@ class WorkerStore(SessionStore[WorkerServer]):
             made.append(DurableRoot(root.path, outcome))
         return made
 
-    def _count(
+    def _counted(
         self, made: Sequence[DurableRoot], asked: Optional[Future[frozenset[worker.RootLink]]]
-    ) -> bool:
-        """Whether the server counts these roots; if not, another place is to be tried."""
-        if not self._placing.counts:
-            counted = self._wait(asked or self._find(made), "the roots that Nix there counts")
-            if self._account.is_root:
-                counted &= commands.find_roots_of_daemon(self._programs, made)
-            if not self._placing.count(made, counted):
-                return False
-        for root in made:
-            self._listener(events.RootMade(root.path, root.location))
-        return True
+    ) -> frozenset[worker.RootLink]:
+        return self._wait(asked or self._find(made), "the roots that Nix there counts")
