@@ -94,7 +94,11 @@ def used_by_ssh(
     # Instead of connecting; and a command of the config's own fails here, too.
     instead = [] if has_command else ["-o", "ProxyCommand=false"]
     options = [] if file is None else ["-F", str(file)]
-    said = run("ssh", *options, "-v", *instead, alias, environment=environment).stderr
+    # Not among what the command writes to standard error.
+    log = HOME / "log"
+    log.unlink(missing_ok=True)
+    run("ssh", *options, "-v", "-E", str(log), *instead, alias, environment=environment)
+    said = log.read_text()
     files = re.findall(r"^debug1: identity file (.*) type -?\d+\r?$", said, re.MULTILINE)
     command = re.findall(r"^debug1: Executing proxy command: exec (.*?)\r?$", said, re.MULTILINE)
     return {

@@ -145,6 +145,8 @@ class Races:
                 f"/nix/store/{each}" in self._closure for each in names[: names.index(referrer)]
             ):
                 return
+            # Left there, it would be deleted alone, before the others are condemned.
+            self._server.sh(f"NIX_REMOTE=local /usr/bin/nix-store --delete /nix/store/{referrer}")
 
     def run(
         self, case: Case, *, account: str = "copier", protocol: str = "worker", mutant: str = "none"
