@@ -22,6 +22,7 @@ from bench import (
     report,
     thin_client,
 )
+from bench.contenders import COPIERS, EARLIER
 from bench.own_figures import Plan
 from bench.rig import Rig
 from tests.lab.commands import LabError
@@ -51,9 +52,21 @@ def main() -> int:
         "--small", action="store_true", help="a tenth of the content: to see that it works"
     )
     parser.add_argument(
+        "--earlier", type=Path, metavar="DIR", help="another checkout of nix_remote to compare with"
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=[rival.name for rival in COPIERS[1:]],
+        help="a rival to leave out: one that takes minutes",
+    )
+    parser.add_argument(
         "--rules-nixpkgs", type=Path, metavar="DIR", help="a checkout of it, for bazel-warm"
     )
     options = parser.parse_args()
+    if options.earlier is not None and options.name not in _BENCHMARKS:
+        parser.error(f"--earlier is for {', '.join(_BENCHMARKS)}")
     if options.name == bazel_warm.NAME and options.rules_nixpkgs is None:
         parser.error("bazel-warm needs --rules-nixpkgs")
 
@@ -83,6 +96,10 @@ def _measure(
     """JSON and a table."""
     scale = 0.1 if options.small else 1
     if options.name in _BENCHMARKS:
+        copiers = tuple(each for each in COPIERS if each.name not in options.without)
+        if options.earlier is not None:
+            rig.install_earlier(options.earlier.resolve())
+            copiers += (EARLIER,)
         result = harness.run(
             rig,
             _BENCHMARKS[options.name],
@@ -90,6 +107,7 @@ def _measure(
             runs=options.runs,
             scale=scale,
             progress=progress,
+            copiers=copiers,
         )
         return report.as_json(result, report.versions(rig)), report.as_table(result)
     plan = Plan(options.rtt, options.runs or _RUNS, scale, progress)

@@ -18,6 +18,12 @@ class Copier:
     command: Callable[[str, str], list[str]]
 
 
+EARLIER = Copier(
+    "nix-remote-earlier",
+    lambda alias, path: ["nix-remote-earlier", "copy", f"--host={alias}", path],
+)
+"""Another checkout of nix_remote, which `Rig.install_earlier` has put there."""
+
 COPIERS = (
     Copier(OURS, lambda alias, path: ["nix-remote", "copy", f"--host={alias}", path]),
     Copier("ssh-ng", lambda alias, path: [*NIX_COPY, "--to", f"ssh-ng://{alias}", path]),

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from bench.contenders import COPIERS, LIMITS, OURS, Copier, Limit
+from bench.contenders import COPIERS, EARLIER, LIMITS, OURS, Copier, Limit
 from bench.rig import Measurement, Rig
 from bench.round_trips import RoundTrips, count
 from tests.lab import nix
@@ -43,6 +43,7 @@ class Result:
     runs: int
     measured: dict[str, list[Measurement]]
     """Contender -> its runs, at least one."""
+    copiers: tuple[Copier, ...] = COPIERS
     round_trips: dict[str, RoundTrips] = field(default_factory=dict)
 
     def seconds(self, contender: str) -> float:
@@ -62,21 +63,24 @@ def run(
     runs: Optional[int],
     scale: float,
     progress: Progress,
+    copiers: tuple[Copier, ...] = COPIERS,
 ) -> Result:
-    """Runs a benchmark with the server `rtt_ms` away."""
+    """Runs a benchmark with the server `rtt_ms` away. The first of the copiers is ours."""
     progress("making the content")
     path = benchmark.prepare(rig, scale)
     rig.save()
-    result = Result(benchmark, rtt_ms, runs or benchmark.runs, {})
+    result = Result(benchmark, rtt_ms, runs or benchmark.runs, {}, copiers)
     with rig.stream(path) as stream:
         # Ours keeps bytecode from its first run on, as an installed program does.
-        _copy(rig, COPIERS[0], path)
+        for copier in copiers:
+            if copier in (COPIERS[0], EARLIER):
+                _copy(rig, copier, path)
         with wide_area_link(rig.server, rtt_ms=rtt_ms) if rtt_ms else nullcontext():
             for number in range(1, result.runs + 1):
                 progress(f"run {number} of {result.runs}")
                 _run_all_once(rig, result, path, stream, progress)
     if benchmark.counts_round_trips:
-        for copier in COPIERS:
+        for copier in copiers:
             progress(f"counting the round trips of {copier.name}")
             rig.reset()
             result.round_trips[copier.name] = count(rig, copier, path)
@@ -84,9 +88,9 @@ def run(
 
 
 def _run_all_once(rig: Rig, result: Result, path: str, stream: str, progress: Progress) -> None:
-    for copier in COPIERS:
+    for copier in result.copiers:
         earlier = result.measured.setdefault(copier.name, [])
-        if copier.name == OURS or not any(run.seconds > _SLOW for run in earlier):
+        if copier in (COPIERS[0], EARLIER) or not any(run.seconds > _SLOW for run in earlier):
             earlier.append(_copy(rig, copier, path))
             progress(f"  {copier.name}: {earlier[-1].seconds:.2f} s")
     for limit in LIMITS:

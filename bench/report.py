@@ -5,13 +5,18 @@ from __future__ import annotations
 import statistics
 from typing import Any, Callable, Optional
 
-from bench.contenders import OURS
+from bench.contenders import EARLIER, OURS
 from bench.harness import Result
 from bench.rig import Measurement, Rig
 from tests.lab import images
 from tests.lab.commands import run
 
-_RIVALS = ("ssh-ng", "ssh", "nix-copy-closure")
+_RATIOS = {
+    "best_rival_over_ours": ("ssh-ng", "ssh", "nix-copy-closure"),
+    "ssh_over_ours": ("ssh",),
+    "ssh_ng_over_ours": ("ssh-ng",),
+    "earlier_over_ours": (EARLIER.name,),
+}
 
 
 def as_json(result: Result, versions: dict[str, str]) -> dict[str, Any]:
@@ -31,9 +36,11 @@ def as_json(result: Result, versions: dict[str, str]) -> dict[str, Any]:
         "runs": result.runs,
         "seconds": medians(lambda run: run.seconds, 3),
         "ratios": {
-            "best_rival_over_ours": round(result.over_ours(*_RIVALS), 3),
-            "ssh_over_ours": round(result.over_ours("ssh"), 3),
-            "ssh_ng_over_ours": round(result.over_ours("ssh-ng"), 3),
+            **{
+                ratio: round(result.over_ours(*measured), 3)
+                for ratio, names in _RATIOS.items()
+                if (measured := [name for name in names if name in result.measured])
+            },
             "limit_over_ours": round(result.over_ours(result.benchmark.limit.name), 3),
         },
         "limit": result.benchmark.limit.name,

@@ -45,6 +45,13 @@ rm -rf /home/*/.local/state/nix-remote
 """
 
 
+# As the image starts `nix-remote`, but with another package.
+_EARLIER_MAIN = "import sys\nfrom nix_remote.cli.main import main\nsys.exit(main())\n"
+_EARLIER_PROGRAM = """#!/bin/sh
+exec /opt/nix-remote/bin/python -I -X pycache_prefix=/var/cache/earlier /opt/earlier "$@"
+"""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one run took, on the host where it ran."""
@@ -75,6 +82,12 @@ class Rig:
         """Runs a command that must succeed."""
         done = host.run(["python3", _TIMED, *argv], timeout=LONGEST_RUN).check()
         return Measurement(**json.loads(done.stdout))
+
+    def install_earlier(self, checkout: Path) -> None:
+        """Makes another checkout of nix_remote the program `nix-remote-earlier`."""
+        self.workstation.put(checkout / "nix_remote", "/opt/earlier/nix_remote")
+        self.workstation.write("/opt/earlier/__main__.py", _EARLIER_MAIN)
+        self.workstation.write("/usr/local/bin/nix-remote-earlier", _EARLIER_PROGRAM, mode="755")
 
     def send(self, paths: Sequence[str]) -> None:
         """Gives the server paths and their closures, by Nix's own means."""
