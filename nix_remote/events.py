@@ -57,6 +57,14 @@ class RootMade:
 
 
 @dataclass(frozen=True)
+class RootsVisited:
+    """So many of the durable roots to be removed are gone, or were found in use and stay."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Waiting:
     """Nothing has moved for a while."""
 
@@ -99,6 +107,7 @@ Event = Union[
     BytesSent,
     PathDone,
     RootMade,
+    RootsVisited,
     Waiting,
     SubstitutionAbandoned,
     SessionNotAdded,

@@ -22,6 +22,11 @@ _LACKING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAG
 
 def of_this_process(error: BaseException) -> Optional[str]:
     """What this process lacks, in words, if that may have caused the error."""
+    return behind(error) or _lacking_now()
+
+
+def behind(error: BaseException) -> Optional[str]:
+    """What this process lacked, in words, if the error was raised for that."""
     for cause in _causes(error):
         if isinstance(cause, MemoryError) or (
             isinstance(cause, OSError) and cause.errno in _LACKING
@@ -29,7 +34,7 @@ def of_this_process(error: BaseException) -> Optional[str]:
             return str(cause) or type(cause).__name__
         if isinstance(cause, RuntimeError) and "start new thread" in str(cause):
             return str(cause)
-    return _lacking_now()
+    return None
 
 
 def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:

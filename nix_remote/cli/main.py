@@ -14,7 +14,13 @@ from nix_remote import __version__
 from nix_remote.cli.command import Answered, Command, add_command
 from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.result import Result
-from nix_remote.errors import CRASHED, Interrupted, NixRemoteError
+from nix_remote.errors import (
+    CRASHED,
+    ConnectionFailed,
+    Interrupted,
+    NixRemoteError,
+    ResourcesExhausted,
+)
 from nix_remote.text import printable
 
 COMMANDS: Final = ("copy", "plan", "ensure", "verify", "roots", "agent", "setup", "doctor")
@@ -36,14 +42,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except Answered as answered:
         return answered.status
     except NixRemoteError as error:
-        result = Result(command.name, error=error)
+        result = Result(command.name, error=_shortage(error) or error)
     except KeyboardInterrupt:
         result = Result(command.name, error=Interrupted())
-    except Exception:
-        sys.stderr.write(printable(traceback.format_exc()))
-        print("nix-remote: this is a defect; please report the lines above", file=sys.stderr)
-        return CRASHED
+    except Exception as error:
+        lacking = _shortage(error)
+        if lacking is None:
+            sys.stderr.write(printable(traceback.format_exc()))
+            print("nix-remote: this is a defect; please report the lines above", file=sys.stderr)
+            return CRASHED
+        result = Result(command.name, error=lacking)
     return conclude(command, options, result, OwnStreams())
+
+
+def _shortage(error: Exception) -> Optional[ResourcesExhausted]:
+    """The error to show instead, if this process has too few descriptors, threads or memory."""
+    # Rarely needed, and Bazel waits for each start.
+    from nix_remote.agent import shortage
+
+    # A name that cannot be looked up for want of a descriptor looks like one that does not exist.
+    hidden = isinstance(error, ConnectionFailed)
+    lacking = shortage.of_this_process(error) if hidden else shortage.behind(error)
+    if lacking is None:
+        return None
+    ended = error.summary if isinstance(error, NixRemoteError) else repr(error)
+    return ResourcesExhausted(lacking, ended)
 
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:

@@ -96,6 +96,8 @@ class Renderer:
             self._progress(self._sent)
         elif isinstance(event, events.RootMade) and self._verbose:
             self._line(f"kept by {event.location}")
+        elif isinstance(event, events.RootsVisited):
+            self._line(f"removing roots: {event.done} of {event.total}")
         elif isinstance(event, events.Waiting):
             self._line(f"waiting for {event.waiting_for} ({event.seconds:.0f} s)")
         elif isinstance(event, events.SubstitutionAbandoned):

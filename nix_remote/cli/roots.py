@@ -115,7 +115,7 @@ def _run(options: argparse.Namespace) -> Result:
         if pruning and not _needed(options, chosen.host, programs):
             roots = ()
         if pruning and not options.dry_run:
-            roots = remove_roots(programs, chosen.host, roots)
+            roots = remove_roots(programs, chosen.host, roots, renderer)
         # What is to go need not be counted.
         missed = None if pruning or not roots else uncounted(programs, roots)
     return Result(

@@ -4,7 +4,7 @@
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
                                SigningKeyUnusable · NothingToSelectBy · WorkspaceAmbiguous ·
                                SetupInputUnusable · OutputBaseNotFound · FileUnwritable ·
-                               GrpcMissing · WorkingFolderGone
+                               GrpcMissing · WorkingFolderGone · ResourcesExhausted
       AgentError          19   AgentNotStarted
       SshConfigError      10   SshConfigUnreadable · SshConfigUnsupported
       LocalStoreError     11   NotAStorePath · PathNotValid · LocalStoreUnavailable ·
@@ -126,6 +126,7 @@ from nix_remote.errors.usage import (
     NoHost,
     NothingToSelectBy,
     OutputBaseNotFound,
+    ResourcesExhausted,
     SetupInputUnusable,
     SigningKeyUnusable,
     UsageError,

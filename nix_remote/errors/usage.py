@@ -43,6 +43,19 @@ class InvalidSetting(UsageError):
         super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
 
 
+class ResourcesExhausted(UsageError):
+    code = "resources-exhausted"
+
+    def __init__(self, lacking: str, ended: str) -> None:
+        super().__init__(
+            "this process may not open or start as much as it needs",
+            why=f"the system said: {lacking}\nthe command ended with: {ended}",
+            fix="see the limits of the shell that starts it: ulimit -a\n"
+            "a copy needs some 30 open files (ulimit -n), 10 threads (ulimit -u), and 200 MB of"
+            " address space per thread (ulimit -v)",
+        )
+
+
 class WorkingFolderGone(UsageError):
     code = "working-folder-gone"
 

@@ -61,18 +61,20 @@ _LIST: Final = (
 # steps; and it may be cut off after any of them. So a link is never removed in its place, because
 # no system call removes a link only if it is the one that was looked at. Instead:
 #
-#   1. For each root a *guard* is made: another root of the same path, known to Nix. It has a name
-#      that has never been in use: a collector may be about to forget one that was.
+#   1. For each root a *guard* is made: another root of the path that a copy keeps by this name,
+#      known to Nix. It has a name that has never been in use: a collector may be about to forget
+#      one that was.
 #   2. Barrier: each collector that may have missed the guards has ended.
-#   3. The link replaces its guard, by one rename. The path has a root all the time.
+#   3. The link is renamed into a folder of the removal. The path has a root all the time.
 #   4. Barrier: each collector that missed the link in its place has ended. Nix has forgotten that
 #      place, unless a link is there again.
-#   5. What was taken is looked at. If it is the link that was listed, and none is in its place, it
-#      is removed: that is the removal. If it had been renewed, or one is in its place now, a root
-#      is made in its place anew, because Nix may not know that one.
+#   5. What was taken is looked at. If it is the link that was listed, and none is in its place, the
+#      root is removed. If it had been renewed, or one is in its place now, a root is made in its
+#      place anew, because Nix may not know that one.
 #   6. Those are made once more after a barrier: a copy that made its link before step 3 may have
-#      registered it after step 4, and a collector may have been about to forget that. After
-#      another barrier their guards are removed.
+#      registered it after step 4, and a collector may have been about to forget that. There is
+#      another barrier.
+#   7. The guards, and the links that were taken, are removed.
 #
 # This relies on the lock that collectors hold while they read roots. Nix also forgets places if it
 # only lists roots (`nix-store --gc --print-roots`, operation 14), without that lock, in two
@@ -82,16 +84,17 @@ _LIST: Final = (
 # What a removal that was cut off has left, the next one takes up at step 4. One at a time runs in
 # a place, by a lock that the kernel drops with its process.
 #
-# A *slot* is where a guard is, and then the link that was taken. `plan` has a line
-# SLOT USED CHANGED NAME TARGET for each; it exists from step 3 on. A guard's time is 0.
+# No step starts a process for each root: that takes minutes for 30 000. `plan` has a line
+# NAME USED TARGET for each root, sorted; it exists from step 3 to step 6. `taken` has the links
+# that were taken, by their names in the place.
 _BARRIER: Final = (
     "barrier() { nix-store --gc --max-freed 0 >said 2>&1 || { cat said >&2; exit 1; }; };"
 )
 
-# Goes to the folder of a root, by its name in the place; fails if that leads through a link.
-_ENTER: Final = 'enter() { cd -P "$root/${1%/*}" 2>/dev/null && [ "$PWD" = "$root/${1%/*}" ]; };'
+# Goes to a folder of roots, by its name in the place; fails if that leads through a link.
+_ENTER: Final = 'enter() { cd -P "$root/$1" 2>/dev/null && [ "$PWD" = "$root/$1" ]; };'
 
-# A valid path for slots to begin with. A collector may take it before it has a root.
+# A valid path for guards to begin with. A collector may take it before it has a root.
 _OWN: Final = (
     "own() { tries=0; : >nix-remote-slot;"
     ' until own=$(nix-store --add "$work/nix-remote-slot") &&'
@@ -99,62 +102,97 @@ _OWN: Final = (
     " do tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1; done; };"
 )
 
-# Makes a root anew: its name in the place, and its path. That fails if the path is not valid, and
-# would build a derivation; then a root of a valid path is made, and replaced.
+# Makes a root anew, by its name in the place: of the path of the link there, else of the given one.
+# That fails if the path is not valid, and would build a derivation; then a root of a valid path is
+# made, and replaced.
 _RENEW: Final = (
-    "renew() { case $2 in *.drv) false;;"
-    ' *) nix-store --realise "$2" --add-root "$root/$1" >said 2>&1;; esac ||'
+    'renew() { target=$(enter "${1%/*}" && readlink "./${1##*/}") || target=$2;'
+    " case $target in *.drv) false;;"
+    ' *) nix-store --realise "$target" --add-root "$root/$1" >said 2>&1;; esac ||'
     ' { own && nix-store --realise "$own" --add-root "$root/$1" >said'
-    ' && ln -s "$2" new && mv -fT new "$root/$1"; }; };'
+    ' && ln -s "$target" new && mv -fT new "$root/$1"; }; };'
+    " renew_all() { while read -r name used target; do"
+    ' renew "$name" "$target" || exit 1; echo busy; done <again; };'
 )
 
-# Steps 4 to 6.
+# Steps 4 to 7.
 _FINISH: Final = (
     "finish() { [ -f plan ] || return 0; barrier;"
-    ' find slots.* -type l -printf "%p %T@\\n" | sort >now; : >done; : >again;'
-    " join now plan >left || exit 1;"
-    " while read -r slot is was changed name target; do"
-    ' case $is in 0.*) echo "$slot" >>done; continue;; esac;'
-    ' there=no; if enter "$name" && [ -L "./${name##*/}" ]; then there=yes; fi; cd "$work";'
-    ' if [ "$there $is" = "no $was" ]; then echo "$slot" >>done; echo "removed $number $name";'
-    ' else renew "$name" "$target" || exit 1; echo "$slot $name $target" >>again; echo busy; fi;'
-    " done <left; xargs rm -f <done; [ -s again ] || return 0; barrier;"
-    ' while read -r slot name target; do renew "$name" "$target" || exit 1; done <again;'
-    ' barrier; cut -d " " -f 1 again | xargs rm -f; };'
+    ' find taken -type l -printf "%P %T@ %l\\n" | sort >now;'
+    " comm -12 now plan >same && comm -23 now plan >again || exit 1;"
+    " while read -r name used target; do"
+    ' if enter "${name%/*}" && [ -L "./${name##*/}" ];'
+    ' then echo "$name $used $target" >>"$work/again"; else echo "removed $number $name"; fi;'
+    ' done <same; cd "$work" || exit 1;'
+    " if [ -s again ]; then renew_all; barrier; renew_all; barrier; fi; rm -f plan; };"
 )
 
-# Steps 1 to 3, for the roots of `wanted` that are still as they were listed.
-_TAKE: Final = (
-    'take() { cd "$root" || exit 1;'
-    f' {_FIND} {_RECORDED} -printf "%T@ %C@ %P %l\\n" >"$work/found" || exit 1;'
-    ' cd "$work" || exit 1; sort -o found found;'
-    ' printf "%s\\n" "$wanted" | sed -n "s/^$number //p" | sort -u |'
-    " comm -12 - found >taken; count=$(wc -l <taken); [ $count -gt 0 ] || return 0; own;"
-    f' set --; while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
-    " page=0; made=0; slots=$(mktemp -d slots.XXXXXXXXXX) && mkdir guards || exit 1;"
+# Adds words to `nar`, as a NAR has them: length, text, zeros; for `printf %b`. Texts of at most
+# 511 bytes that do not begin with a digit.
+_ENCODE: Final = (
+    "encode() { for word; do length=${#word};"
+    ' zeros="\\0\\0\\0\\0\\0\\0\\0";'
+    " while [ ${#zeros} -gt $(((8 - length % 8) % 8 * 2)) ]; do zeros=${zeros%??}; done;"
+    ' nar="$nar\\0$((length / 64 % 4))$((length / 8 % 8))$((length % 8))\\0$((length / 256))'
+    '\\0\\0\\0\\0\\0\\0$word$zeros"; done; };'
+)
+
+# Step 1 for the roots of `plan.new`, a page at a time. Nix chooses the names of the roots that one
+# call makes, and no program makes many links of chosen names and targets, but Nix unpacks them.
+_GUARD: Final = (
+    "guard() { own; set --;"
+    f' while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
+    " slots=$(mktemp -d slots.XXXXXXXXXX) || exit 1; page=0; made=0;"
+    ' nar=; encode nix-archive-1 "(" type directory; begin=$nar; nar=; encode ")"; end=$nar;'
+    ' nar=; encode entry "(" name; name=$nar; nar=; encode ")" ")"; ended=$nar;'
+    ' nar=; encode node "(" type symlink target; target=$nar;'
     " while [ $made -lt $count ]; do"
     " while [ $# -gt $((count - made)) ]; do shift; done;"
-    " mkdir $slots/$page guards/$page;"
-    ' nix-store --realise "$@" --add-root "$work/$slots/$page/slot" >made || exit 1;'
-    ' sed "s|.*/$slots/|$slots/|" made >>names; made=$((made + $#)); page=$((page + 1));'
-    " echo busy; done;"
-    ' paste -d " " names taken | sort >planned; made=0;'
-    " while read -r slot was changed name target; do"
-    ' ln -s "$target" "guards/${slot#*/}" || exit 1;'
-    " made=$((made + 1)); case $made in *00) echo busy;; esac; done <planned;"
-    " find guards -type l -exec touch -h -d @0 {} + || exit 1;"
-    " while [ $page -gt 0 ]; do page=$((page - 1));"
-    " find guards/$page -type l -exec mv -f -t $slots/$page {} + || exit 1; done;"
-    " barrier; mv planned plan; made=0;"
-    " while read -r slot was changed name target; do"
-    ' if enter "$name" && [ -L "./${name##*/}" ];'
-    ' then mv -fT "./${name##*/}" "$work/$slot"; fi;'
-    " made=$((made + 1)); case $made in *00) echo busy;; esac;"
-    ' done <plan; cd "$work"; };'
+    " mkdir $slots/$page;"
+    ' nix-store --realise "$@" --add-root "$work/$slots/$page/slot" >links || exit 1;'
+    ' sed "s|.*/||" links | sort -u >slots;'
+    ' [ $(wc -l <slots) = $# ] || { echo "nix-store did not make $# roots" >&2; exit 1; };'
+    ' sed -n "$((made + 1)),$((made + $#))s| .*||p" plan.new | sed "s|.*/||" |'
+    ' paste -d " " slots - |'
+    ' { printf %b "$begin"; while read -r slot path; do'
+    ' nar=$name; encode "$slot"; nar=$nar$target; encode "/nix/store/$path";'
+    ' printf %b "$nar$ended"; done; printf %b "$end"; } |'
+    " nix-store --restore guards || exit 1;"
+    " find guards -type l -exec mv -f -t $slots/$page {} + || exit 1; rmdir guards;"
+    " made=$((made + $#)); page=$((page + 1)); echo busy; done; };"
+)
+
+# Step 3 for links of one folder.
+_MOVE: Final = (
+    'move() { [ $# -gt 0 ] && enter "$folder" || return 0;'
+    ' for each; do shift; if [ -L "./$each" ]; then set -- "$@" "./$each"; fi; done;'
+    ' [ $# = 0 ] || mv -f -t "$work/taken/$folder" "$@"; };'
+)
+
+# A record of a root of this place, for `sed`: its name and what is compared remain.
+_NAME: Final = "[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]*"
+_COMPARED: Final = (
+    f"s|^$number \\([^ ]*\\) [^ ]* \\({_NAME}/{_NAME}/{_NAME}\\)"
+    " \\(/nix/store/[0-9A-Za-z+._?=/-]*\\)$|\\2 \\1 \\3|p"
+)
+
+# Steps 1 to 3, for the roots of `wanted`. Whether they are still as they were listed is seen in
+# step 5: it would take long to look at every root in the place, which can be many more.
+_TAKE: Final = (
+    'take() { printf "%s\\n" "$wanted" |'
+    f' sed -n "{_COMPARED}" | sort -u -k 1,1 >plan.new;'
+    " count=$(wc -l <plan.new); [ $count -gt 0 ] || return 0; guard; barrier;"
+    ' cut -d / -f 1,2 plan.new | uniq | sed "s|^|taken/|" | xargs mkdir -p || exit 1;'
+    " mv plan.new plan; folder=; moved=0; set --;"
+    " while read -r name used target; do"
+    ' { [ "${name%/*}" = "$folder" ] && [ $# -lt 100 ]; } || { move "$@"; set --; };'
+    ' folder=${name%/*}; set -- "$@" "${name##*/}";'
+    " moved=$((moved + 1)); case $moved in *00) echo busy;; esac;"
+    ' done <plan; move "$@"; cd "$work"; };'
 )
 
 _REMOVE: Final = (
-    f"{_BARRIER} {_ENTER} {_OWN} {_RENEW} {_FINISH} {_TAKE}"
+    f"{_BARRIER} {_ENTER} {_OWN} {_RENEW} {_FINISH} {_ENCODE} {_GUARD} {_MOVE} {_TAKE}"
     f" command -v nix-store >/dev/null && command -v flock >/dev/null || exit {NOT_FOUND};"
     " wanted=$(cat); number=0;"
     ' for place; do number=$((number + 1)); [ -d "$place" ] || continue;'

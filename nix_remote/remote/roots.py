@@ -6,9 +6,11 @@ has the format of what they print.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Callable, Final, Optional, Sequence
 
+from nix_remote import events
 from nix_remote.errors import RootsUnreadable
 from nix_remote.remote.gc_roots import Root, Roots
 from nix_remote.remote.programs import Finished, Programs
@@ -16,11 +18,14 @@ from nix_remote.remote.root_scripts import FORMAT, LIST_COMMAND, NOT_FOUND, REMO
 from nix_remote.text import decimal
 from nix_remote.wire.types import STORE_DIRECTORY, parse_store_path
 
-MOST_ROOTS: Final = 5_000_000
+MOST_ROOTS: Final = 1_000_000
 """No server has more, in any plausible case; a list that goes on is not read to its end."""
 
-_AT_ONCE: Final = 20_000
-"""Roots that one run of the removal is told to remove: the server holds their names in memory."""
+_AT_ONCE: Final = 5_000
+"""Roots that one run of the removal is told to remove: the server holds their names in memory.
+
+Fewer take longer in all: each run looks at every root, and waits for collectors.
+"""
 
 
 def everything(root: Root, now: int) -> bool:
@@ -87,14 +92,22 @@ def parse_record(line: str) -> Optional[Root]:
         path = parse_store_path(f"{STORE_DIRECTORY}/{names[2]}")
     except ValueError:
         return None
-    before_1970 = seconds.startswith("-")
-    return Root(names[0], names[1], path, -used if before_1970 else used, number, line)
+    if seconds.startswith("-"):
+        used = -used
+    # Many roots have the same workspace and package.
+    workspace, package = map(sys.intern, names[:2])
+    return Root(workspace, package, path, used, number, line)
 
 
-def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple[Root, ...]:
+def remove_roots(
+    programs: Programs,
+    alias: str,
+    roots: Sequence[Root],
+    listener: events.Listener = events.ignore,
+) -> tuple[Root, ...]:
     """Removes roots that have not been used since they were listed; returns those removed.
 
-    Raises `RootsUnreadable`.
+    Tells the listener how far it is, if there are many. Raises `RootsUnreadable`.
     """
     removed: set[str] = set()
     for first in range(0, len(roots), _AT_ONCE):
@@ -104,6 +117,8 @@ def remove_roots(programs: Programs, alias: str, roots: Sequence[Root]) -> tuple
             programs.search_usual_places()
             done = _remove(programs, page, removed)
         _check(alias, done)
+        if len(roots) > _AT_ONCE:
+            listener(events.RootsVisited(first + len(page), len(roots)))
     return tuple(root for root in roots if f"{root.place} {root.location}" in removed)
 
 
@@ -120,9 +135,10 @@ def _remove(programs: Programs, roots: Sequence[Root], removed: set[str]) -> Fin
     done = programs.run_lines(
         REMOVE_COMMAND,
         take,
-        # Those removed; one in a hundred for each of three steps; those that a removal that was
-        # cut off has left.
-        at_most=2 * _AT_ONCE + 1000,
+        # One line for each that is removed, two for each that is made anew; signs of life; and
+        # the same for those that a removal that was cut off has left: of `nix-remote-collect`,
+        # which removes more at once.
+        at_most=MOST_ROOTS,
         stdin="".join(f"{root.record}\n" for root in roots).encode(),
         waiting_for="roots to be removed",
     )

@@ -116,9 +116,15 @@ mv roots.new seen
 
 while :; do
   older_than "$keep" <candidates >old
-  # In a process of its own, as above. What is gone already is passed over.
-  (remove) <old >removed || { cat removed; exit 1; }
-  sed -n 's/^removed [0-9]* /removed: /p' removed
+  # A part at a time, which is held in memory; each in a process of its own, as above. What is
+  # gone already is passed over. With no part, what a removal that was cut off has left is removed.
+  rm -f old.*
+  split -l 20000 -a 4 old old.
+  [ -s old ] || : >old.none
+  for part in old.*; do
+    (remove) <"$part" >removed || { cat removed; exit 1; }
+    sed -n 's/^removed [0-9]* /removed: /p' removed
+  done
   nix-store --gc --quiet
   [ "$(free)" -lt "$room" ] || exit 0
   if [ "$keep" -le "$grace" ]; then

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final, Optional, Sequence
 
@@ -19,7 +20,7 @@ from nix_remote.wire.types import StorePath, base_name
 
 PROGRAMS: Final = (
     *("cat", "comm", "cut", "date", "find", "flock", "grep", "join", "ln", "mkdir", "mktemp"),
-    *("mv", "paste", "rm", "rmdir", "sed", "sort", "touch", "wc", "xargs"),
+    *("mv", "paste", "readlink", "rm", "rmdir", "sed", "sort", "uniq", "wc", "xargs"),
 )
 
 _LIBRARY: Final = r"""
@@ -61,8 +62,39 @@ case "$1 $2" in
       [ $number = 1 ] || link=$2-$number
       add_root "$path" "$link"; echo "$link"
     done ;;
+  "--restore "*) exec PYTHON -I "$STATE/restore.py" "$2" ;;
   *) echo "nix-store: $*" >&2; exit 1 ;;
 esac
+"""
+
+# Unpacks a NAR whose root is a folder with links and nothing else, as Nix does.
+_RESTORE: Final = r"""
+import os, sys
+
+def read(expected=None):
+    length = int.from_bytes(sys.stdin.buffer.read(8), "little")
+    text = sys.stdin.buffer.read(length)
+    assert len(text) == length and sys.stdin.buffer.read(-length % 8) == bytes(-length % 8), text
+    assert expected in (None, text.decode()), (expected, text)
+    return text.decode()
+
+for word in ("nix-archive-1", "(", "type", "directory"):
+    read(word)
+os.mkdir(sys.argv[1])
+last = ""
+while True:
+    word = read()
+    if word == ")":
+        break
+    assert word == "entry"
+    read("("), read("name")
+    name = read()
+    assert name > last
+    last = name
+    for word in ("node", "(", "type", "symlink", "target"):
+        read(word)
+    os.symlink(read(), f"{sys.argv[1]}/{name}")
+    read(")"), read(")")
 """
 
 # An event takes place once, before the first step from its number on: those of a pipeline are
@@ -94,7 +126,8 @@ class RootServer:
         (self.state / "library").write_text(_LIBRARY)
         self.programs = folder / "bin"
         self.programs.mkdir()
-        self._program("nix-store", _NIX_STORE)
+        self._program("nix-store", _NIX_STORE.replace("PYTHON", sys.executable))
+        (self.state / "restore.py").write_text(_RESTORE)
         self._program("getent", f"#!/bin/sh\necho 'keeper:x:1:1::{self.home}:/bin/sh'\n")
         self._program("id", "#!/bin/sh\necho keeper-of-no-machine\n")
         for name in PROGRAMS:

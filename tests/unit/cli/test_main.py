@@ -1,9 +1,11 @@
 import argparse
+import errno
 import importlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,40 @@ def test_an_error_file_that_cannot_be_written_hides_no_error(
     text = capsys.readouterr().err
     assert "error[no-host]" in text
     assert "error[file-unwritable]" in text
+
+
+@pytest.mark.parametrize(
+    "lack",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_process_that_may_have_too_little_is_told_so(
+    lack: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: argparse.Namespace) -> Result:
+        raise lack
+
+    monkeypatch.setattr(copy, "COMMAND", replace(copy.COMMAND, run=fail))
+    assert main(["copy", "--host", "x", "/nix/store"]) == 2
+    text = capsys.readouterr().err
+    assert "error[resources-exhausted]" in text
+    assert "ulimit -n" in text
+
+
+def test_a_limit_of_descriptors_ends_no_command_with_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("Host nix\n HostName 127.0.0.1\n Port 1\n")
+    env = {"NIX_REMOTE_SSH_CONFIG": str(tmp_path / "config"), "HOME": str(tmp_path)}
+    told = 0
+    for limit in (6, 8, 12, 20):
+        command = [sys.executable, "-m", "nix_remote", "roots", "list", "--host=nix"]
+        done = subprocess.run(
+            ["prlimit", f"--nofile={limit}", *command], capture_output=True, text=True, env=env
+        )
+        if "nix-remote: " in done.stderr:
+            assert done.returncode == 2, done.stderr
+            assert "error[resources-exhausted]" in done.stderr
+            told += 1
+    assert told > 1

@@ -102,6 +102,15 @@ def test_waiting_says_for_what() -> None:
     assert "waiting for a path (12 s)" in render(io.StringIO(), events.Waiting("a path", 12.3))
 
 
+def test_a_removal_says_how_far_it_is() -> None:
+    shown = [events.RootsVisited(done, 12000) for done in (5000, 10000)]
+    text = render(io.StringIO(), *shown)
+    assert [line.partition("removing")[2] for line in text.splitlines()] == [
+        " roots: 5000 of 12000",
+        " roots: 10000 of 12000",
+    ]
+
+
 def test_no_event_reaches_a_terminal_unescaped() -> None:
     stream = io.StringIO()
     renderer = Renderer(stream, host="server", package=None, verbose=True)

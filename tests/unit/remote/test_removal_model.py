@@ -3,7 +3,8 @@
 A model of one root of one path, and of all that works on it:
 
 * the removal, with the steps of the shell program in `root_scripts`; it can be cut off after
-  each, and the next one takes up what it left;
+  each, and the next one takes up what it left. It has a guard, which is a root, and the link that
+  it has taken, which is none;
 * a copy: a temporary root, a wait for the collector that runs, the path, and a durable root as
   Nix makes it (a link, by a rename, then its registration). At last the temporary root is taken
   again, which a collector that runs is told of, and the session ends;
@@ -19,8 +20,8 @@ from typing import Iterator, NamedTuple, Optional
 
 import pytest
 
-LINK, SLOT = "link", "slot"
-OLD, NEW, GUARD = "old", "new", "guard"
+LINK, GUARD = "link", "guard"
+OLD, NEW = "old", "new"
 
 
 class Collector(NamedTuple):
@@ -38,9 +39,10 @@ class State(NamedTuple):
     valid: bool = True
     promised: bool = False
     link: Optional[str] = OLD
-    slot: Optional[str] = None
     link_known: bool = True
-    slot_known: bool = False
+    guard: Optional[str] = None
+    guard_known: bool = False
+    taken: Optional[str] = None
     plan: bool = False
     temporary: bool = False
     removal: str = "idle"
@@ -54,7 +56,7 @@ class State(NamedTuple):
 def collector_steps(state: State) -> Iterator[State]:
     now = state.collector
     if now is None:
-        for order in ((LINK, SLOT), (SLOT, LINK)):
+        for order in ((LINK, GUARD), (GUARD, LINK)):
             yield state._replace(collector=Collector(order))
     elif now.stale is not None:
         known = {f"{now.stale}_known": False}
@@ -93,23 +95,23 @@ def removal_steps(state: State, left_out: str) -> Iterator[State]:
     if at != "idle" and state.kills_left:
         yield state._replace(removal="idle", kills_left=state.kills_left - 1)
     waits = {"guarded": "plan", "taken": "look", "left": "look"}
-    waits |= {"anew": "make again", "again": "forget"}
+    waits |= {"anew": "make again", "again": "end"}
     if at == "idle" and state.removals_left:
         state = state._replace(removals_left=state.removals_left - 1)
-        if state.plan:
-            yield state._replace(removal="left")
-        else:
-            yield state._replace(removal="list", slot=None)
+        yield state._replace(removal="left" if state.plan else "clear")
     elif at in waits:
         if left_out == f"barrier when {at}":
             yield state._replace(removal=waits[at])
         elif state.collector is None:
-            for order in ((LINK, SLOT), (SLOT, LINK)):
+            for order in ((LINK, GUARD), (GUARD, LINK)):
                 barrier = Collector(order, barrier=True)
                 yield state._replace(removal=f"{at}...", collector=barrier)
     elif at.endswith("..."):
         if state.collector is None:
             yield state._replace(removal=waits[at[:-3]])
+    elif at == "clear":
+        # What an earlier one has left of its folder.
+        yield state._replace(removal="list", guard=None, taken=None)
     elif at == "list":
         # It may have become old by now; then what was promised before has ended.
         if state.link is not None and state.copy == "idle":
@@ -120,24 +122,19 @@ def removal_steps(state: State, left_out: str) -> Iterator[State]:
         if left_out != "new name":
             # Nix knows nothing of its name yet, whatever it knows of earlier ones.
             now = state.collector
-            if now is not None and now.stale == SLOT:
+            if now is not None and now.stale == GUARD:
                 state = state._replace(collector=now._replace(stale=None))
-            state = state._replace(slot_known=False)
-        yield state._replace(removal="know guard", slot=GUARD)
+            state = state._replace(guard_known=False)
+        yield state._replace(removal="know guard", guard=GUARD)
     elif at == "know guard":
-        yield state._replace(removal="guarded", slot_known=True)
+        yield state._replace(removal="guarded", guard_known=True)
     elif at == "plan":
         yield state._replace(removal="take", plan=True)
     elif at == "take":
-        if state.link is not None:
-            state = state._replace(slot=state.link, link=None)
-        yield state._replace(removal="taken")
+        yield state._replace(removal="taken", taken=state.link or state.taken, link=None)
     elif at == "look":
-        moved = state.slot in (OLD, NEW)
-        if moved and (state.link is not None or state.slot == NEW) and left_out != "restore":
-            yield state._replace(removal="make anew")
-        else:
-            yield state._replace(removal="forget")
+        renewed = state.taken is not None and (state.link is not None or state.taken == NEW)
+        yield state._replace(removal="make anew" if renewed and left_out != "restore" else "end")
     elif at == "make anew":
         # A copy that has made its link may register it only now: a collector may be about to
         # forget it, so it is made again when that one has ended.
@@ -148,10 +145,16 @@ def removal_steps(state: State, left_out: str) -> Iterator[State]:
         yield state._replace(removal="know again", link=NEW)
     elif at == "know again":
         yield state._replace(removal="again", link_known=True)
-    elif at == "forget":
-        yield state._replace(removal="end", slot=None)
     elif at == "end":
-        yield state._replace(removal="idle", plan=False)
+        yield state._replace(removal="forget", plan=False)
+    elif at == "forget":
+        # One after the other, in the order that the folder has.
+        if state.guard is not None:
+            yield state._replace(guard=None)
+        if state.taken is not None:
+            yield state._replace(taken=None)
+        if state.guard is None and state.taken is None:
+            yield state._replace(removal="idle")
 
 
 def lost(left_out: str = "") -> tuple[int, Optional[list[State]]]:
@@ -204,4 +207,5 @@ def test_what_nobody_uses_is_removed() -> None:
         state = removal[0]
         if state.collector is not None:
             state = next(collector_steps(state))
-    assert (state.link, state.slot, state.plan, state.removal) == (None, None, False, "idle")
+    assert (state.link, state.guard, state.taken, state.plan) == (None, None, None, False)
+    assert state.removal == "idle"

@@ -70,6 +70,55 @@ def test_more_than_one_page_of_roots_is_removed(server: RootServer) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_removal_starts_no_process_for_each_root(server: RootServer) -> None:
+    steps = []
+    for count in (5, 105):
+        for number in range(count):
+            folder = server.place / "app-1a2b3c4d" / f"package-{number % 3}"
+            folder.mkdir(parents=True, exist_ok=True)
+            name = path(f"{count}-{number}")
+            os.symlink(name, folder / name[11:])
+        assert len(remove(server, *records(server).values())) == count
+        steps.append(server.steps)
+    assert steps[1] < steps[0] + 10
+
+
+def test_each_root_has_a_guard_of_the_path_that_a_copy_keeps_by_its_name(
+    tmp_path: Path,
+) -> None:
+    # Names of every length, up to the longest; and one whose link somebody has made.
+    paths = [path("n" * length) for length in (*range(1, 10), 178)]
+    work = '"$HOME"/.local/state/nix-remote/gcroots/.leaving/work'
+    guards = f'readlink {work}/slots.*/*/* >"$STATE/guards"'
+    events: dict[int, str] = {}
+    for run in ("count", "look"):
+        server = RootServer(tmp_path / run)
+        for each in paths:
+            server.copy(each, age=DAY)
+        server.link(OLD).symlink_to(NEW)
+        lines = server.run(LIST_COMMAND).stdout.splitlines()[1:-1]
+        assert len(remove(server, *lines, events=events)) == len(paths) + 1
+        events = {server.steps - 4: guards}
+    assert sorted((server.state / "guards").read_text().split()) == sorted([*paths, OLD])
+
+
+def test_a_link_that_leads_elsewhere_gives_way_to_that_of_a_copy(server: RootServer) -> None:
+    link = server.link(OLD)
+    link.parent.mkdir(parents=True)
+    for step in range(1, 40, 5):
+        link.unlink(missing_ok=True)
+        link.symlink_to("/nix/store/x")
+        (_, line, _) = server.run(LIST_COMMAND).stdout.splitlines()
+        event = server.renewal(OLD) + ': >"$STATE/collecting"'
+        remove(server, line, events={step: event})
+        if server.steps < step:
+            break
+        server.do("collect")
+        assert os.readlink(link) == OLD, step
+        assert server.is_valid(OLD), step
+        (server.state / "collecting").unlink()
+
+
 def test_a_root_that_was_used_after_it_was_listed_stays(server: RootServer) -> None:
     server.copy(OLD, age=DAY)
     listed = records(server)

@@ -4,6 +4,7 @@ from typing import Callable, Sequence
 
 import pytest
 
+from nix_remote import events
 from nix_remote.errors import RootsUnreadable
 from nix_remote.remote.gc_roots import Root
 from nix_remote.remote.programs import Finished, Programs
@@ -108,8 +109,13 @@ def test_a_removal_that_did_not_come_to_its_end_is_an_error(status: int, lines: 
 
 def test_many_roots_are_removed_in_several_runs() -> None:
     server = Answering(0, "end")
-    remove_roots(server, "server", [OLD] * 45_000)
-    assert [text.count(b"\n") for text in server.stdin] == [20_000, 20_000, 5_000]
+    told: list[events.Event] = []
+    remove_roots(server, "server", [OLD] * 12_000, told.append)
+    assert [text.count(b"\n") for text in server.stdin] == [5_000, 5_000, 2_000]
+    assert told == [events.RootsVisited(done, 12_000) for done in (5_000, 10_000, 12_000)]
+    told.clear()
+    remove_roots(server, "server", [OLD] * 5_000, told.append)
+    assert told == []
 
 
 def test_programs_that_are_not_on_the_path_are_looked_for_elsewhere() -> None:
