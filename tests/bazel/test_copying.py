@@ -119,7 +119,7 @@ def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) 
     assert lab.server.run(["test", "-e", roots]).status == 1
 
 
-def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
+def test_nothing_of_the_copy_stays_in_the_package_but_lists_of_what_was_copied(
     project: Project, lab: Lab
 ) -> None:
     package = new_package()
@@ -127,7 +127,9 @@ def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
     project.fetch(package).check()
     folder = project.workspace.repositories()[package.name] + "/bazel-support"
     found = lab.workstation.sh(f"cd {folder} && find . -mindepth 1 | sort").split()
-    assert found == ["./nix-out-link", "./nix-remote", "./nix-remote/manifest.json"]
+    files = ["BUILD.bazel", "closure.txt", "manifest.json"]
+    inside = [f"./nix-remote/{name}" for name in files]
+    assert found == ["./nix-out-link", "./nix-remote", *inside]
     manifest = json.loads(lab.workstation.read(f"{folder}/nix-remote/manifest.json"))
     assert manifest["version"] == 2
     assert manifest["host"] == laboratory.ALIAS
@@ -135,6 +137,8 @@ def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
     assert set(manifest["roots"]) == project.store_paths(package)
     (path,) = project.store_paths(package)
     assert sorted(manifest["paths"]) == sorted(nix.closure(lab.workstation, path))
+    closure = lab.workstation.read(f"{folder}/nix-remote/closure.txt").split()
+    assert closure == manifest["paths"]
 
 
 def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Project) -> None:

@@ -75,6 +75,46 @@ def test_a_text_that_occurs_twice_is_refused(
     assert "has this text 2 times" in failed.stderr
 
 
+_ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        pytest.param(
+            "mv {core}/extensions/package.bzl {core}/extensions/packages.bzl",
+            "extensions:package.bzl.\n",
+            marks=pytest.mark.thorough,
+        ),
+        ("mv {core}/extensions {core}/extension", "extensions:package.bzl.\n"),
+        pytest.param(
+            "mv {core}/nixpkgs.bzl {core}/package.bzl", "there is no ", marks=pytest.mark.thorough
+        ),
+        (
+            f"printf '{_ANOTHER_RULE}' >>{{core}}/nixpkgs.bzl",
+            "nixpkgs.bzl has this text 5 times, and must have it 4 times:\n",
+        ),
+        (
+            "touch {core}/more.bzl; sed -i '1i load(\":more.bzl\")' {core}/nixpkgs.bzl",
+            "nixpkgs.bzl loads :more.bzl, a file that nix_remote does not know.\n",
+        ),
+    ],
+    ids=["file", "folder", "rules", "rule", "load"],
+)
+def test_rules_that_moved_or_came_are_refused(
+    project: Project, workstation: Host, changed_core: str, change: str, text: str
+) -> None:
+    workstation.sh(change.format(core=changed_core))
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
+    assert failed.status != 0
+    version = f"it is {_version(workstation, changed_core)}."
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
+    assert text in failed.stderr
+    assert "use one of these versions, or a nix_remote that supports yours" in failed.stderr
+
+
 def test_a_change_of_rules_nixpkgs_is_followed(
     project: Project, workstation: Host, changed_core: str
 ) -> None:
