@@ -1,6 +1,6 @@
 """How a repository rule reads an environment variable so that Bazel notices a change."""
 
-load(":bazel_version.bzl", "is_older")
+load(":bazel_version.bzl", "is_older", "this_bazel")
 
 HOST_VARIABLE = "BAZEL_NIX_REMOTE"
 PYTHON_VARIABLE = "NIX_REMOTE_PYTHON"
@@ -10,7 +10,7 @@ _GETENV_SINCE = "7.1.0"
 
 def needs_environ():
     """Whether a rule of this Bazel must name in `environ` the variables that it reads."""
-    return is_older(native.bazel_version, _GETENV_SINCE)
+    return is_older(this_bazel(), _GETENV_SINCE)
 
 def tracked_variables(*names):
     """Arguments of `repository_rule` that let Bazel notice when variables change.

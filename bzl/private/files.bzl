@@ -1,6 +1,6 @@
 """How a repository rule writes a text file."""
 
-load(":bazel_version.bzl", "is_older")
+load(":bazel_version.bzl", "is_older", "this_bazel")
 
 def write_file(repository_ctx, path, content, executable = False):
     """Writes a file whose text has the encoding of what the rule was given or has read.
@@ -14,5 +14,5 @@ def write_file(repository_ctx, path, content, executable = False):
       content: the text
       executable: whether it is a program
     """
-    encoding = {"legacy_utf8": False} if is_older(native.bazel_version, "8.0.0") else {}
+    encoding = {"legacy_utf8": False} if is_older(this_bazel(), "8.0.0") else {}
     repository_ctx.file(path, content, executable = executable, **encoding)

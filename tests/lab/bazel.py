@@ -76,6 +76,7 @@ def prepare(
     Debian's Bazel.
     """
     workstation.put(Path(__file__).parent / "bazel_modules", _MODULES)
+    workstation.sh(f"rm -rf {RULES_NIXPKGS}")
     for part in ("core", "nixpkgs", *(f"toolchains/{name}" for name in TOOLCHAINS)):
         workstation.put(rules_nixpkgs / part, f"{RULES_NIXPKGS}/{part}")
     workstation.write(f"{RULES_NIXPKGS}/WORKSPACE", "")
