@@ -38,6 +38,20 @@ class Mode(Enum):
             pytest.skip("with --bazel, what WORKSPACE files ask for is not there")
 
 
+ONE_OF_MODES = pytest.mark.parametrize(
+    "project",
+    [
+        pytest.param(Mode.BZLMOD, id="bzlmod"),
+        pytest.param(
+            (Mode.BZLMOD, bazel.Defaults.SEVEN), id="bzlmod-seven", marks=pytest.mark.thorough
+        ),
+        pytest.param(Mode.WORKSPACE, id="workspace", marks=pytest.mark.thorough),
+    ],
+    indirect=True,
+)
+"""For tests of what is the same in both modes: by default they run in one of them."""
+
+
 class Rules(Enum):
     """Whose package rules a workspace loads."""
 

@@ -10,13 +10,13 @@ from typing import Final, Iterator, Optional
 
 import pytest
 
-from tests.bazel.project import Package, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Package, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix, remote_execution
 from tests.lab.commands import Outcome
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), ONE_OF_MODES]
 
 _BUILD: Final = """\
 load("@nix_remote//bzl:testing.bzl", "nix_remote_closure_test")

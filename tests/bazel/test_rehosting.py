@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bazel.project import Mode, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
 from tests.lab.host import Host
 
 pytestmark = pytest.mark.timeout(180)
@@ -36,6 +36,7 @@ def _version(host: Host, folder: str) -> str:
     return line.split('"')[1]
 
 
+@ONE_OF_MODES
 @pytest.mark.parametrize(
     ("file", "anchor"),
     [
@@ -63,6 +64,7 @@ def test_an_unknown_version_is_refused(
     assert "0.10 to 0.13" in failed.stderr
 
 
+@ONE_OF_MODES
 def test_a_text_that_occurs_twice_is_refused(
     project: Project, workstation: Host, changed_core: str
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_text_that_occurs_twice_is_refused(
 _ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
 
 
+@ONE_OF_MODES
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -115,6 +118,7 @@ def test_rules_that_moved_or_came_are_refused(
     assert "use one of these versions, or a nix_remote that supports yours" in failed.stderr
 
 
+@ONE_OF_MODES
 def test_a_change_of_rules_nixpkgs_is_followed(
     project: Project, workstation: Host, changed_core: str
 ) -> None:
