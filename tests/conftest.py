@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
 import hypothesis
 import pytest
 
 from tests.lab import lab as laboratory
 from tests.lab import sshd
+from tests.lab.other_bazel import OtherBazel
 
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
@@ -29,6 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=_STAND_IN,
         metavar="DIR",
         help="a checkout of rules_nixpkgs for the Bazel tests (default: the stand-in for it)",
+    )
+    parser.addoption(
+        "--bazel",
+        type=Path,
+        metavar="PROGRAM",
+        help="a Bazel for the Bazel tests (default: Debian's); needs --registry-modules",
+    )
+    parser.addoption(
+        "--registry-modules",
+        type=Path,
+        metavar="DIR",
+        help="a folder with the sources of the modules that this Bazel depends on",
     )
     parser.addoption(
         "--thorough",
@@ -58,6 +71,15 @@ def rules_nixpkgs(pytestconfig: pytest.Config) -> Path:
     if not (folder / "core" / "nixpkgs.bzl").is_file():
         pytest.exit(f"--rules-nixpkgs: {folder} is not a checkout of rules_nixpkgs", returncode=2)
     return folder
+
+
+@pytest.fixture(scope="session")
+def other_bazel(pytestconfig: pytest.Config) -> Optional[OtherBazel]:
+    """The Bazel that the tests are to run with, if it is not Debian's."""
+    program, modules = map(pytestconfig.getoption, ("--bazel", "--registry-modules"))
+    if (program is None) != (modules is None):
+        pytest.exit("--bazel and --registry-modules go together", returncode=2)
+    return None if program is None else OtherBazel(program.resolve(), modules.resolve())
 
 
 @pytest.fixture(scope="session")

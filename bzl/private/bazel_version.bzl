@@ -1,5 +1,13 @@
 """Compares versions of Bazel."""
 
+def this_bazel():
+    """The version of the Bazel that loads repository rules.
+
+    Returns:
+      a string; empty if it was built from source, and in a file that a BUILD file loads
+    """
+    return getattr(native, "bazel_version", "")
+
 def is_older(version, oldest):
     """Whether a Bazel is older than another.
 

@@ -1,29 +1,20 @@
-"""The rule behind `nix_remote_closure_test`.
+"""What is behind `nix_remote_closure_test`: a shell looks for each path of closures.
 
-Two steps: here, Nix says what the closures are; there, a shell looks for each path. The
-second uses nothing but the shell, since what it looks for may be missing.
+It uses nothing but the shell, since what it looks for may be missing. What the closures are is
+known from the fetches: each leaves a list in the repository of its package. Without a host, or
+for what is no file of a package, an action asks the Nix of this machine.
 """
 
-# Where Nix is on machines whose default PATH does not name it. `$home` is the user's home
-# folder by the user database: an action need not have HOME.
-_NIX = ":".join([
-    "/run/current-system/sw/bin",
-    "/nix/var/nix/profiles/default/bin",
-    "$home/.nix-profile/bin",
-    "$home/.local/state/nix/profile/bin",
-    "/nix/var/nix/profiles/per-user/$user/profile/bin",
-    "/etc/profiles/per-user/$user/bin",
-    "/usr/local/bin",
-])
+load("@nix_remote_testing//:fetches.bzl", "HOSTS", "NIX_STORE")
+load(":closures.bzl", "closure_of")
+load(":shell.bzl", "quoted")
 
-_LIST = """\
+_ASK = """\
 set -eu
-user=$(id -un)
-home=$(eval "printf %s ~$user")
-export PATH="$PATH:{nix}"
-command -v nix-store >/dev/null || {{
-  echo "nix_remote_closure_test: no nix-store in $PATH" >&2
-  echo "  fix: build --action_env=PATH, or link nix-store into /usr/local/bin" >&2
+nix_store={nix_store}
+[ "$nix_store" ] || {{
+  echo "nix_remote_closure_test: Bazel's fetches find no nix-store on PATH" >&2
+  echo "  fix: put it on the PATH that Bazel is started with, or on that of --repo_env=PATH=..." >&2
   exit 1
 }}
 list=$1
@@ -44,32 +35,54 @@ if [ -z "$tops" ]; then
   echo "nix_remote_closure_test: the packages have no files" >&2
   exit 1
 fi
-nix-store --query --requisites $tops >"$list"
+"$nix_store" --query --requisites $tops >"$list"
 """
 
+# Closures of several packages share paths; each is counted once, by its hash.
 _TEST = """\
 #!/bin/sh
 count=0
 missing=0
-while IFS= read -r path; do
-  count=$((count + 1))
-  if [ ! -e "$path" ] && [ ! -L "$path" ]; then
-    echo "missing: $path"
-    missing=$((missing + 1))
-  fi
-done <'{list}'
+for list in {lists}; do
+  while IFS= read -r path; do
+    hash=${{path#/nix/store/}}
+    hash=${{hash%%-*}}
+    case $hash in
+      '' | *[!0-9a-z]*)
+        echo "not a store path: $path"
+        exit 1 ;;
+    esac
+    eval "seen=\\${{seen_$hash-}}"
+    if [ "$seen" ]; then continue; fi
+    eval "seen_$hash=1"
+    count=$((count + 1))
+    if [ ! -e "$path" ] && [ ! -L "$path" ]; then
+      echo "missing: $path"
+      missing=$((missing + 1))
+    fi
+  done <"$list"
+done
 echo "$count store paths looked for, $missing missing"
 [ "$count" -gt 0 ] && [ "$missing" -eq 0 ]
 """
 
 def _closure_test_impl(ctx):
+    lists = list(ctx.files.closures)
+    if ctx.attr.packages:
+        lists.append(_asked(ctx))
+    script = ctx.actions.declare_file(ctx.label.name + ".sh")
+    content = _TEST.format(lists = " ".join([quoted(file.short_path) for file in lists]))
+    ctx.actions.write(script, content, is_executable = True)
+    return [DefaultInfo(executable = script, runfiles = ctx.runfiles(lists))]
+
+def _asked(ctx):
     closure = ctx.actions.declare_file(ctx.label.name + ".closure")
     arguments = ctx.actions.args()
     arguments.add(closure)
     arguments.add_all(ctx.files.packages)
     ctx.actions.run_shell(
         arguments = [arguments],
-        command = _LIST.format(nix = _NIX),
+        command = _ASK.format(nix_store = quoted(NIX_STORE)),
         # Only this machine's store has to have the paths.
         execution_requirements = {"local": "1", "no-cache": "1"},
         inputs = ctx.files.packages,
@@ -78,20 +91,42 @@ def _closure_test_impl(ctx):
         progress_message = "Asking Nix for the closures of %{label}",
         use_default_shell_env = True,
     )
-    script = ctx.actions.declare_file(ctx.label.name + ".sh")
-    content = _TEST.format(list = closure.short_path)
-    ctx.actions.write(script, content, is_executable = True)
-    return [DefaultInfo(executable = script, runfiles = ctx.runfiles([closure]))]
+    return closure
 
-closure_test = rule(
+_closure_test = rule(
     implementation = _closure_test_impl,
     attrs = {
-        "packages": attr.label_list(
-            allow_files = True,
-            doc = "Files of packages.",
-            mandatory = True,
-        ),
+        "closures": attr.label_list(allow_files = True, doc = "Lists that fetches have left."),
+        "packages": attr.label_list(allow_files = True, doc = "Files of which Nix is asked."),
     },
     doc = "See `nix_remote_closure_test`.",
     test = True,
 )
+
+def closure_test(name, packages, ask_nix, **kwargs):
+    """Declares the test.
+
+    Args:
+      name: the test's name
+      packages: labels, as in the BUILD file
+      ask_nix: whether to ask Nix even if fetches leave lists
+      **kwargs: what every test can have
+    """
+    closures = {}
+    asked = []
+    for package in packages:
+        repository = _repository(package)
+        if HOSTS and repository and not ask_nix:
+            closures[closure_of(repository)] = None
+        else:
+            asked.append(package)
+    _closure_test(name = name, closures = closures.keys(), packages = asked, **kwargs)
+
+def _repository(package):
+    """The repository of a package, for a label; empty if it is the one of the BUILD file."""
+
+    # Older versions of Bazel do not say which repository is meant.
+    if not hasattr(native, "package_relative_label"):
+        return ""
+    repository = str(native.package_relative_label(package)).partition("//")[0]
+    return repository if repository.strip("@") else ""

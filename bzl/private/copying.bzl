@@ -3,11 +3,9 @@
 Only that: what is copied, and when, is the hook's business.
 """
 
+load(":closures.bzl", "FOLDER")
 load(":errors.bzl", "COPY_FAILED")
 load(":shell.bzl", "quoted")
-
-# Of the repository: what copies leave there, manifests among it.
-_FOLDER = "bazel-support/nix-remote"
 
 # A day. Bazel's default of ten minutes would end a large first copy.
 _TIMEOUT = 86400
@@ -26,6 +24,9 @@ def copy_to_all(repository_ctx, copier, package, hosts, arguments, paths):
       hosts: a list of names
       arguments: options of `nix-remote copy`, a list of strings
       paths: store paths, or links to them
+
+    Returns:
+      the paths of the manifests: for each host the list of what was copied to it
     """
     what = "1 store path" if len(paths) == 1 else "%d store paths" % len(paths)
     repository_ctx.report_progress("copying {} to {}".format(what, " and ".join(hosts)))
@@ -40,7 +41,7 @@ def copy_to_all(repository_ctx, copier, package, hosts, arguments, paths):
         timeout = _TIMEOUT,
     )
     if done.return_code == 0:
-        return
+        return [copy.manifest for copy in copies]
     each = [str(done.return_code)] * len(copies)
     if statuses.exists:
         each = repository_ctx.read(statuses).strip().split(" ")
@@ -81,7 +82,7 @@ def copies_command(command, options, statuses):
 
 def _copy(repository_ctx, host, number):
     suffix = "-%d" % (number + 1) if number else ""
-    folder = repository_ctx.path(_FOLDER)
+    folder = repository_ctx.path(FOLDER)
     error_file = folder.get_child("error" + suffix)
 
     # What `nix-remote ensure` goes by: one for each host.
@@ -89,6 +90,7 @@ def _copy(repository_ctx, host, number):
     return struct(
         error_file = error_file,
         host = host,
+        manifest = manifest,
         options = ["--host=" + host, "--error-file=%s" % error_file, "--manifest=%s" % manifest],
     )
 

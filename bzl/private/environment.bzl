@@ -1,13 +1,32 @@
 """How a repository rule reads an environment variable so that Bazel notices a change."""
 
+load(":bazel_version.bzl", "is_older", "this_bazel")
+
 HOST_VARIABLE = "BAZEL_NIX_REMOTE"
 PYTHON_VARIABLE = "NIX_REMOTE_PYTHON"
+
+# From here on, a rule that reads a variable by `getenv` runs again when it changes.
+_GETENV_SINCE = "7.1.0"
+
+def needs_environ():
+    """Whether a rule of this Bazel must name in `environ` the variables that it reads."""
+    return is_older(this_bazel(), _GETENV_SINCE)
+
+def tracked_variables(*names):
+    """Arguments of `repository_rule` that let Bazel notice when variables change.
+
+    Args:
+      *names: what the rule's implementation reads with `read_variable`
+
+    Returns:
+      a dict; empty where `read_variable` does it
+    """
+    return {"environ": list(names)} if needs_environ() else {}
 
 def read_variable(repository_ctx, name):
     """The value of an environment variable; empty when it is not set.
 
-    Before Bazel 7.1 a rule has no `getenv`, and only the names in its `environ`
-    are tracked: a rule that calls this needs the name there, too.
+    A rule that calls this has `tracked_variables` with that name among its arguments.
 
     Args:
       repository_ctx: the repository rule's context

@@ -25,13 +25,19 @@ nix_remote cannot look after this workspace: no Nix server is named.
 
 UNSUPPORTED_RULES_NIXPKGS = """\
 nix_remote does not support this rules_nixpkgs: it is {version}.
-  What: {file} has this text {count} times, and must have it once:
-{anchor}
+  What: {what}
   Why:  nix_remote hosts your own rules_nixpkgs again with its hook put in at such
         places. It knows rules_nixpkgs 0.10 to 0.13, and its main branch of July 2026.
   Fix:  use one of these versions, or a nix_remote that supports yours. To build
         without nix_remote, load from rules_nixpkgs itself instead.
 """
+
+# What `UNSUPPORTED_RULES_NIXPKGS` says is wrong.
+TEXT_UNEXPECTED = """\
+{file} has this text {count} times, and must have it {expected}:
+{anchor}"""
+FILE_MISSING = "there is no {file}."
+FILE_UNKNOWN = "{file} loads {label}, a file that nix_remote does not know."
 
 NO_FLAKE_PACKAGES = """\
 nix_remote cannot offer the extension `rules_nixpkgs` with its tag `flake_package`.

@@ -5,9 +5,11 @@ that every realised path and its closure are on that host: on each of them, if t
 variable names several. Without one, no process is started and nothing is copied.
 """
 
+load(":closures.bzl", "write_closure")
 load(":copying.bzl", "copy_to_all")
 load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable")
 load(":errors.bzl", "NOTHING_REALISED")
+load(":files.bzl", "write_file")
 load(":upstream_context.bzl", "upstream_context")
 load(":watching.bzl", "watched_path")
 
@@ -54,7 +56,7 @@ def wrap(implementation):
         implementation(context)
         out_links = _realised(repository_ctx, copy_to)
         if out_links:
-            copy_to_all(
+            manifests = copy_to_all(
                 repository_ctx,
                 copier,
                 package = _readable_name(repository_ctx),
@@ -62,6 +64,9 @@ def wrap(implementation):
                 arguments = _workspace(repository_ctx, settings) + settings["arguments"],
                 paths = out_links + settings["store_paths"],
             )
+
+            # All of them have the same store paths.
+            write_closure(repository_ctx, manifests[0])
 
     return realise_and_copy
 
@@ -88,11 +93,11 @@ def wrap_source(implementation):
         implementation(repository_ctx)
         attr = repository_ctx.attr
         source = [attr.url, attr.urls, attr.sha256, attr.integrity, attr.strip_prefix]
-        repository_ctx.file(_SOURCE_FILE, json.encode(source), executable = False)
+        write_file(repository_ctx, _SOURCE_FILE, json.encode(source))
         listed = repository_ctx.path(_WATCHED_FILES)
         others = repository_ctx.read(listed) if listed.exists else ""
         watched = (others.strip() + "\n" + _SOURCE_FILE).strip()
-        repository_ctx.file(_WATCHED_FILES, watched, executable = False)
+        write_file(repository_ctx, _WATCHED_FILES, watched)
 
     return download_and_describe
 

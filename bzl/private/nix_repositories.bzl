@@ -5,6 +5,8 @@ take the one of nix_remote's `nix_repo` if the build declares one there, else th
 as rules_nixpkgs: so `nix_repo` can be loaded from either.
 """
 
+load(":files.bzl", "write_file")
+
 _NAME = "nix_remote_default_nixpkgs"
 
 # What rules_nixpkgs would take; see MODULE.bazel.
@@ -20,8 +22,8 @@ def _default_nixpkgs_impl(repository_ctx):
         nixpkgs = "@@%snixpkgs//:nixpkgs" % prefix
     else:
         nixpkgs = str(_UPSTREAM)
-    repository_ctx.file("BUILD.bazel", "", executable = False)
-    repository_ctx.file("default.bzl", 'NIXPKGS = "%s"\n' % nixpkgs, executable = False)
+    write_file(repository_ctx, "BUILD.bazel", "")
+    write_file(repository_ctx, "default.bzl", 'NIXPKGS = "%s"\n' % nixpkgs)
 
 _default_nixpkgs = repository_rule(
     implementation = _default_nixpkgs_impl,

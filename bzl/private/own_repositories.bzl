@@ -1,13 +1,15 @@
 """The repositories that nix_remote makes for itself, for MODULE.bazel and for WORKSPACE.
 
 All are fetched only when something needs them: the re-hosted rules when they are
-loaded, Python when a package is fetched with a host set.
+loaded, Python when a package is fetched with a host set, what tests have to know with
+`//bzl:testing.bzl`.
 """
 
 load(":errors.bzl", "NOT_A_STORE_PATH", "UNKNOWN_TRANSPORT")
 load(":python.bzl", "python_repository")
 load(":rehost.bzl", "rehosted_core_repository")
 load(":rehost_toolchains.bzl", "declare_toolchain_repositories")
+load(":testing_repository.bzl", "testing_repository")
 
 _TRANSPORTS = ["", "auto", "openssh", "paramiko"]
 
@@ -48,3 +50,4 @@ def declare_own_repositories(
     )
     rehosted_core_repository(name = "nix_remote_rules_nixpkgs_core")
     declare_toolchain_repositories(toolchain_sources, language_rules)
+    testing_repository(name = "nix_remote_testing")

@@ -8,7 +8,14 @@ With them goes `settings.json`, what the workspace has configured for every copy
 the hosts that fetches copy to.
 """
 
-load(":environment.bzl", "HOST_VARIABLE", "PYTHON_VARIABLE", "hosts", "read_variable")
+load(
+    ":environment.bzl",
+    "HOST_VARIABLE",
+    "PYTHON_VARIABLE",
+    "hosts",
+    "read_variable",
+    "tracked_variables",
+)
 load(
     ":errors.bzl",
     "COPIER_BROKEN",
@@ -19,6 +26,7 @@ load(
     "PYTHON_NOT_ABSOLUTE",
     "PYTHON_UNSUITABLE",
 )
+load(":files.bzl", "write_file")
 load(":shell.bzl", "quoted")
 load(":watching.bzl", "watch", "watched_path")
 
@@ -65,7 +73,7 @@ filegroup(
 """
 
 def _python_repository_impl(repository_ctx):
-    repository_ctx.file("BUILD.bazel", _BUILD, executable = False)
+    write_file(repository_ctx, "BUILD.bazel", _BUILD)
 
     # No package asks for this repository then, but `bazel fetch --all` does.
     copy_to = hosts(read_variable(repository_ctx, HOST_VARIABLE))
@@ -95,15 +103,16 @@ def _python_repository_impl(repository_ctx):
 
     program = repository_ctx.path("copier.py")
     content = _PROGRAM.format(sources = repr(str(sources)))
-    repository_ctx.file("copier.py", content, executable = False)
-    repository_ctx.file("copier", _LAUNCHER.format(
+    write_file(repository_ctx, "copier.py", content)
+    launcher = _LAUNCHER.format(
         bytecode = quoted(bytecode),
         client = quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
         program = quoted(program),
         python = quoted(python),
-    ))
-    repository_ctx.file("hosts", " ".join(copy_to) + "\n", executable = False)
-    repository_ctx.file("settings.json", repository_ctx.attr.settings, executable = False)
+    )
+    write_file(repository_ctx, "copier", launcher, executable = True)
+    write_file(repository_ctx, "hosts", " ".join(copy_to) + "\n")
+    write_file(repository_ctx, "settings.json", repository_ctx.attr.settings)
     _run(
         repository_ctx,
         "starting the copier",
@@ -178,5 +187,5 @@ python_repository = repository_rule(
     },
     configure = True,
     doc = "A Python with the copier's dependencies, and `copier`, which runs the copier with it.",
-    environ = [HOST_VARIABLE, PYTHON_VARIABLE],
+    **tracked_variables(HOST_VARIABLE, PYTHON_VARIABLE)
 )

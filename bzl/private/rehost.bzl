@@ -3,13 +3,22 @@
 A repository rule's implementation cannot be wrapped from outside, and a second
 repository around the first does not notice when the first changes. So the .bzl
 files that define the rules are hosted again, in a repository of nix_remote, with
-a few lines replaced. Every replaced text must be there exactly once: a version
-that this file does not know is refused, never half wrapped.
+a few lines replaced. Every replaced text must be there exactly once, and every file
+that such a file loads be known: a version that this file does not know is refused, never
+half wrapped.
 """
 
-load(":edits.bzl", "edited", "module_version", "replacing")
-load(":environment.bzl", "HOST_VARIABLE")
-load(":errors.bzl", "NO_FLAKE_PACKAGES", "UNSUPPORTED_RULES_NIXPKGS")
+load(":edits.bzl", "edited", "loaded_files", "module_version", "occurring", "replacing")
+load(":environment.bzl", "HOST_VARIABLE", "needs_environ")
+load(
+    ":errors.bzl",
+    "FILE_MISSING",
+    "FILE_UNKNOWN",
+    "NO_FLAKE_PACKAGES",
+    "TEXT_UNEXPECTED",
+    "UNSUPPORTED_RULES_NIXPKGS",
+)
+load(":files.bzl", "write_file")
 load(":watching.bzl", "watch", "watched_path")
 
 _MODULE = Label("@rules_nixpkgs_core//:MODULE.bazel")
@@ -30,23 +39,29 @@ _LOAD_HOOK = 'load("{}", {} = "wrap", {} = "wrap_source")\n'.format(_HOOK, _WRAP
 
 # Every replaced text begins and ends where a line does.
 _WRAPPED_RULE = """
-    implementation = {wrap}({implementation}),
-    environ = ["{variable}"],
+    implementation = {wrap}({implementation}),{environ}
     configure = True,
 """
 
 _WRAPPED_SOURCE_RULE = """
-    implementation = {wrap}({implementation}),
-    environ = ["{variable}"],
+    implementation = {wrap}({implementation}),{environ}
 """
+_ENVIRON = """
+    environ = ["%s"],""" % HOST_VARIABLE
 
 def _wrapped(implementation, text, wrap):
     return replacing(
         "\n    implementation = {},\n".format(implementation),
-        text.format(implementation = implementation, variable = HOST_VARIABLE, wrap = wrap),
+        text.format(
+            environ = _ENVIRON if needs_environ() else "",
+            implementation = implementation,
+            wrap = wrap,
+        ),
     )
 
 _RULES_EDITS = [
+    # A rule more could realise packages as well: nothing would copy them.
+    occurring("repository_rule(", 4),
     _wrapped("_nixpkgs_package_impl", _WRAPPED_RULE, _WRAP),
     _wrapped("_nixpkgs_flake_package_impl", _WRAPPED_RULE, _WRAP),
     _wrapped("_nixpkgs_http_repository_impl", _WRAPPED_SOURCE_RULE, _WRAP_SOURCE),
@@ -140,43 +155,70 @@ def rehosted(repository_ctx, file, edits, module):
     Args:
       repository_ctx: the repository rule's context
       file: the file's label
-      edits: a list of `replacing(...)`
+      edits: a list of `replacing(...)` and `occurring(...)`
       module: the label of the MODULE.bazel file with its version
 
     Returns:
       the new text
     """
-    result = edited(repository_ctx.read(file), edits)
+    result = edited(_source(repository_ctx, file, module), edits)
     if result.refused:
-        module_file = watched_path(repository_ctx, module)
-        known = module_version(repository_ctx.read(module_file)) if module_file.exists else ""
-        fail(UNSUPPORTED_RULES_NIXPKGS.format(
+        times = result.refused.times
+        refuse(repository_ctx, module, TEXT_UNEXPECTED.format(
             anchor = _indented(result.refused.anchor),
             count = result.refused.count,
+            expected = "once" if times == 1 else "%d times" % times,
             file = file,
-            version = known or "of unknown version",
         ))
     return result.text
+
+def _source(repository_ctx, file, module):
+    # Bazel's own message about a label whose file has moved would not help.
+    words = (file.package + "/" + file.name).strip("/").split("/")
+    path = repository_ctx.path(module).dirname.get_child(*words)
+    watch(repository_ctx, path)
+    if not path.exists:
+        refuse(repository_ctx, module, FILE_MISSING.format(file = file))
+    return repository_ctx.read(file)
+
+def refuse(repository_ctx, module, what):
+    """Fails because this version of rules_nixpkgs is not known.
+
+    Args:
+      repository_ctx: the repository rule's context
+      module: the label of the MODULE.bazel file with its version
+      what: what is not as expected
+    """
+    module_file = watched_path(repository_ctx, module)
+    version = module_version(repository_ctx.read(module_file)) if module_file.exists else ""
+    fail(UNSUPPORTED_RULES_NIXPKGS.format(version = version or "of unknown version", what = what))
 
 def _indented(text):
     return "\n".join(["        " + line for line in text.strip("\n").splitlines()])
 
-def write_sources(repository_ctx, files):
+def write_sources(repository_ctx, files, module):
     """Writes .bzl files, and the BUILD files that make their folders packages.
 
     Args:
       repository_ctx: the repository rule's context
       files: path -> content
+      module: the label of the MODULE.bazel file with its version
     """
     packages = {path.rpartition("/")[0]: None for path in files}
+    for path, content in files.items():
+        for label in loaded_files(content):
+            package, _, name = label.rpartition(":")
+            package = package[2:] if package.startswith("//") else path.rpartition("/")[0]
+            if (package + "/" + name).strip("/") not in files:
+                refuse(repository_ctx, module, FILE_UNKNOWN.format(file = path, label = label))
     for package in packages:
         build = package + "/BUILD.bazel" if package else "BUILD.bazel"
-        repository_ctx.file(build, "", executable = False)
+        write_file(repository_ctx, build, "")
     for path, content in files.items():
-        repository_ctx.file(path, content, executable = False, legacy_utf8 = False)
+        write_file(repository_ctx, path, content)
 
 def _rules(repository_ctx):
-    if _WRAP in repository_ctx.read(_RULES):
+    if _WRAP in _source(repository_ctx, _RULES, _MODULE):
         return _FORWARDED_RULES.format(rules = _RULES)
     return _LOAD_HOOK + rehosted(repository_ctx, _RULES, _RULES_EDITS, _MODULE)
 
@@ -204,7 +246,7 @@ def _rehosted_core_repository_impl(repository_ctx):
         ),
         "extensions/rules_nixpkgs.bzl": _flake_extension(repository_ctx),
         "nixpkgs.bzl": _rules(repository_ctx),
-    })
+    }, _MODULE)
 
 rehosted_core_repository = repository_rule(
     implementation = _rehosted_core_repository_impl,

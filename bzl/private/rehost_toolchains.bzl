@@ -102,7 +102,7 @@ def _rehosted_toolchain_repository_impl(repository_ctx):
             edits = file.edits(repository_ctx.attr.language_rules)
             label = Label("{}//{}:{}".format(source, package, name))
             files[path] = rehosted(repository_ctx, label, edits, module)
-    write_sources(repository_ctx, files)
+    write_sources(repository_ctx, files, module)
 
 _rehosted_toolchain_repository = repository_rule(
     implementation = _rehosted_toolchain_repository_impl,

@@ -27,6 +27,14 @@ nixpkgs_package(name = "{name}", attribute_path = "package", repository = "@arch
     build_file_content = 'exports_files(["text"])')
 """
 
+_GIT: Final = """\
+load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_git_repository")
+nixpkgs_git_repository(
+    name = "archived", remote = "file://{remote}", revision = "{revision}", sha256 = "{digest}")
+nixpkgs_package(name = "{name}", attribute_path = "package", repository = "@archived",
+    build_file_content = 'exports_files(["text"])')
+"""
+
 _DECLARATIONS: Final = {Mode.BZLMOD: _BZLMOD, Mode.WORKSPACE: _WORKSPACE}
 _SOURCES: Final = {
     (Mode.BZLMOD, Rules.NIX_REMOTE): "@nix_remote//bzl:nix_repo.bzl",
@@ -43,6 +51,21 @@ def declare(
     source = _SOURCES[project.mode, rules]
     more = _DECLARATIONS[project.mode].format(name=name, source=source, **archive)
     project.declare(rules=rules, more=more)
+
+
+def declare_revision(project: Project, name: str, archive: dict[str, str]) -> None:
+    """The same for `nixpkgs_git_repository`, whose archives lie on a forge: in a WORKSPACE file."""
+    folder = archive["archive"].removesuffix(".tar.gz")
+    host = project.workspace.host
+    remote, revision = folder, uuid.uuid4().hex
+    file = f"{remote}/archive/{revision}.tar.gz"
+    inside = f"--transform=s,^,nixpkgs-{revision}/,"
+    host.sh(
+        f"mkdir {remote}/archive; tar -C {folder} {inside} -czf {file} default.nix packages.nix"
+    )
+    digest = host.sh(f"sha256sum {file}").split()[0]
+    more = _GIT.format(name=name, remote=remote, revision=revision, digest=digest)
+    project.declare(more=more)
 
 
 def new_archive(project: Project, text: str) -> dict[str, str]:

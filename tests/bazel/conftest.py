@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 import pytest
 
@@ -13,12 +13,13 @@ from tests.lab import bazel
 from tests.lab.bazel import Defaults
 from tests.lab.host import Host
 from tests.lab.lab import Lab
+from tests.lab.other_bazel import OtherBazel
 
 
 @pytest.fixture(scope="session")
-def workstation(lab: Lab, rules_nixpkgs: Path) -> Host:
+def workstation(lab: Lab, rules_nixpkgs: Path, other_bazel: Optional[OtherBazel]) -> Host:
     """The lab's workstation, with Bazel ready."""
-    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs)
+    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs, other_bazel)
     return lab.workstation
 
 
@@ -36,6 +37,7 @@ def project(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Proje
     python.install()
     chosen = request.param
     mode, defaults = chosen if isinstance(chosen, tuple) else (chosen, chosen.defaults)
+    mode.skip_unless_possible_on(workstation)
     workspace = bazel.new_workspace(workstation, defaults=defaults)
     project = Project(workspace, mode, python)
     yield project

@@ -58,8 +58,7 @@ def example(workstation: Host) -> Iterator[Workspace]:
         {
             "debian/BUILD.bazel": _PLATFORM,
             "nixpkgs.nix": NIXPKGS,
-            # Without the second, Debian's Bazel 7 looks for what only WORKSPACE files need.
-            "user.bazelrc": bazel.toolchain_modules("cc") + "common --noenable_workspace\n",
+            "user.bazelrc": bazel.toolchain_modules("cc"),
         }
     )
     yield workspace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import Mode, Package, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Mode, Package, Project, new_package
 from tests.lab import bazel, nix
 from tests.lab import lab as laboratory
 from tests.lab.host import Host, wait_until
@@ -73,6 +73,7 @@ exec /opt/nix-remote/bin/python "$@"
 """
 
 
+@ONE_OF_MODES
 def test_servers_are_copied_to_at_the_same_time(
     project: Project, lab: Lab, second_server: Host
 ) -> None:
@@ -98,6 +99,7 @@ exec sleep 300
 """
 
 
+@ONE_OF_MODES
 def test_an_interrupted_bazel_leaves_no_copier_behind(
     project: Project, second_server: Host
 ) -> None:
@@ -122,6 +124,7 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
     project.fetch(package).check()
 
 
+@ONE_OF_MODES
 def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
     package = new_package()
     project.declare(package)
@@ -133,6 +136,7 @@ def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
     project.fetch(package).check()
 
 
+@ONE_OF_MODES
 def test_every_server_that_fails_is_named_with_its_own_reason(project: Project) -> None:
     package = new_package()
     project.declare(package)
@@ -145,6 +149,7 @@ def test_every_server_that_fails_is_named_with_its_own_reason(project: Project) 
     assert "error[invalid-host-alias]: '-dash' " in failed.stderr
 
 
+@ONE_OF_MODES
 def test_blanks_name_no_server(project: Project) -> None:
     package = new_package()
     project.declare(package)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bazel.project import Mode, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix
 from tests.lab.lab import Lab
@@ -47,6 +47,7 @@ def test_the_copier_is_told_what_it_copies_and_for_whom(project: Project) -> Non
     assert copy.store_paths == project.store_paths(package)
 
 
+@ONE_OF_MODES
 @pytest.mark.parametrize(("output", "count"), [("", 1), (".dev", 1), (".all", 3)])
 def test_every_output_that_was_built_is_copied(
     project: Project, lab: Lab, output: str, count: int
@@ -60,6 +61,7 @@ def test_every_output_that_was_built_is_copied(
     assert [path for path in paths if not nix.is_valid(lab.server, path)] == []
 
 
+@ONE_OF_MODES
 def test_a_package_that_is_a_link_to_another_is_copied_itself(project: Project, lab: Lab) -> None:
     target = new_package()
     link = f"pkgs.runCommand \"link\" {{ }} ''ln -s ${{{target.expression}}} $out''"
@@ -70,6 +72,7 @@ def test_a_package_that_is_a_link_to_another_is_copied_itself(project: Project, 
     assert nix.is_valid(lab.server, path)
 
 
+@ONE_OF_MODES
 def test_a_second_build_copies_nothing(project: Project) -> None:
     package = new_package()
     project.declare(package)
@@ -94,6 +97,7 @@ def test_a_host_that_is_set_later_is_noticed(project: Project, lab: Lab) -> None
     assert nix.is_valid(lab.server, path)
 
 
+@ONE_OF_MODES
 def test_another_host_is_another_copy(project: Project) -> None:
     package = new_package()
     project.declare(package)
@@ -119,7 +123,8 @@ def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) 
     assert lab.server.run(["test", "-e", roots]).status == 1
 
 
-def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
+@ONE_OF_MODES
+def test_nothing_of_the_copy_stays_in_the_package_but_lists_of_what_was_copied(
     project: Project, lab: Lab
 ) -> None:
     package = new_package()
@@ -127,7 +132,9 @@ def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
     project.fetch(package).check()
     folder = project.workspace.repositories()[package.name] + "/bazel-support"
     found = lab.workstation.sh(f"cd {folder} && find . -mindepth 1 | sort").split()
-    assert found == ["./nix-out-link", "./nix-remote", "./nix-remote/manifest.json"]
+    files = ["BUILD.bazel", "closure.txt", "manifest.json"]
+    inside = [f"./nix-remote/{name}" for name in files]
+    assert found == ["./nix-out-link", "./nix-remote", *inside]
     manifest = json.loads(lab.workstation.read(f"{folder}/nix-remote/manifest.json"))
     assert manifest["version"] == 2
     assert manifest["host"] == laboratory.ALIAS
@@ -135,8 +142,11 @@ def test_nothing_of_the_copy_stays_in_the_package_but_its_manifest(
     assert set(manifest["roots"]) == project.store_paths(package)
     (path,) = project.store_paths(package)
     assert sorted(manifest["paths"]) == sorted(nix.closure(lab.workstation, path))
+    closure = lab.workstation.read(f"{folder}/nix-remote/closure.txt").split()
+    assert closure == manifest["paths"]
 
 
+@ONE_OF_MODES
 def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Project) -> None:
     package = new_package()
     project.declare(package)
@@ -156,6 +166,7 @@ def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Proj
     project.fetch(package).check()
 
 
+@ONE_OF_MODES
 def test_a_crash_of_the_copier_fails_the_fetch_with_what_it_printed(project: Project) -> None:
     package = new_package()
     project.declare(package)
@@ -172,6 +183,7 @@ def test_a_crash_of_the_copier_fails_the_fetch_with_what_it_printed(project: Pro
     assert "(exit status 70): crashed\n" in failed.stderr
 
 
+@ONE_OF_MODES
 def test_an_option_that_leaves_no_link_is_explained(project: Project) -> None:
     package = new_package(nixopts=["--no-out-link"])
     project.declare(package)
@@ -235,6 +247,7 @@ def test_flake_packages_are_copied(project: Project, lab: Lab) -> None:
     assert nix.is_valid(lab.server, path)
 
 
+@ONE_OF_MODES
 def test_python_files_of_a_package_are_not_imported(project: Project) -> None:
     trap = "raise SystemExit(99)"
     script = f"for name in argparse nix_remote; do echo '{trap}' > $out/$name.py; done"

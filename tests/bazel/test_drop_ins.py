@@ -18,6 +18,7 @@ from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode
 from tests.lab import bazel, nix
 from tests.lab import lab as laboratory
+from tests.lab.bazel import Defaults
 from tests.lab.host import Host
 from tests.lab.lab import Lab
 
@@ -36,14 +37,22 @@ class Fetched:
     """Repository -> what its out-links mean."""
 
 
-@pytest.fixture(scope="module", params=list(Mode), ids=lambda mode: str(mode.value))
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((Mode.BZLMOD, Defaults.NEWER), id="bzlmod"),
+        pytest.param((Mode.BZLMOD, Defaults.SEVEN), id="bzlmod-seven", marks=pytest.mark.thorough),
+        pytest.param((Mode.WORKSPACE, Defaults.SEVEN), id="workspace"),
+    ],
+)
 def fetched(request: pytest.FixtureRequest, workstation: Host, lab: Lab) -> Iterator[Fetched]:
-    mode: Mode = request.param
+    mode, defaults = request.param
+    mode.skip_unless_possible_on(workstation)
     nix.build(workstation, ["gcc"])
     nix.empty_store(lab.server)
     python = ObservedPython(workstation)
     python.install()
-    workspace = bazel.new_workspace(workstation, defaults=mode.defaults)
+    workspace = bazel.new_workspace(workstation, defaults=defaults)
     workspace.write(drop_ins.files(mode))
     entries = [entry for entry in ENTRIES if mode in entry.modes]
     packages = [package for entry in entries for package in entry.packages]

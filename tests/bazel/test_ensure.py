@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import Package, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Package, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix
 from tests.lab.commands import Outcome
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), ONE_OF_MODES]
 
 # The shell that runs the lab's actions: a package like any other.
 _BASH = Package("bash", "pkgs.bash")

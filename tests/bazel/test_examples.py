@@ -25,6 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module", params=["hello_bzlmod", "hello_workspace"])
 def example(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Workspace]:
     mode = Mode.WORKSPACE if request.param == "hello_workspace" else Mode.BZLMOD
+    mode.skip_unless_possible_on(workstation)
     folder = images.REPOSITORY / "examples" / request.param
     workspace = bazel.new_workspace(workstation, folder, mode.defaults)
     workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})

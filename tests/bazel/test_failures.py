@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Project, new_package
 from tests.conftest import AddEntry
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), ONE_OF_MODES]
 
 
 @pytest.mark.parametrize(

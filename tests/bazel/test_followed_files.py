@@ -10,12 +10,12 @@ from typing import Final
 
 import pytest
 
-from tests.bazel.project import Mode, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix
 from tests.lab.lab import Lab
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), ONE_OF_MODES]
 
 _MACROS: Final = """\
 load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_flake_package", "nixpkgs_package")

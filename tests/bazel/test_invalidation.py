@@ -149,6 +149,21 @@ def test_a_bumped_nixpkgs_is_followed(project: Project, lab: Lab) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("project", [Mode.WORKSPACE], indirect=True, ids=["workspace"])
+def test_another_revision_of_nixpkgs_is_followed(project: Project, lab: Lab) -> None:
+    package = new_package()
+    counted = Counted(project, package)
+    for text in ("first", "second"):
+        archive = archived.new_archive(project, f"{text} {package.name}")
+        archived.declare_revision(project, package.name, archive)
+        project.workspace.write(_use(package))
+        assert counted.build() == 1
+        assert counted.used() == f"{text} {package.name}"
+        (path,) = counted.last_copied()
+        assert nix.is_valid(lab.server, path)
+
+
+@pytest.mark.thorough
 def test_a_restarted_server_copies_nothing(counted: Counted) -> None:
     counted.bazel("shutdown").check()
     assert counted.build() == 0

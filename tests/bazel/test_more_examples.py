@@ -38,7 +38,7 @@ class Example:
 
 def _python(host: Host) -> Example:
     workspace = bazel.new_workspace(host, images.REPOSITORY / "examples" / "python")
-    rc = bazel.toolchain_modules("python") + "common --noenable_workspace\n"
+    rc = bazel.toolchain_modules("python")
     workspace.write({"nixpkgs.nix": NIXPKGS, "user.bazelrc": rc})
     return Example(workspace, "greeted")
 

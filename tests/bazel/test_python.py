@@ -67,6 +67,17 @@ def test_an_old_interpreter_is_refused(project: Project) -> None:
     assert "| Python 3.8.20" in text
 
 
+def test_paths_may_have_letters_of_any_language(project: Project) -> None:
+    path = "/root/größe/пітон"
+    host = project.workspace.host
+    host.sh(f"mkdir -p /root/größe; cp {project.python.path} {path}")
+    package = new_package()
+    project.declare(package)
+    before = len(project.python.copies())
+    project.fetch(package, env={"NIX_REMOTE_PYTHON": path}).check()
+    assert len(project.python.copies()) == before + 1
+
+
 def test_no_python_on_the_path_is_explained(project: Project) -> None:
     folder = "/root/without-python"
     project.workspace.host.sh(

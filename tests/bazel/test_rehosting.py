@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bazel.project import Mode, Project, new_package
+from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
 from tests.lab.host import Host
 
 pytestmark = pytest.mark.timeout(180)
@@ -36,6 +36,7 @@ def _version(host: Host, folder: str) -> str:
     return line.split('"')[1]
 
 
+@ONE_OF_MODES
 @pytest.mark.parametrize(
     ("file", "anchor"),
     [
@@ -63,6 +64,7 @@ def test_an_unknown_version_is_refused(
     assert "0.10 to 0.13" in failed.stderr
 
 
+@ONE_OF_MODES
 def test_a_text_that_occurs_twice_is_refused(
     project: Project, workstation: Host, changed_core: str
 ) -> None:
@@ -75,6 +77,48 @@ def test_a_text_that_occurs_twice_is_refused(
     assert "has this text 2 times" in failed.stderr
 
 
+_ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
+
+
+@ONE_OF_MODES
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        pytest.param(
+            "mv {core}/extensions/package.bzl {core}/extensions/packages.bzl",
+            "extensions:package.bzl.\n",
+            marks=pytest.mark.thorough,
+        ),
+        ("mv {core}/extensions {core}/extension", "extensions:package.bzl.\n"),
+        pytest.param(
+            "mv {core}/nixpkgs.bzl {core}/package.bzl", "there is no ", marks=pytest.mark.thorough
+        ),
+        (
+            f"printf '{_ANOTHER_RULE}' >>{{core}}/nixpkgs.bzl",
+            "nixpkgs.bzl has this text 5 times, and must have it 4 times:\n",
+        ),
+        (
+            "touch {core}/more.bzl; sed -i '1i load(\":more.bzl\")' {core}/nixpkgs.bzl",
+            "nixpkgs.bzl loads :more.bzl, a file that nix_remote does not know.\n",
+        ),
+    ],
+    ids=["file", "folder", "rules", "rule", "load"],
+)
+def test_rules_that_moved_or_came_are_refused(
+    project: Project, workstation: Host, changed_core: str, change: str, text: str
+) -> None:
+    workstation.sh(change.format(core=changed_core))
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
+    assert failed.status != 0
+    version = f"it is {_version(workstation, changed_core)}."
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
+    assert text in failed.stderr
+    assert "use one of these versions, or a nix_remote that supports yours" in failed.stderr
+
+
+@ONE_OF_MODES
 def test_a_change_of_rules_nixpkgs_is_followed(
     project: Project, workstation: Host, changed_core: str
 ) -> None:

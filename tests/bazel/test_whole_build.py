@@ -92,7 +92,7 @@ def _files(mode: Mode) -> dict[str, str]:
 def _patch_commands() -> list[str]:
     text = (images.REPOSITORY / "bzl" / "whole_build.bzl").read_text()
     _, _, commands = text.partition("PATCH_CMDS = ")
-    return list(ast.literal_eval(commands))
+    return list(ast.literal_eval(commands[: commands.index("\n]") + 2]))
 
 
 @pytest.fixture(
@@ -100,8 +100,9 @@ def _patch_commands() -> list[str]:
     params=[Mode.BZLMOD, pytest.param(Mode.WORKSPACE, marks=pytest.mark.thorough)],
     ids=lambda mode: str(mode.value),
 )
-def mode(request: pytest.FixtureRequest) -> Mode:
+def mode(request: pytest.FixtureRequest, workstation: Host) -> Mode:
     chosen: Mode = request.param
+    chosen.skip_unless_possible_on(workstation)
     return chosen
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 import pytest
 
@@ -13,14 +13,15 @@ from tests.lab import bazel, buildbarn, images, nix
 from tests.lab.bazel import Workspace
 from tests.lab.host import wait_until
 from tests.lab.lab import Lab
+from tests.lab.other_bazel import OtherBazel
 
 
 @pytest.fixture(scope="session")
-def remote(lab: Lab, rules_nixpkgs: Path) -> Remote:
+def remote(lab: Lab, rules_nixpkgs: Path, other_bazel: Optional[OtherBazel]) -> Remote:
     """The lab with Buildbarn, and a workstation with Bazel ready."""
     service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds())
     buildbarn.start_service(service)
-    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs)
+    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs, other_bazel)
     return Remote(lab, service)
 
 
@@ -53,8 +54,7 @@ def cc(remote: Remote) -> Iterator[Workspace]:
     workspace.write(
         {
             "nixpkgs.nix": NIXPKGS,
-            # Without the second, Debian's Bazel 7 looks for what only WORKSPACE files need.
-            "user.bazelrc": bazel.toolchain_modules("cc") + "common --noenable_workspace\n",
+            "user.bazelrc": bazel.toolchain_modules("cc"),
         }
     )
     yield workspace

@@ -25,6 +25,7 @@ lab runs before anything is installed.
     buildbarn.py         Buildbarn; buildbarn_programs.py is where it comes from
     go_tools.py          Go, and programs written in it
     bazel.py             Bazel on the workstation; bazel_modules/ has what it misses there
+    other_bazel.py       another Bazel, and a registry of modules for it
     lab.py               all of it, put together
     nixpkgs/             a small package set made of Debian packages
 """

@@ -11,11 +11,12 @@ import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Mapping, Optional, Sequence
 
-from tests.lab import nix, remote_execution
+from tests.lab import images, nix, other_bazel, remote_execution
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
+from tests.lab.other_bazel import OtherBazel
 
 RULES_NIXPKGS = "/opt/rules_nixpkgs"
 """Where `prepare` puts rules_nixpkgs."""
@@ -26,6 +27,7 @@ TOOLCHAINS = ("cc", "go", "java", "nodejs", "posix", "python", "rust")
 _MODULES = "/opt/bazel_modules"
 _NEWER_DEFAULTS = "/opt/newer_defaults.bazelrc"
 _DEBIAN = "/usr/share/bazel"
+_EXAMPLES = images.REPOSITORY / "examples"
 
 # Bazel's own MODULE.bazel wants these; Debian does not have them.
 _EMPTY_MODULES = ("apple_support", "buildozer", "protobuf", "zlib")
@@ -61,40 +63,70 @@ class Defaults(enum.Enum):
     SEVEN = ()
     """Those of the Bazel that is installed."""
     NEWER = (f"--bazelrc={_NEWER_DEFAULTS}",)
-    """Those of Bazel 8 to 10: `newer_defaults.bazelrc`."""
+    """Those of Bazel 8 to 10, by `newer_defaults.bazelrc`; a newer Bazel has its own."""
 
 
-def prepare(workstation: Host, service: Host, rules_nixpkgs: Path) -> None:
+def prepare(
+    workstation: Host, service: Host, rules_nixpkgs: Path, other: Optional[OtherBazel] = None
+) -> None:
     """Lets Bazel on the workstation build workspaces that use nix_remote.
 
     `rules_nixpkgs` is a checkout of rules_nixpkgs, or something with its layout.
-    Builds with `--config=remote` run on the executors of `service`.
+    Builds with `--config=remote` run on the executors of `service`. `other` takes the place of
+    Debian's Bazel.
     """
     workstation.put(Path(__file__).parent / "bazel_modules", _MODULES)
+    workstation.sh(f"rm -rf {RULES_NIXPKGS}")
     for part in ("core", "nixpkgs", *(f"toolchains/{name}" for name in TOOLCHAINS)):
         workstation.put(rules_nixpkgs / part, f"{RULES_NIXPKGS}/{part}")
     workstation.write(f"{RULES_NIXPKGS}/WORKSPACE", "")
-    workstation.write("/root/.bazelrc", _rc(workstation, service))
+    if other is None:
+        finding = _debian_modules()
+    else:
+        stubs = Path(__file__).parent / "bazel_modules"
+        users = [*images.REPOSITORY.glob("MODULE.bazel"), *_EXAMPLES.glob("*/MODULE.bazel")]
+        users += rules_nixpkgs.glob("core/MODULE.bazel")
+        users += rules_nixpkgs.glob("toolchains/*/MODULE.bazel")
+        finding = other_bazel.install(workstation, other, stubs, users)
+    workstation.write("/root/.bazelrc", _rc(workstation, service, finding))
     newer = Path(__file__).with_name("newer_defaults.bazelrc")
-    workstation.write(_NEWER_DEFAULTS, newer.read_text())
+    version = workstation.run(["bazel", "--version"]).check().stdout.split()[1]
+    flags = newer.read_text() if version.startswith("7.") else ""
+    workstation.write(_NEWER_DEFAULTS, flags)
 
 
-def _rc(workstation: Host, service: Host) -> str:
-    nix_remote = "/src/nix_remote"
+def has_repositories(host: Host) -> bool:
+    """Whether the host's Bazel finds offline what WORKSPACE files ask for: Debian's does."""
+    return not other_bazel.is_installed(host)
+
+
+def _debian_modules() -> list[str]:
+    """How Debian's Bazel finds modules, and repositories of WORKSPACE files."""
     modules = {name: f"{_MODULES}/{name}" for name in _EMPTY_MODULES}
-    modules |= {"nix_remote": nix_remote, "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core"}
     repositories = _REPOSITORIES | {
+        name: f"{_MODULES}/{module}" for module, name in _LANGUAGE_RULES.items()
+    }
+    return [
+        *(f"common --override_module={name}={path}" for name, path in modules.items()),
+        *(f"common --override_repository={name}={path}" for name, path in repositories.items()),
+    ]
+
+
+def _rc(workstation: Host, service: Host, finding: Sequence[str]) -> str:
+    nix_remote = "/src/nix_remote"
+    modules = {"nix_remote": nix_remote, "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core"}
+    repositories = {
         "io_tweag_rules_nixpkgs": RULES_NIXPKGS,
         "nix_remote": nix_remote,
         "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core",
         **{f"rules_nixpkgs_{name}": f"{RULES_NIXPKGS}/toolchains/{name}" for name in TOOLCHAINS},
-        **{name: f"{_MODULES}/{module}" for module, name in _LANGUAGE_RULES.items()},
     }
     # The executors have no shell but the store's. It reaches them as every
     # package does: a workspace whose actions need it must depend on it.
     shell = nix.build(workstation, ["bash"])["bash"]
     options = [
         "startup --host_jvm_args=-Xmx1g",
+        *finding,
         *(f"common --override_module={name}={path}" for name, path in modules.items()),
         *(f"common --override_repository={name}={path}" for name, path in repositories.items()),
         "common --color=no --curses=no --show_progress_rate_limit=10",

@@ -20,7 +20,7 @@ def fake_context(environ = {}, files = {}, attr = {}, with_getenv = True, **fiel
     def read(path):
         return files[getattr(path, "name", path)]
 
-    def file(name, content = "", executable = True):
+    def file(name, content = "", executable = True, **_encoding):
         files[name] = content if not executable else "#" + content
 
     if with_getenv:
