@@ -13,6 +13,8 @@ import pytest
 from tests.lab import lab as laboratory
 from tests.lab import sshd
 
+pytest_plugins = ["tests.compatibility.recording"]
+
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
 
