@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 from pathlib import Path
@@ -11,7 +12,7 @@ import hypothesis
 import pytest
 
 from tests.lab import lab as laboratory
-from tests.lab import sshd
+from tests.lab import server_nix, sshd
 
 pytest_plugins = ["tests.compatibility.recording"]
 
@@ -24,6 +25,13 @@ hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile("usual")
 
 
+def _builds(option: str) -> server_nix.ServerNix:
+    try:
+        return server_nix.from_option(option)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rules-nixpkgs",
@@ -31,6 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=_STAND_IN,
         metavar="DIR",
         help="a checkout of rules_nixpkgs for the Bazel tests (default: the stand-in for it)",
+    )
+    parser.addoption(
+        "--server-nix",
+        type=_builds,
+        metavar="[PART=]TAR",
+        help="a build of Nix or Lix for the lab's current servers; see tests/lab/server_nix.py",
     )
     parser.addoption(
         "--thorough",
@@ -63,10 +77,11 @@ def rules_nixpkgs(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[laboratory.Lab]:
+def lab(pytestconfig: pytest.Config) -> Iterator[laboratory.Lab]:
     """One lab for the whole run; it ends with it."""
     laboratory.remove_abandoned("pytest")
-    with laboratory.Lab(f"pytest{os.getpid()}") as running:
+    builds = pytestconfig.getoption("--server-nix")
+    with laboratory.Lab(f"pytest{os.getpid()}", server_nix=builds) as running:
         yield running
 
 

@@ -35,7 +35,7 @@ def _speech(worker: int, serve: int = 7, *more: str) -> Speech:
     return Speech(*minor, decodes="decodes" in more, asks_once="asks once" in more)
 
 
-_SPEECHES: Final[Mapping[Kind, Mapping[Version, Speech]]] = {
+SPEECHES: Final[Mapping[Kind, Mapping[Version, Speech]]] = {
     Kind.NIX: {
         (2, 4): _speech(32),
         (2, 7): _speech(33),
@@ -224,8 +224,8 @@ REPLAYED: Final = (
 def speech(release: Implementation) -> Speech:
     """What a release speaks."""
     kind, version = _based_on(release)
-    since = [first for first in _SPEECHES[kind] if first <= version]
-    return _SPEECHES[kind][max(since)]
+    since = [first for first in SPEECHES[kind] if first <= version]
+    return SPEECHES[kind][max(since)]
 
 
 def sentences(release: Implementation) -> Iterator[Sentence]:
