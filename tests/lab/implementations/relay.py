@@ -24,7 +24,6 @@ import threading
 from pathlib import Path
 from typing import IO, Any, Callable, Mapping
 
-SOCKET = "/nix/var/nix/daemon-socket/socket"
 REAL = "/usr/bin"
 WORKER_MAGICS = 0x6E697863, 0x6478696F
 SERVE_MAGICS = 0x390C9DEB, 0x5452EECB
@@ -48,6 +47,7 @@ class Profile:
     """The release that is answered for."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.socket: str = fields["socket"]
         self.worker: int = fields["worker"]
         self.serve: int = fields["serve"]
         self.greeting: str = fields["greeting"]
@@ -176,9 +176,10 @@ class WorkerRelay:
         self._temporary_roots: set[str] = set()
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(SOCKET)
+            connection.connect(profile.socket)
         except OSError as error:
-            said = f"cannot connect to socket at '{SOCKET}': {os.strerror(error.errno or 0)}"
+            why = os.strerror(error.errno or 0)
+            said = f"cannot connect to socket at '{profile.socket}': {why}"
             sys.exit(f"error: {profile.say(said)}")
         self._daemon = connection.makefile("wb")
         self._answers = Reader(connection.makefile("rb"))
@@ -198,6 +199,7 @@ class WorkerRelay:
         if protocol >= 0x121:
             self._answers.text()
         trust = self._answers.number() if protocol >= 0x123 else 0
+        self._answers.taken()
         self._read_messages()
         self._answers.taken()
         return trust

@@ -65,7 +65,7 @@ class Sentence:
 
 _EVER: Final[tuple[Version, Optional[Version]]] = ((0,), None)
 _ALL: Final = {Kind.NIX: _EVER, Kind.LIX: _EVER}
-_SOCKET: Final = "/nix/var/nix/daemon-socket/socket"
+DAEMON_SOCKET: Final = "/nix/var/nix/daemon-socket/socket"
 
 
 def _before(version: Version) -> tuple[Version, Optional[Version]]:
@@ -169,18 +169,18 @@ SENTENCES: Final = (
     Sentence(Meaning.DAEMON_ENDED, "peer disconnected unexpectedly", {Kind.LIX: _since((2, 95))}),
     Sentence(
         Meaning.SOCKET_CLOSED,
-        f"cannot connect to socket at '{_SOCKET}': Permission denied",
+        f"cannot connect to socket at '{DAEMON_SOCKET}': Permission denied",
         {Kind.NIX: _EVER, Kind.LIX: _before((2, 95))},
     ),
     Sentence(
         Meaning.NO_DAEMON,
-        f"cannot connect to socket at '{_SOCKET}': Connection refused",
+        f"cannot connect to socket at '{DAEMON_SOCKET}': Connection refused",
         {Kind.NIX: _EVER, Kind.LIX: _before((2, 95))},
     ),
     # It does not say which.
     Sentence(
         Meaning.NOT_REACHED,
-        f"could not connect to any lix socket (tried {_SOCKET})",
+        f"could not connect to any lix socket (tried {DAEMON_SOCKET})",
         {Kind.LIX: _since((2, 95))},
     ),
     Sentence(Meaning.NOT_ALLOWED, "user 'USER' is not allowed to connect to the Nix daemon", _ALL),

@@ -9,16 +9,23 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Final, Iterator, Optional
+from typing import Any, Final, Iterator, Mapping, Optional
 
 from nix_remote.protocol.implementations import Implementation, from_sentence
 from nix_remote.protocol.words import Meaning
 from tests.lab.host import Host
-from tests.lab.implementations.releases import greeting, printed, sentences, speech
+from tests.lab.implementations.releases import (
+    DAEMON_SOCKET,
+    greeting,
+    printed,
+    sentences,
+    speech,
+)
 
 _FOLDER: Final = "/opt/implementations"
 _PROGRAMS: Final = ("nix-daemon", "nix-store")
-_PATH: Final = "/nix/store/[^'\"]+"
+# With the colours that a daemon gives it.
+_PATH: Final = r"(?:\x1b\[[0-9;]*m)*/nix/store/[^'\"]+"
 
 _UNSPECIFIC: Final = {
     Meaning.SOCKET_CLOSED: Meaning.NOT_REACHED,
@@ -27,12 +34,16 @@ _UNSPECIFIC: Final = {
 """What a release may say that has no sentence for a meaning."""
 
 
-def answer_as(server: Host, release: Implementation) -> None:
-    """From now on, accounts that log in find programs that answer as `release`."""
-    real = from_sentence(server.sh("/usr/bin/nix-store --version"))
-    assert real is not None
+RELAY: Final = Path(__file__).with_name("relay.py")
+
+
+def profile(
+    release: Implementation, real: Implementation, socket: str = DAEMON_SOCKET
+) -> Mapping[str, Any]:
+    """What `relay.py` has to know to answer as `release` in front of the `real` Nix."""
     spoken = speech(release)
-    profile = {
+    return {
+        "socket": socket,
         "worker": spoken.worker.number,
         "serve": spoken.serve.number,
         "decodes": spoken.decodes,
@@ -42,8 +53,14 @@ def answer_as(server: Host, release: Implementation) -> None:
         "hangs_up": _hangs_up(release),
         "words": list(_replacements(real, release)),
     }
-    server.write(f"{_FOLDER}/relay.py", Path(__file__).with_name("relay.py").read_text())
-    server.write(f"{_FOLDER}/release.json", json.dumps(profile))
+
+
+def answer_as(server: Host, release: Implementation) -> None:
+    """From now on, accounts that log in find programs that answer as `release`."""
+    real = from_sentence(server.sh("/usr/bin/nix-store --version"))
+    assert real is not None
+    server.write(f"{_FOLDER}/relay.py", RELAY.read_text())
+    server.write(f"{_FOLDER}/release.json", json.dumps(profile(release, real)))
     for name in _PROGRAMS:
         relay = f'/usr/bin/python3 {_FOLDER}/relay.py {_FOLDER}/release.json {name} "$@"'
         own = '[ "$(id -u)" = 0 ] && [ "$1" != --version ] && exec'
