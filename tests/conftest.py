@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 from pathlib import Path
@@ -11,8 +12,10 @@ import hypothesis
 import pytest
 
 from tests.lab import lab as laboratory
-from tests.lab import sshd
+from tests.lab import server_nix, sshd
 from tests.lab.other_bazel import OtherBazel
+
+pytest_plugins = ["tests.compatibility.recording"]
 
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
@@ -21,6 +24,13 @@ _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 hypothesis.settings.register_profile("usual", deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile("usual")
+
+
+def _builds(option: str) -> server_nix.ServerNix:
+    try:
+        return server_nix.from_option(option)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         metavar="DIR",
         help="a folder with the sources of the modules that this Bazel depends on",
+    )
+    parser.addoption(
+        "--server-nix",
+        type=_builds,
+        metavar="[PART=]TAR",
+        help="a build of Nix or Lix for the lab's current servers; see tests/lab/server_nix.py",
     )
     parser.addoption(
         "--thorough",
@@ -83,10 +99,11 @@ def other_bazel(pytestconfig: pytest.Config) -> Optional[OtherBazel]:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[laboratory.Lab]:
+def lab(pytestconfig: pytest.Config) -> Iterator[laboratory.Lab]:
     """One lab for the whole run; it ends with it."""
     laboratory.remove_abandoned("pytest")
-    with laboratory.Lab(f"pytest{os.getpid()}") as running:
+    builds = pytestconfig.getoption("--server-nix")
+    with laboratory.Lab(f"pytest{os.getpid()}", server_nix=builds) as running:
         yield running
 
 

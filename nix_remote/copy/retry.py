@@ -8,9 +8,16 @@ not sent twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Final, Optional
 
-from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
+from nix_remote.errors import (
+    ConnectionBroken,
+    DaemonNotReached,
+    NixRemoteError,
+    ServerEndedSession,
+)
+
+_CAN_HEAL: Final = (ConnectionBroken, DaemonNotReached, ServerEndedSession)
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,9 @@ class RetryPolicy:
     def delay(self, error: NixRemoteError, failures: int) -> Optional[float]:
         """Seconds to wait after the given number of failures; None to give up.
 
-        A connection that broke and a server that ended may be back in a
-        moment. What was refused, unknown or wrong stays so.
+        A connection that broke, a server that ended and a daemon that was not
+        reached may be back in a moment. What was refused, unknown or wrong stays so.
         """
-        if failures > self.retries or not isinstance(error, (ConnectionBroken, ServerEndedSession)):
+        if failures > self.retries or not isinstance(error, _CAN_HEAL):
             return None
         return self.first_delay * float(2 ** (failures - 1))

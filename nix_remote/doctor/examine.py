@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Optional
 
 from nix_remote import events, output_base, private_key
-from nix_remote.doctor import advisories, disks, exports, store, way_in, workspace, workspace_files
+from nix_remote.doctor import (
+    advisories,
+    disks,
+    exports,
+    store,
+    trusted_users,
+    way_in,
+    workspace,
+    workspace_files,
+)
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.doctor.finding import Finding, Status, from_error
 from nix_remote.doctor.remote import Executors
@@ -62,7 +71,8 @@ def _server(patient: Patient) -> list[Finding]:
                 kept = all(each.status is Status.OK for each in sent)
                 paths = [trial.info.path] if kept else []
                 seen = patient.executors.examine(paths, _copied_shells(patient))
-            found += _over(programs, patient)
+            refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
+            found += _over(programs, patient, refused=refused)
     except NixRemoteError as error:
         found += way_in.gates(host, error)
     return found + seen
@@ -83,11 +93,11 @@ def _manifests(patient: Patient, base: Path) -> output_base.Found:
     return output_base.find(base, keys)
 
 
-def _over(programs: Programs, patient: Patient) -> list[Finding]:
-    """What is learnt by running programs on the server."""
+def _over(programs: Programs, patient: Patient, *, refused: bool) -> list[Finding]:
+    """What is learnt by running programs on the server. `refused`: it took no path from us."""
     alias = patient.settings.host
     said = programs.run(advisories.VERSION_COMMAND, waiting_for="the version of its Nix")
-    found = advisories.judge(said.stdout)
+    found = [*advisories.judge(said.stdout), *trusted_users.judge(said.stdout, refused=refused)]
     found += store.roots(programs, alias)
     looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
     found += disks.judge(looked.stdout, alias)

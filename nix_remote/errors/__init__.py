@@ -17,7 +17,7 @@
       AuthenticationError 14   LoginRefused · AgentUnreachable
       ServerError         15   NixNotFound · UnexpectedOutput · ServerTooOld ·
                                ServerEndedSession · ProtocolViolation · OutputTooLong ·
-                               AccountNotAllowed · DaemonSocketClosed
+                               AccountNotAllowed · DaemonNotReached · DaemonSocketClosed
       TrustError          16   SignatureRequired
       TransferError       17   PathRefused · ContentAddressRefused · PathTooDeep ·
                                NameTooLong · ServerDiskFull · ServerQuotaExceeded ·
@@ -80,6 +80,7 @@ from nix_remote.errors.remote_execution import (
 )
 from nix_remote.errors.server import (
     AccountNotAllowed,
+    DaemonNotReached,
     DaemonSocketClosed,
     NixNotFound,
     OutputTooLong,

@@ -197,7 +197,7 @@ class CollectorNotAwaited(PromiseError):
             f"a garbage collection on {alias} that runs now could take what was sent",
             why=f"to wait for it, this has to run there, and did not: {command}\nit said: {said}",
             fix="let the account run that command, or log in to one that may run "
-            "nix-daemon --stdio (Nix 2.20 or newer)",
+            "nix-daemon --stdio (Nix 2.20 or newer; not Lix)",
         )
 
 
@@ -209,8 +209,9 @@ class RootRefused(PromiseError):
             f"no durable garbage-collector root could be made on {alias}",
             why=f"{location}: {said}",
             fix="make that folder writable for the account, or give the account a home folder;\n"
-            "over the serve protocol, and with Nix before 2.20, let it run nix-store --realise,\n"
-            "or log in to one that may run nix-daemon --stdio (Nix 2.20 or newer)",
+            "over the serve protocol, with Nix before 2.20, and with Lix, let it run\n"
+            "nix-store --realise, or log in to one that may run nix-daemon --stdio\n"
+            "(Nix 2.20 or newer; not Lix)",
         )
 
 

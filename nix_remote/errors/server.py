@@ -89,6 +89,20 @@ class DaemonSocketClosed(ServerError):
         )
 
 
+class DaemonNotReached(ServerError):
+    code = "daemon-not-reached"
+
+    def __init__(self, alias: str, user: str, said: str) -> None:
+        super().__init__(
+            f"Nix on {alias} did not reach its daemon for the account {user}",
+            why=f"it said: {said}",
+            fix="on the server, see whether the daemon runs: systemctl status nix-daemon.socket"
+            " nix-daemon.service\nif it runs, the account may not open its socket; ls -ld"
+            " /nix/var/nix/daemon-socket shows the group that may:\n"
+            f"usermod --append --groups GROUP {user}",
+        )
+
+
 class ProtocolViolation(ServerError):
     code = "protocol-violation"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Final, Sequence
 
 from nix_remote.errors import CollectorNotAwaited, RootNotConfirmed, RootRefused
+from nix_remote.protocol import words
 from nix_remote.protocol.worker import RootLink
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.refusals import ReferenceVanished, condition, reference_vanished
@@ -38,7 +39,7 @@ def wait_for_collector(programs: Programs, alias: str) -> None:
     """
     done = programs.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
     # The words, too: a restricted account runs something else, and that may end well.
-    if done.status != 0 or "store paths deleted" not in done.stdout + done.stderr:
+    if done.status != 0 or words.COLLECTED not in done.stdout + done.stderr:
         said = _said(done)
         raise condition(said, alias) or CollectorNotAwaited(alias, " ".join(COLLECT_NOTHING), said)
 
@@ -111,15 +112,8 @@ def _among(
     printed: set[str] = set()
     for start in range(0, len(links), _AT_ONCE):
         batch = links[start : start + _AT_ONCE]
-        printed |= ask(batch[0][0], [line for link in batch for line in _as_printed(link)])
-    return frozenset(link for link in links if not printed.isdisjoint(_as_printed(link)))
-
-
-def _as_printed(link: RootLink) -> tuple[str, str]:
-    """The line for a root, as Nix 2.8 and 2.26 print it, and as 2.34 does."""
-    location, path = link
-    quoted = location.replace("\\", "\\\\").replace('"', '\\"')
-    return f"{location} -> {path}", f'"{quoted}" -> {path}'
+        printed |= ask(batch[0][0], [line for link in batch for line in words.root_lines(*link)])
+    return frozenset(link for link in links if not printed.isdisjoint(words.root_lines(*link)))
 
 
 def _said(done: Finished) -> str:

@@ -11,11 +11,11 @@ Belongs here: running them, and what their output means. Not: what is done about
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final, Iterator, Mapping, Sequence
 
 from nix_remote.errors import ContentsUnreadable
+from nix_remote.protocol import words
 from nix_remote.remote.programs import Finished, Programs
 from nix_remote.remote.store import Damage
 from nix_remote.wire.types import PathInfo, StorePath, base_name
@@ -39,13 +39,6 @@ _BYTES_AT_ONCE: Final = 4 * 1024**3
 """What one program reads at most, so that it ends within the time that a program may take."""
 _COMPLETE: Final = 3000
 """Bytes of standard error that a transport is sure to keep; of more, the beginning may be lost."""
-
-_MODIFIED: Final = re.compile(r"path '(?P<path>/nix/store/[^']+)' was modified")
-# Nix 2.26 begins the path with two slashes, and 2.34 ends it with one.
-_FAILED: Final = re.compile(
-    r"error: .*'/?(?P<path>/nix/store/[^/']+)/?(?P<below>[^']*)'(?P<why>.*)"
-)
-_ABSENT: Final = re.compile(r"does not exist|No such file or directory")
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ def _look(
     while paths:
         done = programs.run((*VERIFY, *paths), waiting_for="the server to read its store")
         bad = _judge(done)
-        failed = _FAILED.search(done.stderr)
+        failed = words.UNREADABLE.search(done.stderr)
         # What it says of other paths, or of none, leaves the rest of these unread.
         unread = "error:" in done.stderr if failed is None else failed["path"] not in paths
         if unread or (done.status != 0 and not bad):
@@ -133,11 +126,11 @@ def _look(
 def _judge(done: Finished) -> dict[StorePath, Damaged]:
     found = {}
     for line in done.stderr.splitlines():
-        modified, failed = _MODIFIED.search(line), _FAILED.search(line)
+        modified, failed = words.MODIFIED.search(line), words.UNREADABLE.search(line)
         if modified is not None:
             found[StorePath(modified["path"])] = Damaged(Damage.CHANGED, line)
         elif failed is not None:
-            absent = _ABSENT.search(failed["why"]) and not failed["below"]
+            absent = words.ABSENT.search(failed["why"]) and not failed["below"]
             damage = Damage.GONE if absent else Damage.CHANGED
             found[StorePath(failed["path"])] = Damaged(damage, line)
     return found

@@ -290,6 +290,7 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
         copier.copy(new_closure(lab.workstation)[-1], alias=alias)
     finally:
         bare.stop()
+        lab.server.sh("rm /usr/local/bin/nix-daemon")
 
 
 @over_openssh_if_thorough

@@ -157,6 +157,7 @@ def test_nix_in_a_usual_place_off_the_path_is_found(
         copier.copy(path, alias=alias)
     finally:
         without.stop()
+        lab.server.sh("rm /usr/local/bin/nix-daemon")
 
 
 @over_both_transports

@@ -8,7 +8,9 @@ from typing import Iterator, Mapping
 
 import pytest
 
+from tests.compatibility.recording import Recorder
 from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
+from tests.integration.versions import record_nix, record_openssh, record_python
 from tests.lab import nix
 from tests.lab.host import Host
 from tests.lab.lab import GUEST, Lab, alias
@@ -58,6 +60,15 @@ def pair(lab: Lab, server: Host, protocol: str, request: pytest.FixtureRequest) 
     yield Pair(lab.workstation_with(request.param), server, protocol)
     # What is kept for one pair must not be there for the next.
     nix.empty_store(server)
+
+
+@pytest.fixture(autouse=True)
+def recorded(pair: Pair, compatibility: Recorder) -> None:
+    """Every test here shows something of each version that it uses."""
+    record_nix(pair.server, compatibility, f"server over the {pair.protocol} protocol")
+    record_nix(pair.workstation, compatibility, "local store")
+    record_openssh(pair.server, compatibility, "server")
+    record_python(pair.workstation, compatibility, "copies")
 
 
 def test_a_closure_arrives_whole_and_only_once(pair: Pair) -> None:

@@ -7,6 +7,7 @@ from typing import Iterator
 
 import pytest
 
+from tests.integration.invalidation import INVALIDATE
 from tests.lab import nix
 from tests.lab.content import Shape, make_closure
 from tests.lab.host import Host, wait_until
@@ -76,18 +77,6 @@ def test_a_copier_that_leaves_out_a_step_loses_paths(lab: Lab, server: Host, mut
     assert verdict.lost
 
 
-_INVALIDATE = """
-import sqlite3, sys
-database = sqlite3.connect("/nix/var/nix/db/db.sqlite", timeout=20)
-with database:
-    database.execute("pragma foreign_keys = on")
-    found = database.execute("select id from ValidPaths where path = ?", sys.argv[1:])
-    (number,) = found.fetchone()
-    database.execute("delete from Refs where referrer = ?", (number,))
-    database.execute("delete from ValidPaths where id = ?", (number,))
-"""
-
-
 @pytest.mark.parametrize("protocol", ["worker", "serve"])
 def test_a_path_that_has_gone_again_is_sent_again(lab: Lab, server: Host, protocol: str) -> None:
     # Root's session opens the store itself, and over the serve protocol remembers what it has
@@ -101,7 +90,7 @@ def test_a_path_that_has_gone_again_is_sent_again(lab: Lab, server: Host, protoc
     env["PYTHONPYCACHEPREFIX"] = "/tmp/bytecode"
     with lab.workstation.popen(command, env=env, stderr=subprocess.PIPE) as copier:
         wait_until(lambda: lab.workstation.run(["test", "-e", REACHED]).status == 0, "the barrier")
-        server.run(["python3", "-c", _INVALIDATE, paths[-1]]).check()
+        server.run(["python3", "-c", INVALIDATE, paths[-1]]).check()
         lab.workstation.sh(f"touch {RELEASED}")
         _, errors = copier.communicate(timeout=60)
     assert copier.returncode == 0, errors

@@ -17,6 +17,7 @@ different names do not see each other.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
@@ -26,6 +27,7 @@ from tests.lab.commands import LabError, remove_tree
 from tests.lab.host import Host, HostPlan, end_host
 from tests.lab.kernel_host import KernelHost
 from tests.lab.network import Switch
+from tests.lab.server_nix import ServerNix
 from tests.lab.system_host import SystemHost
 
 ALIAS = "nix-server"
@@ -87,13 +89,22 @@ def alias(server: Host, account: str = ACCOUNT) -> str:
 class Lab:
     """A lab. Make it, `up()` it, use its hosts, `down()` it; or use it in a `with` statement."""
 
-    def __init__(self, name: str, progress: Progress = _silent) -> None:
+    def __init__(
+        self,
+        name: str,
+        progress: Progress = _silent,
+        server_nix: Optional[ServerNix] = None,
+    ) -> None:
+        """With `server_nix`, every Nix server of the current version has these builds instead."""
         self.name = f"nrl-{name}"
         self.folder = cache.root() / "labs" / name
         self._progress = progress
+        self._server_nix = server_nix
         self._switch = Switch(self.name)
         self._workstations = {each: self._host(plan) for each, plan in _WORKSTATIONS.items()}
-        self._servers = {each: self._host(plan) for each, plan in _SERVERS.items()}
+        self._servers = {
+            each: self._host(_with(plan, self._builds(each))) for each, plan in _SERVERS.items()
+        }
         self._extra_servers: list[Host] = []
         self._extra_workstations: list[Host] = []
         self._kernel_hosts: list[KernelHost] = []
@@ -171,7 +182,7 @@ class Lab:
         """The Nix server with that Nix; started now if it is not up."""
         host = self._servers[version]
         if host.first_process is None:
-            self._start_server(host)
+            self._start_server(host, self._builds(version))
         return host
 
     def start(self, name: str) -> None:
@@ -199,13 +210,15 @@ class Lab:
         store_size: str = "",
         image: Optional[images.Image] = None,
         binds: Mapping[Path, str] = MappingProxyType({}),
+        server_nix: Optional[ServerNix] = None,
     ) -> Host:
         """Starts one more Nix server; with a size, its store is in memory and holds no more."""
         image = image or _SERVERS[version].image
+        builds = server_nix or self._builds(version)
         plan = HostPlan(name, self._next_number(), image, binds, store_size)
-        host = self._further_host(plan)
+        host = self._further_host(_with(plan, builds))
         self._extra_servers.append(host)
-        self._start_server(host)
+        self._start_server(host, builds)
         return host
 
     def start_host(self, name: str, image: images.Image, binds: Mapping[Path, str]) -> Host:
@@ -251,6 +264,9 @@ class Lab:
         self._switch.down()
         remove_tree(self.folder)
 
+    def _builds(self, version: nix.Version) -> Optional[ServerNix]:
+        return self._server_nix if version is nix.Version.CURRENT else None
+
     def _host(self, plan: HostPlan) -> Host:
         return Host(plan, self.folder / plan.name, self._switch)
 
@@ -294,8 +310,10 @@ class Lab:
         for server in self._running_servers():
             _acquaint(host, server)
 
-    def _start_server(self, host: Host) -> None:
+    def _start_server(self, host: Host, builds: Optional[ServerNix]) -> None:
         self._start(host)
+        if builds is not None:
+            builds.install(host)
         for account in (ACCOUNT, GUEST):
             sshd.add_account(host, account)
         trusted = f"trusted-users = root {ACCOUNT}\n"
@@ -305,6 +323,11 @@ class Lab:
         for workstation in (*self._workstations.values(), *self._extra_workstations):
             if workstation.first_process is not None:
                 _acquaint(workstation, host)
+
+
+def _with(plan: HostPlan, builds: Optional[ServerNix]) -> HostPlan:
+    """A plan whose host sees what `builds` install."""
+    return plan if builds is None else replace(plan, binds={**plan.binds, **builds.binds()})
 
 
 def _first_user_id(host: Host) -> int:

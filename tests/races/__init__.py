@@ -1,7 +1,6 @@
 """Copies beside a garbage collector, each held at a point of the other's work.
 
     servers.py      Nix servers whose programs are of several versions
-    newer_nix.py    runs there: a `nix-daemon --stdio` that behaves like a later version
     collector.py    a collector that is held at one of its system calls
     held_copier.py  runs on the workstation: the copier, held before one of its steps
     mutants.py      runs there: copiers that leave out a step, or change the order

@@ -6,12 +6,15 @@ programs with its own libraries.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Mapping
 
+from nix_remote.protocol.implementations import Implementation, Kind
 from tests.lab import images, nix
 from tests.lab.host import Host
+from tests.lab.implementations import replay
 from tests.lab.lab import Lab
 
 CURRENT: Final = "current"
@@ -21,13 +24,17 @@ GREETS_2_35: Final = "greets-2.35"
 """The account's Nix says it is 2.35, and behaves like the current one."""
 LIKE_2_36: Final = "like-2.36"
 """The account's Nix asks the daemon for each temporary root once per session."""
+LIKE_LIX: Final = "like-lix-2.93"
+"""The account's Nix is greeted by the daemon, and makes no durable roots on request."""
 
-_NEWER: Final = {
-    GREETS_2_35: "2.35.2",
-    LIKE_2_36: "2.36.0 --remembers-temporary-roots",
+_REPLAYED: Final = {
+    GREETS_2_35: Implementation(Kind.NIX, (2, 35, 2)),
+    LIKE_2_36: Implementation(Kind.NIX, (2, 36, 0)),
+    LIKE_LIX: Implementation(Kind.LIX, (2, 93, 3)),
 }
+_REAL: Final = Implementation(Kind.NIX, (2, 34))
 _RELEASES: Final = {V2_26: images.STABLE, V2_8: images.OLD}
-_SHIM: Final = "/opt/newer_nix.py"
+_REPLAYS: Final = "/opt/replays"
 _PROGRAMS: Final = ("nix-daemon", "nix-store")
 
 
@@ -50,6 +57,7 @@ MIXED: Final = (
     Mixture(GREETS_2_35, CURRENT, CURRENT),
     Mixture(LIKE_2_36, CURRENT, CURRENT),
     Mixture(LIKE_2_36, V2_8, V2_8),
+    Mixture(LIKE_LIX, CURRENT, CURRENT),
     Mixture(CURRENT, V2_26, V2_8),
     # The daemon is newer than the collector, or older.
     Mixture(V2_26, CURRENT, V2_8),
@@ -71,7 +79,10 @@ def start(lab: Lab, name: str) -> Host:
     }
     image = images.TRACED_SERVER
     server = lab.start_server(name, nix.Version.CURRENT, image=image, binds=binds)
-    server.write(_SHIM, Path(__file__).with_name("newer_nix.py").read_text())
+    server.write(f"{_REPLAYS}/relay.py", replay.RELAY.read_text())
+    for account, release in _REPLAYED.items():
+        profile = json.dumps(replay.profile(release, _REAL))
+        server.write(f"{_REPLAYS}/{account}.json", profile)
     return server
 
 
@@ -79,10 +90,12 @@ def use(server: Host, mixture: Mixture) -> None:
     """Makes the server's programs those of the mixture, and starts its daemon anew."""
     for each in _PROGRAMS:
         script = f'#!/bin/sh\nexec {program(mixture.account, each)} "$@"\n'
-        if each == "nix-daemon" and mixture.account in _NEWER:
+        if each == "nix-daemon" and mixture.account in _REPLAYED:
             # Root's store needs no daemon: it is that of the current version.
-            shim = f"/usr/bin/python3 {_SHIM} {_NEWER[mixture.account]}"
-            script = f'#!/bin/sh\n[ "$(id -u)" = 0 ] || exec {shim}\nexec /usr/bin/{each} "$@"\n'
+            relay = f"/usr/bin/python3 {_REPLAYS}/relay.py {_REPLAYS}/{mixture.account}.json {each}"
+            script = (
+                f'#!/bin/sh\n[ "$(id -u)" = 0 ] || exec {relay} "$@"\nexec /usr/bin/{each} "$@"\n'
+            )
         server.write(f"/usr/local/bin/{each}", script, mode="755")
     server.stop_service("nix-daemon")
     server.start_service("nix-daemon", program(mixture.daemon, "nix-daemon").split())

@@ -52,6 +52,7 @@ SANS_IO = [
         "agent.sharing",
     ),
     *("doctor.advisories", "doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
+    "doctor.trusted_users",
     *("remote_execution.endpoint", "remote_execution.look"),
     *("remote_execution.messages", "remote_execution.protobuf"),
     *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),

@@ -1,0 +1,35 @@
+"""Why an account that nix.conf trusts is not trusted. Pure.
+
+In Lix 2.95.0 to 2.95.3 a line `trusted-users` in nix.conf replaces what `extra-trusted-users`
+adds, in whichever order they stand (lix-project/lix, issue 1183; by the source of 2.95.3 and a
+test in its main branch).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from nix_remote.doctor.advisories import LAYER
+from nix_remote.doctor.finding import Finding, warning
+from nix_remote.protocol.implementations import Kind, from_sentence
+
+_FIRST: Final = (2, 95)
+_LAST: Final = (2, 95, 3)
+
+
+def judge(printed: str, *, refused: bool) -> list[Finding]:
+    """By what `VERSION_COMMAND` has printed, and whether the server refused a path of ours."""
+    nix = from_sentence(printed)
+    if not refused or nix is None or nix.kind is not Kind.LIX:
+        return []
+    if not _FIRST <= nix.version <= _LAST:
+        return []
+    return [
+        warning(
+            LAYER,
+            "trusted-users",
+            f"{nix} ignores extra-trusted-users where nix.conf sets trusted-users as well",
+            "if the account is to be trusted, name all users in one line of nix.conf on the server:"
+            "\ntrusted-users = root ACCOUNT\nthen: systemctl restart nix-daemon",
+        )
+    ]

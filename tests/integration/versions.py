@@ -1,0 +1,41 @@
+"""Which versions the lab's hosts have, for the records of what was tried."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from nix_remote.protocol.implementations import from_sentence
+from tests.compatibility.recording import Recorder
+from tests.lab.host import Host
+
+_PACKAGES: Final = ("paramiko", "cryptography", "sshconf")
+
+_PRINT_PACKAGES: Final = (
+    "import importlib.metadata as m, platform, sys;"
+    "print('Python', platform.python_version());"
+    "[print(name, m.version(name)) for name in sys.argv[1:]]"
+)
+
+
+def record_nix(host: Host, compatibility: Recorder, what: str) -> None:
+    """Notes that the test shows `what` of the Nix that a host's accounts have."""
+    printed = host.sh("nix-store --version")
+    nix = from_sentence(printed)
+    assert nix is not None, printed
+    compatibility(nix.kind.value, ".".join(map(str, nix.version)), what)
+
+
+def record_openssh(host: Host, compatibility: Recorder, what: str) -> None:
+    """Notes that the test shows `what` of a host's OpenSSH."""
+    found = re.search(r"OpenSSH_(\S+?),? ", host.run(["ssh", "-V"]).text)
+    assert found is not None
+    compatibility("OpenSSH", found[1], what)
+
+
+def record_python(workstation: Host, compatibility: Recorder, what: str) -> None:
+    """Notes that the test shows `what` of the Python that copies there, and of its packages."""
+    command = ["/opt/nix-remote/bin/python", "-c", _PRINT_PACKAGES, *_PACKAGES]
+    for line in workstation.run(command).check().stdout.splitlines():
+        subject, version = line.split()
+        compatibility(subject, version, what)
