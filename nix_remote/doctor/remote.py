@@ -41,8 +41,8 @@ class Executors:
         found = []
         subject = "service"
         try:
-            self.service.check()
-            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions"))
+            abilities = self.service.check()
+            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {abilities}"))
             subject = "executor"
             return found + self._look(paths, (look.SHELL, *shells))
         except RemoteExecutionError as error:

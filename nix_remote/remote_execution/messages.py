@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 # Values of the enum `DigestFunction`.
+UNKNOWN: Final = 0
 SHA256: Final = 1
 
 # Values of the enum `ExecutionStage`.
@@ -116,6 +117,8 @@ class ExecuteRequest:
     instance_name: Annotated[str, 1] = ""
     skip_cache_lookup: Annotated[bool, 3] = False
     action_digest: Annotated[Digest, 6] = Digest()
+    digest_function: Annotated[int, 9] = 0
+    """Since version 2.3 of the API; a later one may want it."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ class BatchUpdateBlobsRequest:
 
     instance_name: Annotated[str, 1] = ""
     requests: Annotated[tuple[UpdateRequest, ...], 2] = ()
+    digest_function: Annotated[int, 5] = 0
 
 
 @dataclass(frozen=True)
@@ -211,6 +215,7 @@ class BatchReadBlobsRequest:
 
     instance_name: Annotated[str, 1] = ""
     digests: Annotated[tuple[Digest, ...], 2] = ()
+    digest_function: Annotated[int, 4] = 0
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,16 @@ class GetCapabilitiesRequest:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A version of the API (`build/bazel/semver/semver.proto`)."""
+
+    major: Annotated[int, 1] = 0
+    minor: Annotated[int, 2] = 0
+    patch: Annotated[int, 3] = 0
+    prerelease: Annotated[str, 4] = ""
+
+
+@dataclass(frozen=True)
 class CacheCapabilities:
     """Of its storage."""
 
@@ -250,7 +265,10 @@ class CacheCapabilities:
 class ExecutionCapabilities:
     """Of its executors."""
 
+    digest_function: Annotated[int, 1] = 0
     exec_enabled: Annotated[bool, 2] = False
+    digest_functions: Annotated[tuple[int, ...], 5] = ()
+    """Since version 2.3 of the API; the one above is among them."""
 
 
 @dataclass(frozen=True)
@@ -259,3 +277,6 @@ class ServerCapabilities:
 
     cache_capabilities: Annotated[CacheCapabilities, 1] = CacheCapabilities()
     execution_capabilities: Annotated[ExecutionCapabilities, 2] = ExecutionCapabilities()
+    deprecated_api_version: Annotated[Version, 3] = Version()
+    low_api_version: Annotated[Version, 4] = Version()
+    high_api_version: Annotated[Version, 5] = Version()

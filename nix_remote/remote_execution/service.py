@@ -20,7 +20,8 @@ from nix_remote.errors import (
     ExecutionServiceUnreachable,
     RemoteExecutionError,
 )
-from nix_remote.remote_execution import messages
+from nix_remote.remote_execution import abilities, messages
+from nix_remote.remote_execution.abilities import Abilities
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.remote_execution.look import Look
 from nix_remote.remote_execution.messages import Digest, digest_of
@@ -71,16 +72,15 @@ class ExecutionService:
         """Ends the connection."""
         self._channel.close()
 
-    def check(self) -> None:
-        """Raises `RemoteExecutionError` unless it is there, and runs actions."""
+    def check(self) -> Abilities:
+        """What it can do. Raises `RemoteExecutionError` unless it is there, and runs actions."""
         request = messages.GetCapabilitiesRequest(self._endpoint.instance_name)
         method = f"{_API}Capabilities/GetCapabilities"
-        able = self._ask(method, request, messages.ServerCapabilities)
-        if not able.execution_capabilities.exec_enabled:
-            raise ExecutionRefused(self._endpoint.url, "it is a cache, and runs no actions")
-        digests = able.cache_capabilities.digest_functions
-        if digests and messages.SHA256 not in digests:
-            raise ExecutionRefused(self._endpoint.url, "it does not take SHA-256")
+        told = self._ask(method, request, messages.ServerCapabilities)
+        refusal = abilities.refusal(told)
+        if refusal:
+            raise ExecutionRefused(self._endpoint.url, refusal)
+        return abilities.of(told)
 
     def run(self, look: Look) -> Ended:
         """Has an executor run it, now: no result of an earlier time counts.
@@ -107,7 +107,9 @@ class ExecutionService:
 
     def _upload(self, look: Look) -> None:
         updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in look.blobs)
-        request = messages.BatchUpdateBlobsRequest(self._endpoint.instance_name, tuple(updates))
+        request = messages.BatchUpdateBlobsRequest(
+            self._endpoint.instance_name, tuple(updates), messages.SHA256
+        )
         method = f"{_API}ContentAddressableStorage/BatchUpdateBlobs"
         for each in self._ask(method, request, messages.BatchUpdateBlobsResponse).responses:
             if each.status.code:
@@ -116,7 +118,9 @@ class ExecutionService:
     def _text(self, raw: bytes, digest: Digest) -> PeerText:
         """What an action has printed; services send it along, or keep it as a blob."""
         if not raw and digest.size_bytes:
-            request = messages.BatchReadBlobsRequest(self._endpoint.instance_name, (digest,))
+            request = messages.BatchReadBlobsRequest(
+                self._endpoint.instance_name, (digest,), messages.SHA256
+            )
             method = f"{_API}ContentAddressableStorage/BatchReadBlobs"
             for each in self._ask(method, request, messages.BatchReadBlobsResponse).responses:
                 if each.status.code:
@@ -127,7 +131,10 @@ class ExecutionService:
     def _execute(self, action: Digest) -> messages.ExecuteResponse:
         endpoint = self._endpoint
         request = messages.ExecuteRequest(
-            endpoint.instance_name, skip_cache_lookup=True, action_digest=action
+            endpoint.instance_name,
+            skip_cache_lookup=True,
+            action_digest=action,
+            digest_function=messages.SHA256,
         )
         latest = messages.Operation()
         execute: grpc.UnaryStreamMultiCallable[bytes, bytes]

@@ -192,6 +192,7 @@ def test_paths_that_no_shell_can_look_for_are_not_verified(lab: Lab, copier: Cop
 
 _NAMES = {
     "Property": "Platform.Property",
+    "Version": "SemVer",
     "UpdateRequest": "BatchUpdateBlobsRequest.Request",
     "UpdateResponse": "BatchUpdateBlobsResponse.Response",
     "ReadResponse": "BatchReadBlobsResponse.Response",
@@ -202,10 +203,13 @@ _LIBRARY = """
 import json, sys
 from functools import reduce
 from google.protobuf import any_pb2, duration_pb2
+from buildgrid._protos.build.bazel.semver import semver_pb2
 from buildgrid._protos.build.bazel.remote.execution.v2 import remote_execution_pb2
 from buildgrid._protos.google.longrunning import operations_pb2
 from buildgrid._protos.google.rpc import status_pb2
-modules = [remote_execution_pb2, operations_pb2, status_pb2, any_pb2, duration_pb2]
+modules = [
+    remote_execution_pb2, operations_pb2, status_pb2, semver_pb2, any_pb2, duration_pb2
+]
 
 def as_ours(value, ours):
     if isinstance(ours, dict):

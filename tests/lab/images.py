@@ -298,7 +298,7 @@ STABLE = Debian(
     ("iproute2", "nix-bin", "openssh-server", "postgresql", "procps", "python3-venv"),
 )
 
-_OLD_WITH_PYTHON = Layer(
+OLD_WITH_PYTHON = Layer(
     "debian12-python",
     OLD,
     r"""
@@ -359,7 +359,7 @@ PIP_CONFIG_FILE=/dev/null /opt/nix-remote/bin/pip install --quiet --disable-pip-
 """,
 )
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
-OLD_WORKSTATION = _workstation("workstation-debian12", _OLD_WITH_PYTHON)
+OLD_WORKSTATION = _workstation("workstation-debian12", OLD_WITH_PYTHON)
 
 # What else people log in with: a smart card in software, Kerberos with a KDC of its own,
 # and the security key that OpenSSH's own tests pretend to have.

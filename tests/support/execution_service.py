@@ -17,7 +17,8 @@ from nix_remote.remote_execution.protobuf import decode, encode
 _API = "build.bazel.remote.execution.v2"
 
 ABLE = messages.ServerCapabilities(
-    messages.CacheCapabilities((messages.SHA256,)), messages.ExecutionCapabilities(True)
+    messages.CacheCapabilities((messages.SHA256,)),
+    messages.ExecutionCapabilities(exec_enabled=True),
 )
 
 
@@ -59,7 +60,9 @@ class Script:
         return self.capabilities
 
     def update(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        asked = decode(messages.BatchUpdateBlobsRequest, request).requests
+        decoded = decode(messages.BatchUpdateBlobsRequest, request)
+        self._check_digest_function(decoded.digest_function)
+        asked = decoded.requests
         for each in asked:
             assert digest_of(each.data) == each.digest
             self.blobs[each.digest] = each.data
@@ -69,7 +72,9 @@ class Script:
         return encode(messages.BatchUpdateBlobsResponse(responses))
 
     def read(self, request: bytes, context: grpc.ServicerContext) -> bytes:
-        digests = decode(messages.BatchReadBlobsRequest, request).digests
+        decoded = decode(messages.BatchReadBlobsRequest, request)
+        self._check_digest_function(decoded.digest_function)
+        digests = decoded.digests
         absent = messages.Status(5, "no such blob")
         responses = (
             messages.ReadResponse(each, self.blobs[each])
@@ -81,11 +86,17 @@ class Script:
 
     def execute(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         self.executed.append(decode(messages.ExecuteRequest, request))
+        self._check_digest_function(self.executed[-1].digest_function)
         yield from map(encode, self.operations)
         if self.abort is not None:
             context.abort(*self.abort)
         if self.stays_open:
             self.ended.wait(30)
+
+    @staticmethod
+    def _check_digest_function(named: int) -> None:
+        # Since version 2.3 of the API; a service may want it.
+        assert named == messages.SHA256
 
     def cancel(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         assert decode(messages.CancelOperationRequest, request).name == "operations/1"

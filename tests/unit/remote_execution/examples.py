@@ -31,6 +31,7 @@ from nix_remote.remote_execution.messages import (
     Status,
     UpdateRequest,
     UpdateResponse,
+    Version,
 )
 
 _DIGEST = Digest("ab" * 32, 300)
@@ -51,7 +52,7 @@ EXAMPLES: tuple[object, ...] = (
     Action(_DIGEST, _DIGEST, Duration(60), True, _PLATFORM),
     _STATUS,
     Any("type.googleapis.com/x", b"\x08\x02"),
-    ExecuteRequest("main", True, _DIGEST),
+    ExecuteRequest("main", True, _DIGEST, 1),
     Operation("operations/1", Any("a", b"b"), True, _STATUS),
     CancelOperationRequest("operations/1"),
     ExecuteOperationMetadata(3),
@@ -59,14 +60,21 @@ EXAMPLES: tuple[object, ...] = (
     _RESULT,
     ExecuteResponse(_RESULT, True, _STATUS),
     UpdateRequest(_DIGEST, b"data"),
-    BatchUpdateBlobsRequest("main", (UpdateRequest(_DIGEST, b"data"), UpdateRequest())),
+    BatchUpdateBlobsRequest("main", (UpdateRequest(_DIGEST, b"data"), UpdateRequest()), 1),
     UpdateResponse(_DIGEST, _STATUS),
     BatchUpdateBlobsResponse((UpdateResponse(_DIGEST, _STATUS),)),
-    BatchReadBlobsRequest("main", (_DIGEST, _DIGEST)),
+    BatchReadBlobsRequest("main", (_DIGEST, _DIGEST), 1),
     ReadResponse(_DIGEST, b"data", _STATUS),
     BatchReadBlobsResponse((ReadResponse(_DIGEST, b"data", _STATUS),)),
     GetCapabilitiesRequest("main"),
     CacheCapabilities((1, 9)),
-    ExecutionCapabilities(True),
-    ServerCapabilities(CacheCapabilities((1,)), ExecutionCapabilities(True)),
+    ExecutionCapabilities(1, True, (1, 9)),
+    Version(2, 12, 1, "beta"),
+    ServerCapabilities(
+        CacheCapabilities((1,)),
+        ExecutionCapabilities(1, True, (1,)),
+        Version(2),
+        Version(2, 2),
+        Version(2, 12),
+    ),
 )

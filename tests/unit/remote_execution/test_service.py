@@ -64,7 +64,9 @@ def test_an_action_is_uploaded_and_run(script: Script, connect: Connect) -> None
     connected.check()
     assert connected.run(LOOK) == Ended(PeerText("executor-1"), 0, PeerText("out"), PeerText("err"))
     assert set(script.blobs) == set(map(digest_of, LOOK.blobs))
-    assert script.executed == [messages.ExecuteRequest("main", True, digest_of(LOOK.action))]
+    assert script.executed == [
+        messages.ExecuteRequest("main", True, digest_of(LOOK.action), messages.SHA256)
+    ]
     assert script.headers["x-key"] == "secret"
     assert not script.cancelled.is_set()
 
@@ -174,7 +176,8 @@ def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:
         (
             encode(
                 messages.ServerCapabilities(
-                    messages.CacheCapabilities((9,)), messages.ExecutionCapabilities(True)
+                    messages.CacheCapabilities((9,)),
+                    messages.ExecutionCapabilities(exec_enabled=True),
                 )
             ),
             "SHA-256",
@@ -225,7 +228,7 @@ def test_something_that_is_no_such_service() -> None:
         connected.close()
 
 
-def _in_background(work: Callable[[], None]) -> Callable[[], None]:
+def _in_background(work: Callable[[], object]) -> Callable[[], object]:
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(1)
