@@ -7,6 +7,7 @@ from typing import Iterator, Optional
 
 import pytest
 
+from tests.bazel.modes import skip_unless_possible
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode, Project
 from tests.lab import bazel
@@ -37,7 +38,7 @@ def project(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Proje
     python.install()
     chosen = request.param
     mode, defaults = chosen if isinstance(chosen, tuple) else (chosen, chosen.defaults)
-    mode.skip_unless_possible_on(workstation)
+    skip_unless_possible(mode, workstation)
     workspace = bazel.new_workspace(workstation, defaults=defaults)
     project = Project(workspace, mode, python)
     yield project

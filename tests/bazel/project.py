@@ -11,12 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Mapping, Optional
 
-import pytest
-
 from tests.bazel.observed_python import ObservedPython
 from tests.lab import bazel, lab, nix
 from tests.lab.commands import Outcome
-from tests.lab.host import Host
 
 _numbers = itertools.count(1)
 
@@ -31,25 +28,6 @@ class Mode(Enum):
     def defaults(self) -> bazel.Defaults:
         """Those of a Bazel that has this mode: from Bazel 9 on there are no WORKSPACE files."""
         return bazel.Defaults.NEWER if self is Mode.BZLMOD else bazel.Defaults.SEVEN
-
-    def skip_unless_possible_on(self, host: Host) -> None:
-        """Skips the test where the host's Bazel cannot build such a workspace."""
-        if self is Mode.WORKSPACE and not bazel.has_repositories(host):
-            pytest.skip("with --bazel, what WORKSPACE files ask for is not there")
-
-
-ONE_OF_MODES = pytest.mark.parametrize(
-    "project",
-    [
-        pytest.param(Mode.BZLMOD, id="bzlmod"),
-        pytest.param(
-            (Mode.BZLMOD, bazel.Defaults.SEVEN), id="bzlmod-seven", marks=pytest.mark.thorough
-        ),
-        pytest.param(Mode.WORKSPACE, id="workspace", marks=pytest.mark.thorough),
-    ],
-    indirect=True,
-)
-"""For tests of what is the same in both modes: by default they run in one of them."""
 
 
 class Rules(Enum):

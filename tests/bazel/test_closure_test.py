@@ -10,7 +10,8 @@ from typing import Final, Iterator, Optional
 
 import pytest
 
-from tests.bazel.project import ONE_OF_MODES, Package, Project, new_package
+from tests.bazel.modes import ONE_OF_MODES
+from tests.bazel.project import Package, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix, remote_execution
 from tests.lab.commands import Outcome

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import ONE_OF_MODES, Mode, Package, Project, new_package
+from tests.bazel.modes import ONE_OF_MODES
+from tests.bazel.project import Mode, Package, Project, new_package
 from tests.lab import bazel, nix
 from tests.lab import lab as laboratory
 from tests.lab.host import Host, wait_until

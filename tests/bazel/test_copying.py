@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
+from tests.bazel.modes import ONE_OF_MODES
+from tests.bazel.project import Mode, Project, new_package
 from tests.lab import lab as laboratory
 from tests.lab import nix
 from tests.lab.lab import Lab

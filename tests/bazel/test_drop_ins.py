@@ -14,6 +14,7 @@ import pytest
 
 from tests.bazel import drop_ins
 from tests.bazel.drop_ins import ENTRIES, Entry
+from tests.bazel.modes import skip_unless_possible
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode
 from tests.lab import bazel, nix
@@ -47,7 +48,7 @@ class Fetched:
 )
 def fetched(request: pytest.FixtureRequest, workstation: Host, lab: Lab) -> Iterator[Fetched]:
     mode, defaults = request.param
-    mode.skip_unless_possible_on(workstation)
+    skip_unless_possible(mode, workstation)
     nix.build(workstation, ["gcc"])
     nix.empty_store(lab.server)
     python = ObservedPython(workstation)

@@ -11,6 +11,7 @@ from typing import Iterator
 import pytest
 
 from tests.bazel import store_paths
+from tests.bazel.modes import skip_unless_possible
 from tests.bazel.project import Mode
 from tests.lab import bazel, images, nix
 from tests.lab import lab as laboratory
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(180)
 @pytest.fixture(scope="module", params=["hello_bzlmod", "hello_workspace"])
 def example(request: pytest.FixtureRequest, workstation: Host) -> Iterator[Workspace]:
     mode = Mode.WORKSPACE if request.param == "hello_workspace" else Mode.BZLMOD
-    mode.skip_unless_possible_on(workstation)
+    skip_unless_possible(mode, workstation)
     folder = images.REPOSITORY / "examples" / request.param
     workspace = bazel.new_workspace(workstation, folder, mode.defaults)
     workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bazel.project import ONE_OF_MODES, Project, new_package
+from tests.bazel.modes import ONE_OF_MODES
+from tests.bazel.project import Project, new_package
 from tests.conftest import AddEntry
 
 pytestmark = [pytest.mark.timeout(180), ONE_OF_MODES]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bazel.project import ONE_OF_MODES, Mode, Project, new_package
+from tests.bazel.modes import ONE_OF_MODES
+from tests.bazel.project import Mode, Project, new_package
 from tests.lab.host import Host
 
 pytestmark = pytest.mark.timeout(180)

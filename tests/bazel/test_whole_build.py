@@ -8,6 +8,7 @@ from typing import Iterator
 import pytest
 
 from tests.bazel import store_paths
+from tests.bazel.modes import skip_unless_possible
 from tests.bazel.project import Mode
 from tests.lab import bazel, images, nix
 from tests.lab import lab as laboratory
@@ -102,7 +103,7 @@ def _patch_commands() -> list[str]:
 )
 def mode(request: pytest.FixtureRequest, workstation: Host) -> Mode:
     chosen: Mode = request.param
-    chosen.skip_unless_possible_on(workstation)
+    skip_unless_possible(chosen, workstation)
     return chosen
 
 
