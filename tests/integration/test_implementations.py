@@ -17,13 +17,12 @@ import pytest
 from nix_remote.doctor import advisories
 from nix_remote.protocol.implementations import Implementation, Kind
 from tests.compatibility.recording import Recorder
-from tests.compatibility.records import How
 from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
 from tests.integration.invalidation import INVALIDATE
 from tests.lab import images, nix
 from tests.lab.host import Host, wait_until
 from tests.lab.implementations.releases import REPLAYED, USUAL, greeting, printed, speech
-from tests.lab.implementations.replay import answer_as
+from tests.lab.implementations.replay import answer_as, record_replay
 from tests.lab.lab import GUEST, Lab, alias
 from tests.races.collector import Collector, Point, waiting_for_lock
 from tests.races.held_copier import FOLDER, REACHED, RELEASED
@@ -79,13 +78,7 @@ def server(lab: Lab, host: Host, request: pytest.FixtureRequest) -> Server:
 def shows(server: Server, compatibility: Recorder) -> Callable[[str], None]:
     """Records what the test shows of the release."""
 
-    def record(what: str) -> None:
-        release = server.release
-        version = ".".join(map(str, release.version))
-        based = f"Nix {greeting(release)}" if release.upstream is not None else ""
-        compatibility(release.kind.value, version, what, how=How.REPLAYED, variant=based)
-
-    return record
+    return lambda what: record_replay(server.release, compatibility, what)
 
 
 @pytest.mark.parametrize("protocol", ONE_IS_ENOUGH)
