@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from nix_remote.protocol.implementations import from_sentence
+from nix_remote.protocol.implementations import Implementation, from_sentence
 from tests.compatibility.recording import Recorder
 from tests.lab.host import Host
+from tests.lab.implementations.releases import speech
 
 _PACKAGES: Final = ("paramiko", "cryptography", "sshconf")
 
@@ -18,11 +19,22 @@ _PRINT_PACKAGES: Final = (
 )
 
 
-def record_nix(host: Host, compatibility: Recorder, what: str) -> None:
-    """Notes that the test shows `what` of the Nix that a host's accounts have."""
+def nix_of(host: Host) -> Implementation:
+    """The Nix that a host's accounts have."""
     printed = host.sh("nix-store --version")
     nix = from_sentence(printed)
     assert nix is not None, printed
+    return nix
+
+
+def makes_roots_on_request(server: Host) -> bool:
+    """Whether an account that may run nothing but `nix-daemon --stdio` gets durable roots."""
+    return speech(nix_of(server)).decodes
+
+
+def record_nix(host: Host, compatibility: Recorder, what: str) -> None:
+    """Notes that the test shows `what` of the Nix that a host's accounts have."""
+    nix = nix_of(host)
     compatibility(nix.kind.value, ".".join(map(str, nix.version)), what)
 
 

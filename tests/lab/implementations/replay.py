@@ -13,6 +13,8 @@ from typing import Any, Final, Iterator, Mapping, Optional
 
 from nix_remote.protocol.implementations import Implementation, from_sentence
 from nix_remote.protocol.words import Meaning
+from tests.compatibility.recording import Recorder
+from tests.compatibility.records import How
 from tests.lab.host import Host
 from tests.lab.implementations.releases import (
     DAEMON_SOCKET,
@@ -71,6 +73,13 @@ def answer_as(server: Host, release: Implementation) -> None:
 def answer_for_itself(server: Host) -> None:
     """Undoes `answer_as`."""
     server.run(["rm", "-f", *(f"/usr/local/bin/{name}" for name in _PROGRAMS)]).check()
+
+
+def record_replay(release: Implementation, compatibility: Recorder, what: str) -> None:
+    """Notes that the test shows `what` of a release that is replayed."""
+    version = ".".join(map(str, release.version))
+    based_on = f"Nix {greeting(release)}" if release.upstream is not None else ""
+    compatibility(release.kind.value, version, what, how=How.REPLAYED, variant=based_on)
 
 
 def _replacements(real: Implementation, release: Implementation) -> Iterator[tuple[str, str]]:

@@ -16,9 +16,10 @@ from nix_remote.protocol.conversation import Event, Greeted, Refused
 from nix_remote.protocol.implementations import Implementation, Kind
 from nix_remote.protocol.versions import WORKER_CLIENT, WorkerServer
 from nix_remote.protocol.words import OF_A_PATH, Meaning, first
+from tests.compatibility.recording import Recorder
 from tests.golden.script import Recording, begin, recordings
 from tests.lab.implementations.releases import REPLAYED, greeting, sentences, speech
-from tests.lab.implementations.replay import RELAY, profile
+from tests.lab.implementations.replay import RELAY, profile, record_replay
 
 # Of the recorded daemons, the one that was asked for nothing that some releases do not have.
 RECORDING = next(
@@ -57,7 +58,10 @@ def answer(listening: socket.socket, recording: Recording) -> None:
 
 
 @pytest.mark.parametrize("release", REPLAYED, ids=str)
-def test_a_session_is_that_of_the_release(release: Implementation, tmp_path: Path) -> None:
+def test_a_session_is_that_of_the_release(
+    release: Implementation, tmp_path: Path, compatibility: Recorder
+) -> None:
+    record_replay(release, compatibility, "a recorded session")
     events = list(replayed(release, tmp_path))
     greeted = events[0]
     assert isinstance(greeted, Greeted)
