@@ -33,12 +33,9 @@ _ON_IT: Final = (
 
 
 @pytest.fixture(scope="module")
-def server(greeting: Workspace, remote: Remote) -> Host:
+def server(remote: Remote) -> Host:
     """A Nix server whose store is mounted by a pod that had to wait for it."""
-    # All that takes time is done before: a mount forgets by itself what was absent, half a minute
-    # after it looked at the folder.
-    remote.build(greeting, "--nobuild", "//:greeting").check()
-    site = sites.start(remote.lab, "buildbarn-nfs", buildbarn.binds())
+    site = sites.start(remote.lab, "buildbarn-nfs", buildbarn.binds(remote.programs))
     site.server.sh("mkdir -p /nix/store/.links")
     pod = remote.start_pod(site.executor, {"OSFamily": "linux", "pool": "nfs"})
     wait_until(lambda: NOT_READY in site.executor.log("worker"), "the worker to miss the store")
@@ -48,9 +45,23 @@ def server(greeting: Workspace, remote: Remote) -> Host:
     return site.server
 
 
+def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
+    remote: Remote, server: Host
+) -> None:
+    hello = nix.build(remote.lab.workstation, ["hello"])["hello"]
+    executor = {"OSFamily": "linux", "pool": "nfs"}
+    failed = remote.act([f"{hello}/bin/hello"], **executor).outcome
+    assert failed.status != 0
+    assert "no such file or directory" in failed.text
+    remote.lab.workstation.run(["nix-remote", "copy", "--host", server.name, hello]).check()
+    assert "Hello, " in remote.act([f"{hello}/bin/hello"], **executor).outcome.check().stdout
+
+
 def test_a_build_right_after_a_failed_one_succeeds(
     greeting: Workspace, remote: Remote, server: Host
 ) -> None:
+    # What takes time is done before: a mount forgets by itself what was absent.
+    remote.build(greeting, _HERE, "--nobuild", "//:greeting").check()
     shell = nix.build(greeting.host, ["bash"])["bash"]
     failed = remote.build(greeting, _HERE, "//:greeting", host="")
     assert failed.status != 0
