@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 import pytest
 
 from tests.bazel.test_cc_example import NIXPKGS
 from tests.buildbarn.remote import Remote
+from tests.compatibility.recording import Recorder
 from tests.lab import bazel, buildbarn, buildbarn_programs, images, nix
 from tests.lab.bazel import Workspace
 from tests.lab.host import wait_until
@@ -19,10 +20,21 @@ from tests.lab.other_bazel import OtherBazel
 @pytest.fixture(scope="session")
 def remote(lab: Lab, pytestconfig: pytest.Config) -> Remote:
     """The lab with Buildbarn."""
-    programs = buildbarn_programs.programs(pytestconfig.getoption("--buildbarn"))
+    checkout = pytestconfig.getoption("--buildbarn")
+    programs = buildbarn_programs.programs(checkout)
     service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds(programs))
     buildbarn.start_service(service)
-    return Remote(lab, service, programs)
+    return Remote(lab, service, programs, buildbarn_programs.release(checkout))
+
+
+Observe = Callable[[str], None]
+
+
+@pytest.fixture
+def observe(remote: Remote, compatibility: Recorder) -> Observe:
+    """Notes what the test shows of this Buildbarn."""
+    release = remote.release
+    return lambda what: compatibility("Buildbarn", release.date, what, variant=release.commit)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any, Final, Mapping, Sequence
 from tests.lab import buildbarn, images, nix, trexe
 from tests.lab import lab as laboratory
 from tests.lab.bazel import Workspace
+from tests.lab.buildbarn_programs import Release
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -28,6 +29,7 @@ class Remote:
     lab: Lab
     service: Host
     programs: Path
+    release: Release
 
     @property
     def address(self) -> str:

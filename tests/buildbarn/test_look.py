@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import Remote
 from tests.lab import nix
 from tests.lab.lab import ALIAS
@@ -26,7 +27,8 @@ def test_the_versions_of_the_api_are_told(remote: Remote) -> None:
 
 
 @pytest.mark.usefixtures("pod")
-def test_a_shell_of_the_closure_looks(remote: Remote) -> None:
+def test_a_shell_of_the_closure_looks(remote: Remote, observe: Observe) -> None:
+    observe("the doctor's look")
     workstation = remote.lab.workstation
     bash = nix.build(workstation, ["bash"])["bash"]
     workstation.run(["nix-remote", "copy", "--host", ALIAS, bash]).check()

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from nix_remote.setup import nfs as chosen
+from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import NOT_READY, Remote
 from tests.lab import buildbarn, nix
 from tests.lab.bazel import Workspace
@@ -46,8 +47,9 @@ def server(remote: Remote) -> Host:
 
 
 def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
-    remote: Remote, server: Host
+    remote: Remote, server: Host, observe: Observe
 ) -> None:
+    observe("actions over NFS")
     hello = nix.build(remote.lab.workstation, ["hello"])["hello"]
     executor = {"OSFamily": "linux", "pool": "nfs"}
     failed = remote.act([f"{hello}/bin/hello"], **executor).outcome
@@ -70,7 +72,10 @@ def test_a_build_right_after_a_failed_one_succeeds(
     assert "1 remote" in built.stderr
 
 
-def test_a_program_is_compiled_linked_and_run(cc: Workspace, remote: Remote, server: Host) -> None:
+def test_a_program_is_compiled_linked_and_run(
+    cc: Workspace, remote: Remote, server: Host, observe: Observe
+) -> None:
+    observe("builds of Bazel 7 over NFS")
     cc.write({"nfs/BUILD.bazel": _PLATFORM})
     built = remote.build(cc, *_ON_IT, "//:greeted", host=server.name).check()
     text = cc.host.read(f"{cc.folder}/bazel-bin/greeted.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import NOT_READY, Remote
 from tests.lab import nix
 from tests.lab.host import wait_until
@@ -24,7 +25,10 @@ def shell(remote: Remote) -> str:
 
 
 @pytest.mark.usefixtures("pod")
-def test_an_action_sees_the_store_to_read_and_no_machine(remote: Remote, shell: str) -> None:
+def test_an_action_sees_the_store_to_read_and_no_machine(
+    remote: Remote, shell: str, observe: Observe
+) -> None:
+    observe("the overlay")
     ended = remote.act([shell, "-c", _LOOK], outputs=["seen"], OSFamily="linux")
     ended.outcome.check()
     beside = {"/bb", "/config", "/nix-remote", "/worker"}
@@ -33,7 +37,10 @@ def test_an_action_sees_the_store_to_read_and_no_machine(remote: Remote, shell: 
 
 
 @pytest.mark.usefixtures("pod")
-def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(remote: Remote) -> None:
+def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
+    remote: Remote, observe: Observe
+) -> None:
+    observe("actions of trexe")
     workstation = remote.lab.workstation
     hello = nix.build(workstation, ["hello"])["hello"]
     nix.empty_store(remote.lab.server)
@@ -45,7 +52,10 @@ def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(remote: 
     assert "Hello, " in remote.act([f"{hello}/bin/hello"], OSFamily="linux").outcome.check().stdout
 
 
-def test_a_runner_takes_no_action_before_the_store_is_mounted(remote: Remote, shell: str) -> None:
+def test_a_runner_takes_no_action_before_the_store_is_mounted(
+    remote: Remote, shell: str, observe: Observe
+) -> None:
+    observe("readiness")
     node = remote.start_node("late-node")
     pod = remote.start_pod(node, {"OSFamily": "linux", "pool": "late"})
     wait_until(lambda: NOT_READY in node.log("worker"), "the worker to say what is missing")

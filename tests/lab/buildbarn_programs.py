@@ -60,6 +60,25 @@ _PATCHED: Final = (
 )
 
 
+@dataclass(frozen=True)
+class Release:
+    """Which Buildbarn is built: it has no version numbers."""
+
+    date: str
+    """Of the commit: `2026-03-19`."""
+    commit: str
+    """The beginning of its hash."""
+
+
+def release(checkout: Optional[Path] = None) -> Release:
+    """What `programs` builds."""
+    if checkout is None:
+        _, time, commit = _VERSION.split("-")
+        return Release(f"{time[:4]}-{time[4:6]}-{time[6:8]}", commit[:7])
+    show = ["git", "-C", str(checkout), "show", "--no-patch", "--format=%cs %h", "--abbrev=7"]
+    return Release(*check([*show, "HEAD"]).split())
+
+
 def programs(checkout: Optional[Path] = None) -> Path:
     """The folder with the programs; built now if need be, which takes about three minutes.
 
