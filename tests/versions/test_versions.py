@@ -66,6 +66,7 @@ def test_a_path_is_copied(tried: Tried, lab: Lab, transport: str, compatibility:
     observe(tried, compatibility, "copies")
     path = tried.new_path()
     told = tried.copy("-v", f"--transport={transport}", path).check().stderr
+    assert "Warning" not in told
     assert f"connected to {ALIAS}: {transport}, " in told
     assert nix.is_valid(lab.server, path)
 
