@@ -59,6 +59,7 @@ def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
     assert "Hello, " in remote.act([f"{hello}/bin/hello"], **executor).outcome.check().stdout
 
 
+@pytest.mark.thorough
 def test_a_build_right_after_a_failed_one_succeeds(
     greeting: Workspace, remote: Remote, server: Host
 ) -> None:
