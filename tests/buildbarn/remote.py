@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Mapping, Sequence
 
 from tests.lab import buildbarn, images, nix, trexe
@@ -68,10 +69,15 @@ class Remote:
         return workspace.bazel("build", *options, *words, env=env, timeout=240)
 
     def act(
-        self, argv: Sequence[str], *, outputs: Sequence[str] = (), **properties: str
+        self,
+        argv: Sequence[str],
+        properties: Mapping[str, str],
+        *,
+        outputs: Sequence[str] = (),
+        inputs: Mapping[str, str] = MappingProxyType({}),
     ) -> trexe.Ended:
         """Runs a command as an action of Buildbarn, which takes nothing from its cache."""
-        return trexe.act(self.lab.workstation, self.address, argv, properties, outputs)
+        return trexe.act(self.lab.workstation, self.address, argv, properties, outputs, inputs)
 
     def look(self, *words: str) -> list[dict[str, Any]]:
         """What `nix-remote verify` finds of Buildbarn and an executor of it."""

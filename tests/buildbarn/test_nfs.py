@@ -16,6 +16,7 @@ from tests.nfs import site as sites
 
 pytestmark = pytest.mark.timeout(400)
 
+_EXECUTOR: Final = {"OSFamily": "linux", "pool": "nfs"}
 _HERE: Final = "--remote_default_exec_properties=pool=nfs"
 
 # The example's own platform, for no other pod to take these actions.
@@ -38,7 +39,7 @@ def server(remote: Remote) -> Host:
     """A Nix server whose store is mounted by a pod that had to wait for it."""
     site = sites.start(remote.lab, "buildbarn-nfs", buildbarn.binds(remote.programs))
     site.server.sh("mkdir -p /nix/store/.links")
-    pod = remote.start_pod(site.executor, {"OSFamily": "linux", "pool": "nfs"})
+    pod = remote.start_pod(site.executor, _EXECUTOR)
     wait_until(lambda: NOT_READY in site.executor.log("worker"), "the worker to miss the store")
     assert not pod.takes_actions()
     site.mount(chosen.mount_options())
@@ -51,12 +52,24 @@ def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
 ) -> None:
     observe("actions over NFS")
     hello = nix.build(remote.lab.workstation, ["hello"])["hello"]
-    executor = {"OSFamily": "linux", "pool": "nfs"}
-    failed = remote.act([f"{hello}/bin/hello"], **executor).outcome
+    failed = remote.act([f"{hello}/bin/hello"], _EXECUTOR).outcome
     assert failed.status != 0
     assert "no such file or directory" in failed.text
     remote.lab.workstation.run(["nix-remote", "copy", "--host", server.name, hello]).check()
-    assert "Hello, " in remote.act([f"{hello}/bin/hello"], **executor).outcome.check().stdout
+    assert "Hello, " in remote.act([f"{hello}/bin/hello"], _EXECUTOR).outcome.check().stdout
+
+
+@pytest.mark.thorough
+def test_an_action_runs_a_compiler(remote: Remote, server: Host, observe: Observe) -> None:
+    observe("a compiler over NFS")
+    workstation = remote.lab.workstation
+    gcc = nix.build(workstation, ["gcc"])["gcc"]
+    workstation.run(["nix-remote", "copy", "--host", server.name, gcc]).check()
+    compile_ = [f"{gcc}/bin/gcc", "main.c", "-o", "main"]
+    source = {"main.c": "int main(void) { return 0; }"}
+    ended = remote.act(compile_, _EXECUTOR, outputs=["main"], inputs=source)
+    ended.outcome.check()
+    assert "\x7fELF" in ended.outputs["main"]
 
 
 @pytest.mark.thorough

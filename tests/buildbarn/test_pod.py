@@ -12,6 +12,8 @@ from tests.lab.lab import ALIAS
 
 pytestmark = pytest.mark.timeout(400)
 
+LINUX = {"OSFamily": "linux"}
+
 # Written in the shell alone: it is all that there is.
 _LOOK = "echo /* /nix/* > seen; if ( : > /nix/store/.new ); then echo writable >> seen; fi"
 
@@ -29,7 +31,7 @@ def test_an_action_sees_the_store_to_read_and_no_machine(
     remote: Remote, shell: str, observe: Observe
 ) -> None:
     observe("the overlay")
-    ended = remote.act([shell, "-c", _LOOK], outputs=["seen"], OSFamily="linux")
+    ended = remote.act([shell, "-c", _LOOK], LINUX, outputs=["seen"])
     ended.outcome.check()
     beside = {"/bb", "/config", "/nix-remote", "/worker"}
     seen = set(ended.outputs["seen"].split())
@@ -44,12 +46,12 @@ def test_right_after_a_failure_an_action_runs_a_program_that_was_copied(
     workstation = remote.lab.workstation
     hello = nix.build(workstation, ["hello"])["hello"]
     nix.empty_store(remote.lab.server)
-    failed = remote.act([f"{hello}/bin/hello"], OSFamily="linux")
+    failed = remote.act([f"{hello}/bin/hello"], LINUX)
     assert failed.outcome.status != 0
     assert "no such file or directory" in failed.outcome.text
 
     workstation.run(["nix-remote", "copy", "--host", ALIAS, hello]).check()
-    assert "Hello, " in remote.act([f"{hello}/bin/hello"], OSFamily="linux").outcome.check().stdout
+    assert "Hello, " in remote.act([f"{hello}/bin/hello"], LINUX).outcome.check().stdout
 
 
 def test_a_runner_takes_no_action_before_the_store_is_mounted(
@@ -57,14 +59,15 @@ def test_a_runner_takes_no_action_before_the_store_is_mounted(
 ) -> None:
     observe("readiness")
     node = remote.start_node("late-node")
-    pod = remote.start_pod(node, {"OSFamily": "linux", "pool": "late"})
+    late = {**LINUX, "pool": "late"}
+    pod = remote.start_pod(node, late)
     wait_until(lambda: NOT_READY in node.log("worker"), "the worker to say what is missing")
     words = [shell, "-c", "echo done"]
-    refused = remote.act(words, OSFamily="linux", pool="late").outcome
+    refused = remote.act(words, late).outcome
     assert refused.status != 0
     assert "No workers exist for instance name prefix" in refused.text
     assert not pod.takes_actions()
 
     remote.mount_store(node)
     wait_until(pod.takes_actions, "the pod to take actions")
-    assert "done" in remote.act(words, OSFamily="linux", pool="late").outcome.check().stdout
+    assert "done" in remote.act(words, late).outcome.check().stdout

@@ -7,6 +7,7 @@ properties in the action. Bazel 7, which the lab has, does not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Mapping, Sequence
 
 from tests.lab.commands import Outcome
@@ -31,9 +32,15 @@ def act(
     argv: Sequence[str],
     properties: Mapping[str, str],
     outputs: Sequence[str] = (),
+    inputs: Mapping[str, str] = MappingProxyType({}),
 ) -> Ended:
-    """Has an executor of `service` (`HOST:PORT`) run a command; nothing comes from a cache."""
-    folder = client.sh("mktemp -d").strip()
+    """Has an executor of `service` (`HOST:PORT`) run a command; nothing comes from a cache.
+
+    `inputs` are files: names and texts.
+    """
+    folder, given = client.sh("mktemp -d; mktemp -d").split()
+    for name, text in inputs.items():
+        client.write(f"{given}/{name}", text)
     wanted = ",".join(f"{name}={properties[name]}" for name in sorted(properties))
     words = [
         "trexe",
@@ -42,6 +49,7 @@ def act(
         "--do-not-cache",
         f"--platform-properties={wanted}",
         f"--d={folder}",
+        *(f"--input-path={given}/{each}:{each}" for each in inputs),
         *(f"--output-path={each}" for each in outputs),
     ]
     outcome = client.run([*words, *argv], timeout=_BOUND)
