@@ -60,6 +60,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a build of Nix or Lix for the lab's current servers; see tests/lab/server_nix.py",
     )
     parser.addoption(
+        "--buildbarn",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of bb-remote-execution for tests/buildbarn (default: one of March 2026)",
+    )
+    parser.addoption(
         "--thorough",
         action="store_true",
         help="also the combinations that add little to what others show",

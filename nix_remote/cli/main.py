@@ -7,6 +7,7 @@ import importlib
 import signal
 import sys
 import traceback
+import warnings
 from types import FrameType
 from typing import Final, Optional, Sequence
 
@@ -30,6 +31,9 @@ COMMANDS: Final = ("copy", "plan", "ensure", "verify", "roots", "agent", "setup"
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command line; returns the exit status (`nix_remote.errors` lists them)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # What a library says of its own future is for developers: they ask for it with `-W`.
+    if argv is None and not sys.warnoptions:
+        warnings.simplefilter("ignore")
     # Bazel waits for each start: only the command that is meant is loaded.
     meant = [name for name in COMMANDS if name in arguments[:1]]
     options = _parser(meant or COMMANDS).parse_args(arguments)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Callable, Iterator, Optional
 
 import pytest
 
 from tests.bazel.test_cc_example import NIXPKGS
 from tests.buildbarn.remote import Remote
-from tests.lab import bazel, buildbarn, images, nix
+from tests.compatibility.recording import Recorder
+from tests.lab import bazel, buildbarn, buildbarn_programs, images, nix
 from tests.lab.bazel import Workspace
 from tests.lab.host import wait_until
 from tests.lab.lab import Lab
@@ -17,12 +18,31 @@ from tests.lab.other_bazel import OtherBazel
 
 
 @pytest.fixture(scope="session")
-def remote(lab: Lab, rules_nixpkgs: Path, other_bazel: Optional[OtherBazel]) -> Remote:
-    """The lab with Buildbarn, and a workstation with Bazel ready."""
-    service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds())
+def remote(lab: Lab, pytestconfig: pytest.Config) -> Remote:
+    """The lab with Buildbarn."""
+    checkout = pytestconfig.getoption("--buildbarn")
+    programs = buildbarn_programs.programs(checkout)
+    service = lab.start_host("buildbarn", images.CURRENT, buildbarn.binds(programs))
     buildbarn.start_service(service)
-    bazel.prepare(lab.workstation, lab.service, rules_nixpkgs, other_bazel)
-    return Remote(lab, service)
+    return Remote(lab, service, programs, buildbarn_programs.release(checkout))
+
+
+Observe = Callable[[str], None]
+
+
+@pytest.fixture
+def observe(remote: Remote, compatibility: Recorder) -> Observe:
+    """Notes what the test shows of this Buildbarn."""
+    release = remote.release
+    return lambda what: compatibility("Buildbarn", release.date, what, variant=release.commit)
+
+
+@pytest.fixture(scope="session")
+def prepared(remote: Remote, rules_nixpkgs: Path, other_bazel: Optional[OtherBazel]) -> None:
+    """Makes Bazel ready on the workstation, if this Buildbarn takes its builds."""
+    if other_bazel is None and "so it refuses Bazel 7" in remote.versions():
+        pytest.skip(f"this Buildbarn takes no builds of Bazel 7: {remote.versions()}")
+    bazel.prepare(remote.lab.workstation, remote.lab.service, rules_nixpkgs, other_bazel)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +56,7 @@ def pod(remote: Remote) -> buildbarn.Pod:
 
 
 @pytest.fixture(scope="session")
-def greeting(remote: Remote) -> Iterator[Workspace]:
+def greeting(remote: Remote, prepared: None) -> Iterator[Workspace]:
     """The smallest example, whose package set the lab replaces."""
     folder = images.REPOSITORY / "examples" / "hello_bzlmod"
     workspace = bazel.new_workspace(remote.lab.workstation, folder)
@@ -46,7 +66,7 @@ def greeting(remote: Remote) -> Iterator[Workspace]:
 
 
 @pytest.fixture(scope="session")
-def cc(remote: Remote) -> Iterator[Workspace]:
+def cc(remote: Remote, prepared: None) -> Iterator[Workspace]:
     """The example with a compiler, whose package set the lab replaces."""
     workstation = remote.lab.workstation
     nix.build(workstation, ["gcc"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Final, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Mapping, Sequence
 
-from tests.lab import buildbarn, images
+from tests.lab import buildbarn, images, nix, trexe
 from tests.lab import lab as laboratory
 from tests.lab.bazel import Workspace
+from tests.lab.buildbarn_programs import Release
 from tests.lab.commands import Outcome
 from tests.lab.host import Host
 from tests.lab.lab import Lab
@@ -25,12 +29,19 @@ class Remote:
 
     lab: Lab
     service: Host
+    programs: Path
+    release: Release
+
+    @property
+    def address(self) -> str:
+        """Host and port of the frontend."""
+        return f"{self.service.address}:{buildbarn.PORT}"
 
     def start_node(self, name: str) -> Host:
         """Starts a host for a pod. Nothing is in its `/nix/store`."""
         # Every store that a daemon has opened has it.
         self.lab.server.sh("mkdir -p /nix/store/.links")
-        binds = {**buildbarn.binds(), self.lab.server.store: _EXPORTED}
+        binds = {**buildbarn.binds(self.programs), self.lab.server.store: _EXPORTED}
         return self.lab.start_host(name, images.CURRENT, binds)
 
     def mount_store(self, node: Host) -> None:
@@ -51,8 +62,33 @@ class Remote:
         """Builds on Buildbarn, and takes nothing from its cache. `host` may be empty."""
         options = [
             "--config=remote",
-            f"--remote_executor=grpc://{self.service.address}:{buildbarn.PORT}",
+            f"--remote_executor=grpc://{self.address}",
             "--noremote_accept_cached",
         ]
         env = {"BAZEL_NIX_REMOTE": host}
         return workspace.bazel("build", *options, *words, env=env, timeout=240)
+
+    def act(
+        self,
+        argv: Sequence[str],
+        properties: Mapping[str, str],
+        *,
+        outputs: Sequence[str] = (),
+        inputs: Mapping[str, str] = MappingProxyType({}),
+    ) -> trexe.Ended:
+        """Runs a command as an action of Buildbarn, which takes nothing from its cache."""
+        return trexe.act(self.lab.workstation, self.address, argv, properties, outputs, inputs)
+
+    def look(self, *words: str) -> list[dict[str, Any]]:
+        """What `nix-remote verify` finds of Buildbarn and an executor of it."""
+        url = f"--remote-executor=grpc://{self.address}"
+        done = self.lab.workstation.run(["nix-remote", "verify", "--json", url, *words], timeout=90)
+        found: list[dict[str, Any]] = json.loads(done.stdout)["data"]["findings"]
+        assert done.status == (1 if any(each["status"] == "broken" for each in found) else 0)
+        return found
+
+    def versions(self) -> str:
+        """Which versions of the API Buildbarn speaks, as `nix-remote` tells it."""
+        bash = nix.build(self.lab.workstation, ["bash"])["bash"]
+        (told,) = [each["text"] for each in self.look(bash) if each["subject"] == "service"]
+        return str(told)

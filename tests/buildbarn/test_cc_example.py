@@ -13,6 +13,7 @@ from tests.lab.bazel import Workspace
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("pod")]
 
 
+@pytest.mark.thorough
 def test_without_a_host_the_compiler_is_missing(cc: Workspace, remote: Remote) -> None:
     nix.empty_store(remote.lab.server)
     failed = remote.build(cc, "//:greet", host="")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any
 
 import pytest
 
+from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import Remote
-from tests.lab import buildbarn, nix
+from tests.lab import nix
 from tests.lab.lab import ALIAS
 
 pytestmark = pytest.mark.timeout(400)
@@ -16,17 +17,18 @@ pytestmark = pytest.mark.timeout(400)
 
 def verify(remote: Remote, path: str, *properties: str) -> dict[str, dict[str, Any]]:
     """By subject, what an action finds."""
-    url = f"grpc://{remote.service.address}:{buildbarn.PORT}"
     options = [f"--exec-property={each}" for each in properties]
-    words = ["nix-remote", "verify", "--json", f"--remote-executor={url}", *options, path]
-    done = remote.lab.workstation.run(words, timeout=90)
-    found: list[dict[str, Any]] = json.loads(done.stdout)["data"]["findings"]
-    assert done.status == (1 if any(each["status"] == "broken" for each in found) else 0)
-    return {each["subject"]: each for each in found}
+    return {each["subject"]: each for each in remote.look(*options, path)}
 
 
 @pytest.mark.usefixtures("pod")
-def test_a_shell_of_the_closure_looks(remote: Remote) -> None:
+def test_the_versions_of_the_api_are_told(remote: Remote) -> None:
+    assert re.search(r"; it speaks versions 2\.\d+ to 2\.\d+ of the API", remote.versions())
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_shell_of_the_closure_looks(remote: Remote, observe: Observe) -> None:
+    observe("the doctor's look")
     workstation = remote.lab.workstation
     bash = nix.build(workstation, ["bash"])["bash"]
     workstation.run(["nix-remote", "copy", "--host", ALIAS, bash]).check()

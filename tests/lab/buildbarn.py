@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Mapping, Sequence
 
-from tests.lab import buildbarn_programs
 from tests.lab.host import Host, wait_until
 
 PORT: Final = 8980
@@ -32,9 +31,9 @@ _ALLOWED: Final[_Configuration] = {"allow": {}}
 _MESSAGE_SIZE: Final[_Configuration] = {"maximumMessageSizeBytes": 2 * 1024 * 1024}
 
 
-def binds() -> dict[Path, str]:
+def binds(programs: Path) -> dict[Path, str]:
     """What a host needs to see of the outer machine to run Buildbarn."""
-    return {buildbarn_programs.programs(): _PROGRAMS}
+    return {programs: _PROGRAMS}
 
 
 def start_service(host: Host) -> None:

@@ -1,6 +1,8 @@
 """Buildbarn's four programs, built from its Go modules with the patches of its own build.
 
-Nothing of it is kept in this repository: the modules come by name and version, once.
+Nothing of it is kept in this repository: the modules come by name and version, once. A checkout
+of `bb-remote-execution` takes the place of the version that is chosen here; the modules that it
+wants come by name and version all the same.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Optional, Sequence
 
 from tests.lab import cache, go_tools, prerequisites
 from tests.lab.commands import LabError, check
@@ -35,6 +37,7 @@ class _Patched:
 
     name: str
     version: str
+    """For the version of Buildbarn that is chosen above."""
     owner: str
     """Buildbarn's module that has the patches."""
     patches: str
@@ -57,31 +60,76 @@ _PATCHED: Final = (
 )
 
 
-def programs() -> Path:
-    """The folder with the programs; built now if need be, which takes about three minutes."""
-    state = cache.digest(_VERSION, _PATCHED, go_tools.GO_VERSION)
-    return cache.build_once(f"buildbarn-{state}", _build)
+@dataclass(frozen=True)
+class Release:
+    """Which Buildbarn is built: it has no version numbers."""
+
+    date: str
+    """Of the commit: `2026-03-19`."""
+    commit: str
+    """The beginning of its hash."""
 
 
-def _build(target: Path) -> None:
+def release(checkout: Optional[Path] = None) -> Release:
+    """What `programs` builds."""
+    if checkout is None:
+        _, time, commit = _VERSION.split("-")
+        return Release(f"{time[:4]}-{time[4:6]}-{time[6:8]}", commit[:7])
+    show = ["git", "-C", str(checkout), "show", "--no-patch", "--format=%cs %h", "--abbrev=7"]
+    return Release(*check([*show, "HEAD"]).split())
+
+
+def programs(checkout: Optional[Path] = None) -> Path:
+    """The folder with the programs; built now if need be, which takes about three minutes.
+
+    `checkout` is a Git work tree of bb-remote-execution: what is built is its last commit.
+    """
+    if checkout is None:
+        state = cache.digest(_VERSION, _PATCHED, go_tools.GO_VERSION)
+        return cache.build_once(f"buildbarn-{state}", _build_chosen)
+    commit = check(["git", "-C", str(checkout), "rev-parse", "HEAD"]).strip()
+    state = cache.digest(commit, _PATCHED, go_tools.GO_VERSION)
+    return cache.build_once(
+        f"buildbarn-{state}", lambda target: _build_checkout(target, checkout, commit)
+    )
+
+
+def _build_chosen(target: Path) -> None:
     prerequisites.ensure()
     with go_tools.workshop(target.with_suffix(".scratch")) as go:
         module = go.download(f"{_REMOTE_EXECUTION}@{_VERSION}", unlisted=_REMOTE_EXECUTION)
         if module.checksum != _CHECKSUM:
             raise LabError(f"{_REMOTE_EXECUTION}@{_VERSION} is {module.checksum}: not {_CHECKSUM}")
         own = _copy(module.folder, go.folder / "own")
-        storage = go.download(_STORAGE, cwd=own)
-        owners = {_REMOTE_EXECUTION: own, _STORAGE: storage.folder}
-        for number, patched in enumerate(_PATCHED):
-            folder = _patch(go, patched, owners[patched.owner], go.folder / f"patched{number}")
+        modules = [f"{patched.name}@{patched.version}" for patched in _PATCHED]
+        _build(go, own, modules, target)
+
+
+def _build_checkout(target: Path, checkout: Path, commit: str) -> None:
+    prerequisites.ensure()
+    with go_tools.workshop(target.with_suffix(".scratch")) as go:
+        own = go.folder / "own"
+        check(["git", "clone", "--quiet", str(checkout), str(own)])
+        check(["git", "-C", str(own), "checkout", "--quiet", "--detach", commit])
+        # In the versions that it wants.
+        _build(go, own, [patched.name for patched in _PATCHED], target)
+
+
+def _build(go: Workshop, own: Path, modules: Sequence[str], target: Path) -> None:
+    owners = {_REMOTE_EXECUTION: own, _STORAGE: go.download(_STORAGE, cwd=own).folder}
+    for number, (patched, module) in enumerate(zip(_PATCHED, modules)):
+        patches = owners[patched.owner] / patched.patches
+        # A later Buildbarn may do without.
+        if patches.is_dir():
+            folder = _patch(go, module, own, patches, go.folder / f"patched{number}")
             go.run("mod", "edit", "-replace", f"{patched.name}={folder}", cwd=own)
-        flags = ["-trimpath", "-ldflags=-s -w"]
-        go.run("build", *flags, "-o", f"{target}/", *_PACKAGES, cwd=own)
+    flags = ["-trimpath", "-ldflags=-s -w"]
+    go.run("build", *flags, "-o", f"{target}/", *_PACKAGES, cwd=own)
 
 
-def _patch(go: Workshop, patched: _Patched, owner: Path, folder: Path) -> Path:
-    _copy(go.download(f"{patched.name}@{patched.version}").folder, folder)
-    for patch in sorted((owner / patched.patches).glob("*.diff")):
+def _patch(go: Workshop, module: str, own: Path, patches: Path, folder: Path) -> Path:
+    _copy(go.download(module, cwd=own).folder, folder)
+    for patch in sorted(patches.glob("*.diff")):
         check(["patch", "--silent", "-p0", f"--directory={folder}", f"--input={patch}"])
     return folder
 

@@ -8,9 +8,11 @@ from typing import Sequence
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tests.requirements import lock, tools
 from tests.requirements.lock import File, Machine, Pin
+from tests.versions import cells
 
 PINS = lock.parse(lock.PATH.read_text())
 
@@ -65,6 +67,20 @@ def test_the_versions_are_those_that_the_copier_works_with(wanted: str) -> None:
     found = [pin.version for pin in PINS if pin.name == canonicalize_name(requirement.name)]
     assert found
     assert all(map(requirement.specifier.contains, found))
+
+
+def test_the_newest_versions_that_are_tried_are_those_of_the_list() -> None:
+    newest = {"paramiko": cells.PARAMIKO[-1], "cryptography": cells.CRYPTOGRAPHY[-1]}
+    for name, version in newest.items():
+        found = [Version(pin.version) for pin in PINS if pin.name == name]
+        assert max(found) == Version(version)
+
+
+def test_the_oldest_versions_that_are_tried_are_the_oldest_that_are_asked_for() -> None:
+    oldest = {"paramiko": cells.PARAMIKO[0], "cryptography": cells.CRYPTOGRAPHY[0]}
+    asked_for = {Requirement(each).name: Requirement(each).specifier for each in tools.wanted()}
+    for name, version in {**oldest, "sshconf": cells.SSHCONF}.items():
+        assert [Version(each.version) for each in asked_for[name]] == [Version(version)]
 
 
 def test_what_is_written_is_read_again() -> None:

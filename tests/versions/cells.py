@@ -1,7 +1,7 @@
 """Which combinations of Python and libraries are tried: what is installed for each.
 
-Every Python with the oldest and with the newest libraries; and one Python with every paramiko
-beside every cryptography that could behave differently with it.
+Every Python with the oldest and with the newest libraries; and one Python with every cryptography
+beside the newest paramiko, and every paramiko beside a few versions of cryptography.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ SSHCONF: Final = "0.2.7"
 
 _OLDEST_GRPCIO: Final = {"3.13": "1.66.2", "3.14": "1.75.1"}
 """The first version that was built for a Python, if that is not the oldest one asked for."""
-
-_WITHOUT_TRIPLE_DES: Final = 48
-"""cryptography has no longer what paramiko 3 loads, where that looks for it."""
 
 _TOOLS: Final = ("hypothesis", "pytest", "pytest-timeout")
 
@@ -89,4 +86,5 @@ def _is_telling(paramiko: str, cryptography: str) -> bool:
     """Each cryptography with the newest paramiko; each paramiko with a few of cryptography's."""
     if paramiko == PARAMIKO[-1]:
         return True
-    return cryptography in ("41.0.0", "43.0.3", "47.0.0")
+    # From 43 on it warns of what paramiko before 4 loads.
+    return cryptography in (CRYPTOGRAPHY[0], "43.0.3", CRYPTOGRAPHY[-1])

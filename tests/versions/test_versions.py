@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.compatibility.recording import Recorder
 from tests.lab import nix, remote_execution, sshd
 from tests.lab.lab import ACCOUNT, ALIAS, Lab
 from tests.versions.conftest import CONFIG, KEY_TYPES, POOL, Tried
@@ -25,6 +26,13 @@ _OF_THE_REPOSITORY = (
 """Those that look at the whole repository, and not at the copier."""
 
 
+def observe(tried: Tried, compatibility: Recorder, what: str) -> None:
+    """Notes what a test shows of the combination."""
+    cell = tried.cell
+    libraries = f"paramiko {cell.paramiko}, cryptography {cell.cryptography}"
+    compatibility("Python", cell.python, what, variant=libraries)
+
+
 def test_the_libraries_are_those_of_the_combination(tried: Tried) -> None:
     program = (
         "import sys; from importlib.metadata import version as v;"
@@ -34,7 +42,9 @@ def test_the_libraries_are_those_of_the_combination(tried: Tried) -> None:
     assert told == [tried.cell.python, tried.cell.paramiko, tried.cell.cryptography]
 
 
-def test_the_unit_tests_pass(tried: Tried) -> None:
+def test_the_unit_tests_pass(tried: Tried, compatibility: Recorder) -> None:
+    which = "the unit tests" if tried.cell.is_newest else "the unit tests of what uses libraries"
+    observe(tried, compatibility, which)
     left_out = [f"--ignore=tests/unit/{file}" for file in _OF_THE_REPOSITORY]
     chosen = [f"tests/unit/{each}" for each in _OF_LIBRARIES]
     words = ["tests/unit", *left_out] if tried.cell.is_newest else chosen
@@ -52,9 +62,11 @@ def test_the_unit_tests_pass(tried: Tried) -> None:
 
 
 @pytest.mark.parametrize("transport", ["paramiko", "openssh"])
-def test_a_path_is_copied(tried: Tried, lab: Lab, transport: str) -> None:
+def test_a_path_is_copied(tried: Tried, lab: Lab, transport: str, compatibility: Recorder) -> None:
+    observe(tried, compatibility, "copies")
     path = tried.new_path()
     told = tried.copy("-v", f"--transport={transport}", path).check().stderr
+    assert "Warning" not in told
     assert f"connected to {ALIAS}: {transport}, " in told
     assert nix.is_valid(lab.server, path)
 

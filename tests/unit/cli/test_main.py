@@ -224,3 +224,18 @@ def test_a_limit_of_descriptors_ends_no_command_with_a_traceback(tmp_path: Path)
             assert "error[resources-exhausted]" in done.stderr
             told += 1
     assert told > 1
+
+
+@pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "default"), True)])
+def test_what_a_library_warns_of_is_not_shown_unless_asked_for(
+    options: tuple[str, ...], shown: bool
+) -> None:
+    code = (
+        "import contextlib, sys, warnings; from nix_remote.cli.main import main\n"
+        "sys.argv[1:] = ['--version']\n"
+        "with contextlib.suppress(SystemExit): main()\n"
+        "warnings.warn('a library says', UserWarning)\n"
+    )
+    command = [sys.executable, *options, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ("a library says" in done.stderr) is shown
