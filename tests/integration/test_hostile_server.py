@@ -13,7 +13,12 @@ from typing import Callable, Iterator
 import pytest
 
 from tests.conftest import AddEntry
-from tests.integration.copier import Copier, new_closure, over_both_transports
+from tests.integration.copier import (
+    Copier,
+    new_closure,
+    over_both_transports,
+    over_openssh_if_thorough,
+)
 from tests.lab.host import Host, wait_until
 from tests.lab.lab import Lab
 
@@ -72,7 +77,7 @@ def start(workstation: Host, mode: str, port: int) -> str:
 def meet(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> Iterator[Meet]:
     started = []
 
-    def copy(mode: str, *, within: float, stall: int = 4, protocol: str = "worker") -> Ending:
+    def copy(mode: str, *, within: float, stall: int = 2, protocol: str = "worker") -> Ending:
         port = next(_ports)
         known = start(lab.workstation, mode, port)
         started.append(port)
@@ -121,7 +126,7 @@ def test_before_a_command_runs(meet: Meet, mode: str, codes: set[str]) -> None:
     assert meet(mode, within=30).code in codes
 
 
-@over_both_transports
+@over_openssh_if_thorough
 @pytest.mark.parametrize(
     ("mode", "code"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from typing import Iterator, Mapping
@@ -48,23 +49,34 @@ def protocol(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture(scope="module", params=list(Version), ids=lambda v: f"server-{v.value}")
-def server(lab: Lab, request: pytest.FixtureRequest) -> Host:
-    return lab.server_with(request.param)
+_EVERY_RUN = {
+    (Version.V2_8, Version.V2_8),
+    (Version.CURRENT, Version.V2_26),
+    (Version.CURRENT, Version.CURRENT),
+}
+"""With the servers of other tests, each version has met a newer, an older and its own."""
 
 
-@pytest.fixture(
-    scope="module", params=[Version.V2_8, Version.CURRENT], ids=lambda v: f"local-{v.value}"
-)
-def pair(lab: Lab, server: Host, protocol: str, request: pytest.FixtureRequest) -> Iterator[Pair]:
-    yield Pair(lab.workstation_with(request.param), server, protocol)
+def _pairs() -> Iterator[object]:
+    for local, server in itertools.product((Version.V2_8, Version.CURRENT), Version):
+        marks = () if (local, server) in _EVERY_RUN else pytest.mark.thorough
+        yield pytest.param((local, server), marks=marks, id=f"{local.value}-to-{server.value}")
+
+
+@pytest.fixture(scope="module", params=_pairs())
+def pair(lab: Lab, protocol: str, request: pytest.FixtureRequest) -> Iterator[Pair]:
+    local, remote = request.param
+    server = lab.server_with(remote)
+    yield Pair(lab.workstation_with(local), server, protocol)
     # What is kept for one pair must not be there for the next.
     nix.empty_store(server)
 
 
 @pytest.fixture(autouse=True)
-def recorded(pair: Pair, compatibility: Recorder) -> None:
+def recorded(pair: Pair, compatibility: Recorder, pytestconfig: pytest.Config) -> None:
     """Every test here shows something of each version that it uses."""
+    if pytestconfig.getoption("--record") is None:
+        return
     record_nix(pair.server, compatibility, f"server over the {pair.protocol} protocol")
     record_nix(pair.workstation, compatibility, "local store")
     record_openssh(pair.server, compatibility, "server")
