@@ -33,6 +33,7 @@ def _check_valid(project: Project, package: Package, *servers: Host) -> None:
         assert nix.is_valid(server, path)
 
 
+@ONE_OF_MODES
 def test_every_server_that_is_named_gets_the_package(
     project: Project, lab: Lab, second_server: Host
 ) -> None:

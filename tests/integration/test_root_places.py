@@ -216,7 +216,9 @@ def counted(workstation: Host, alias: str, path: str) -> list[bool]:
     return [root["counted"] for root in data["roots"] if root["path"] == path]
 
 
-@over_both_protocols
+@pytest.mark.parametrize(
+    "protocol", ["worker", pytest.param("serve", marks=pytest.mark.thorough)]
+)
 @pytest.mark.parametrize(
     ("shell_start", "options"),
     [

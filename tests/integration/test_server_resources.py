@@ -17,7 +17,15 @@ from tests.lab.nix import Version
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(scope="module", params=list(Version), ids=lambda version: f"nix-{version.value}")
+@pytest.fixture(
+    scope="module",
+    params=[
+        Version.V2_8,
+        pytest.param(Version.V2_26, marks=pytest.mark.thorough),
+        Version.CURRENT,
+    ],
+    ids=lambda version: f"nix-{version.value}",
+)
 def small_server(lab: Lab, request: pytest.FixtureRequest) -> Host:
     """A server whose store holds 32 MB."""
     version: Version = request.param

@@ -56,7 +56,7 @@ def publish(workstation: Host, keys: SigningKeys, path: str) -> None:
     )
 
 
-@pytest.fixture(params=["worker", "serve"])
+@pytest.fixture(params=["worker", pytest.param("serve", marks=pytest.mark.thorough)])
 def substituting(server: Host, copier: Copier, request: pytest.FixtureRequest) -> Substituting:
     return Substituting(copier, server, request.param)
 

@@ -22,7 +22,7 @@ _ONE_IS_ENOUGH = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("protocol", ["worker", "serve"], indirect=True)
+@_ONE_IS_ENOUGH
 def test_nothing_is_lost_while_garbage_is_collected_all_the_time(lab: Lab, protocol: str) -> None:
     sources = ("/src/nix_remote", with_two_sessions(lab.workstation))
     storm = Storm(lab.workstation, lab.server, protocol, sources)
