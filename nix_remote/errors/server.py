@@ -51,7 +51,7 @@ class ServerTooOld(ServerError):
 class ServerEndedSession(ServerError):
     code = "server-ended-session"
 
-    def __init__(self, alias: str, doing: str, said: str) -> None:
+    def __init__(self, alias: str, doing: str, said: str, status: Optional[int] = None) -> None:
         super().__init__(
             f"Nix on {alias} ended the session while {doing}",
             why=f"it said: {said}" if said else "it did not say why",
@@ -59,20 +59,26 @@ class ServerEndedSession(ServerError):
             "then run this again: paths that arrived whole are kept",
         )
         self.said = said
+        self.exited = status is not None
+        """Whether the program came to its end; it was not killed, and the connection not cut."""
 
 
 class AccountNotAllowed(ServerError):
     code = "account-not-allowed"
 
     def __init__(self, alias: str, user: str, said: str) -> None:
+        words = f"it said: {said}" if said else "it said nothing, twice"
+        others = (
+            "\nif that is not it: a login shell or forced command that ends at once looks the same"
+        )
         super().__init__(
             f"the Nix daemon of {alias} does not serve the account {user}",
             why=f"it closes the connection at once, as it does with accounts that are not in"
-            f" allowed-users;\nit said: {said}",
+            f" allowed-users;\n{words}",
             fix=f"on the server, in nix.conf, add {user} to the line of allowed-users, or remove"
             " that line\n(without it every account is allowed), then restart the daemon:"
             " systemctl restart nix-daemon\nif the account is in it, the daemon's log says more:"
-            " journalctl --unit nix-daemon -n 20",
+            f" journalctl --unit nix-daemon -n 20{'' if said else others}",
         )
 
 

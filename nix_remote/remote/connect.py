@@ -14,6 +14,7 @@ from typing import Callable, Final, Iterator, Optional, Sequence, TypeVar
 
 from nix_remote import events
 from nix_remote.errors import (
+    AccountNotAllowed,
     NixNotFound,
     NixRemoteError,
     ServerEndedSession,
@@ -214,7 +215,18 @@ def _open(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
         # A daemon that cannot work hangs up, too.
         cause = postmortem.examine(opener.programs, opener.account.alias)
         said = ended.said or _said_over_serve(opener)
-        raise cause or turned_away(said, opener.account) or ended from None
+        raise cause or turned_away(said, opener.account) or _mute(opener, ended, said) from None
+
+
+def _mute(opener: _Opener, ended: ServerEndedSession, said: str) -> NixRemoteError:
+    """What it means that a program has ended twice before it greeted.
+
+    An account that may run `nix-daemon --stdio` and nothing else gets no word from it, from 2.20
+    on, if the daemon does not serve the account.
+    """
+    if said or not ended.exited:
+        return ended
+    return AccountNotAllowed(opener.account.alias, opener.account.user, "")
 
 
 def _turned_away(opener: _Opener, ended: ServerEndedSession) -> Optional[NixRemoteError]:

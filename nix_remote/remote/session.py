@@ -270,7 +270,7 @@ class Session(Generic[Server]):
         # Shells agree on the status, but for csh.
         if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
             return NixNotFound(self._alias, self._command, said)
-        return ServerEndedSession(self._alias, self._doing(), said)
+        return ServerEndedSession(self._alias, self._doing(), said, status)
 
     def _violated(self, error: WireError) -> NixRemoteError:
         if isinstance(error, UnsupportedVersion):

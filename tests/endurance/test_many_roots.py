@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 import pytest
 
+from nix_remote.setup import retention
 from tests.integration.copier import Copier, new_closure, root_links
 from tests.lab.host import Host
 from tests.lab.lab import ALIAS, Lab
@@ -63,6 +64,19 @@ def test_all_are_listed_and_all_that_are_old_are_removed(lab: Lab, crowded: Host
         f" {time.monotonic() - listed:.0f} s; largest process {peak} MiB"
     )
     assert len(removed) == _OLD
+    left = crowded.sh(f"find {_FOLDER} -type l | wc -l").strip()
+    assert left == str(_MANY - _OLD)
+
+
+def test_the_servers_own_removal_takes_all_that_are_old(lab: Lab, crowded: Host) -> None:
+    program = retention.program("copier", retention.Policy(room=0))
+    assert program.count("/var/lib/copier") == 1
+    program = program.replace("/var/lib/copier", "/home/copier")
+    crowded.write("/usr/local/bin/collect", program, mode="755")
+    begun = time.monotonic()
+    done = crowded.run(["collect"], user="copier", timeout=1800).check()
+    print(f"\nnix-remote-collect removed {_OLD} in {time.monotonic() - begun:.0f} s")
+    assert done.stdout.count("removed: ") == _OLD
     left = crowded.sh(f"find {_FOLDER} -type l | wc -l").strip()
     assert left == str(_MANY - _OLD)
 

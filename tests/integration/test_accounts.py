@@ -59,6 +59,20 @@ def test_the_worker_protocol_alone_is_enough(lab: Lab, copier: Copier, entry: Ad
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
+@pytest.mark.parametrize("version", list(Version), ids=lambda version: str(version.value))
+def test_an_account_for_the_worker_protocol_that_the_daemon_does_not_serve_is_told_so(
+    lab: Lab, copier: Copier, entry: AddEntry, version: Version
+) -> None:
+    server = lab.server_with(version)
+    account = restricted(server, lab.workstation, "not-served", _WORKER)
+    alias = entry("odd", f"HostName {server.address}", f"User {account}")
+    top = new_closure(lab.workstation)[-1]
+    with nix.configured(server, "allowed-users = root copier"):
+        text = copier.fails("account-not-allowed", top, alias=alias)
+    assert f"add {account} to the line of allowed-users" in text
+    assert "trying again" not in text
+
+
 @over_openssh_if_thorough
 def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_is_told(
     lab: Lab, copier: Copier, entry: AddEntry

@@ -18,7 +18,7 @@ LEAVES = sorted(leaves(), key=lambda leaf: leaf.__name__)
 def example(leaf: type[NixRemoteError]) -> NixRemoteError:
     """An instance, with an argument of the right type for every parameter."""
     values: dict[str, object] = {"float": 1.5, "int": 2, "str": "something"}
-    values |= {"Optional[str]": None, "Sequence[str]": ["one", "other"]}
+    values |= {"Optional[str]": None, "Optional[int]": None, "Sequence[str]": ["one", "other"]}
     parameters = inspect.signature(leaf.__init__).parameters.values()
     arguments = [values[str(one.annotation)] for one in parameters if one.name != "self"]
     return leaf(*arguments)  # type: ignore[arg-type, call-arg]

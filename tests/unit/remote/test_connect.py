@@ -25,9 +25,12 @@ class Opener:
     account = Account("s", "me")
     programs = None
 
-    def __init__(self, *worker: Optional[str], serve: str = "") -> None:
+    def __init__(
+        self, *worker: Optional[str], serve: str = "", status: Optional[int] = None
+    ) -> None:
         self._worker = list(worker)
         self._serve = serve
+        self._status = status
         self.opened = 0
 
     def over_worker(self) -> tuple[str, str]:
@@ -35,7 +38,7 @@ class Opener:
         said = self._worker.pop(0)
         if said is None:
             return "store", "worker"
-        raise ServerEndedSession("s", "the session was opened", said)
+        raise ServerEndedSession("s", "the session was opened", said, self._status)
 
     def over_serve(self) -> tuple[str, str]:
         raise ServerEndedSession("s", "the session was opened", self._serve)
@@ -73,6 +76,16 @@ def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> 
     with pytest.raises(AccountNotAllowed) as caught:
         opened(Opener("", "", serve=said))
     assert said in caught.value.why
+
+
+def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account() -> None:
+    opener = Opener("", "", status=1)
+    with pytest.raises(AccountNotAllowed, match="the account me") as caught:
+        opened(opener)
+    assert "it said nothing" in caught.value.why
+    assert "add me to the line of allowed-users" in caught.value.fix
+    assert "login shell" in caught.value.fix
+    assert opener.opened == 2
 
 
 @pytest.mark.parametrize(
