@@ -77,7 +77,6 @@ def server(lab: Lab, host: Host, request: pytest.FixtureRequest) -> Server:
 @pytest.fixture
 def shows(server: Server, compatibility: Recorder) -> Callable[[str], None]:
     """Records what the test shows of the release."""
-
     return lambda what: record_replay(server.release, compatibility, what)
 
 
