@@ -23,7 +23,8 @@ from nix_remote.agent.kept_session import KeptSession, OpenStore
 from nix_remote.agent.sharing import Group, Job, Sharing, is_of_paths
 from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
 from nix_remote.copy.plan import make_plan
-from nix_remote.errors import ConnectionBroken, NixRemoteError, ServerEndedSession
+from nix_remote.copy.retry import CAN_HEAL
+from nix_remote.errors import NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.remote.refusals import ReferenceVanished
 from nix_remote.remote.store import DurableRoot, Question, RemoteStore
@@ -267,7 +268,7 @@ class Line:
         try:
             # Before it is decided who is in the group: many come while we log in.
             self._session.ensure(_question(job.closure, job.roots))
-        except (ConnectionBroken, ServerEndedSession) as error:
+        except CAN_HEAL as error:
             broken = error  # the copy tries again, after a while
         except NixRemoteError as error:
             while self._sharing.next_job is not None:

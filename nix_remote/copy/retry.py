@@ -17,7 +17,8 @@ from nix_remote.errors import (
     ServerEndedSession,
 )
 
-_CAN_HEAL: Final = (ConnectionBroken, DaemonNotReached, ServerEndedSession)
+CAN_HEAL: Final = (ConnectionBroken, DaemonNotReached, ServerEndedSession)
+"""Errors after which a new connection may succeed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ class RetryPolicy:
         A connection that broke, a server that ended and a daemon that was not
         reached may be back in a moment. What was refused, unknown or wrong stays so.
         """
-        if failures > self.retries or not isinstance(error, _CAN_HEAL):
+        if failures > self.retries or not isinstance(error, CAN_HEAL):
             return None
         return self.first_delay * float(2 ** (failures - 1))

@@ -20,6 +20,7 @@ from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
     ConnectionBroken,
+    DaemonNotReached,
     HostNotFound,
     NixRemoteError,
     PathContentMissing,
@@ -417,8 +418,11 @@ def test_a_login_that_fails_is_the_failure_of_all_and_tried_once(
     assert len(attempts) == 1
 
 
-def test_a_login_that_breaks_is_tried_again_and_that_is_said(line: Line, server: Server) -> None:
-    server.refuses = BROKEN
+@pytest.mark.parametrize("broken", [BROKEN, DaemonNotReached("s", "me", "no socket")])
+def test_a_login_that_breaks_is_tried_again_and_that_is_said(
+    line: Line, server: Server, broken: NixRemoteError
+) -> None:
+    server.refuses = broken
     heard: list[events.Event] = []
 
     def listen(event: events.Event) -> None:
@@ -428,7 +432,7 @@ def test_a_login_that_breaks_is_tried_again_and_that_is_said(line: Line, server:
     options = CopyOptions(retry=RetryPolicy(retries=1, first_delay=0.001))
     ticket = line.submit([], lambda: [GLIBC], options, listen)
     assert line.lead(ticket).sent == (GLIBC.path,)
-    assert heard[0] == events.Retrying(BROKEN, 0.001)
+    assert heard[0] == events.Retrying(broken, 0.001)
 
 
 def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
