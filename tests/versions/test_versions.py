@@ -15,7 +15,11 @@ from tests.versions.conftest import CONFIG, KEY_TYPES, POOL, Tried
 # Whoever comes first to a Python builds its root tree.
 pytestmark = pytest.mark.timeout(1800)
 
-_OF_LIBRARIES = ("ssh", "remote_execution", "setup/test_ssh_entry.py", "local")
+_OF_LIBRARIES = (
+    *("ssh/test_certificates.py", "ssh/test_choose.py", "ssh/test_host_keys.py"),
+    *("ssh/test_key_files.py", "ssh/test_login.py", "ssh/test_paramiko_transport.py"),
+    *("remote_execution/test_service.py", "setup/test_ssh_entry.py", "local/test_signing.py"),
+)
 """The unit tests of what uses a library."""
 _OF_THE_REPOSITORY = (
     "test_bazel_reference.py",
