@@ -216,9 +216,7 @@ def counted(workstation: Host, alias: str, path: str) -> list[bool]:
     return [root["counted"] for root in data["roots"] if root["path"] == path]
 
 
-@pytest.mark.parametrize(
-    "protocol", ["worker", pytest.param("serve", marks=pytest.mark.thorough)]
-)
+@pytest.mark.parametrize("protocol", ["worker", pytest.param("serve", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     ("shell_start", "options"),
     [
