@@ -138,10 +138,15 @@ def test_the_drop_ins_find_the_hook_in_place(example: Workspace, mode: Mode) -> 
     example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
 
 
-def test_an_unknown_version_is_refused(workstation: Host) -> None:
+@pytest.mark.parametrize(
+    "change",
+    ["s/ = _nixpkgs_package_impl,/ = x,/", "$ a _more = repository_rule(_nixpkgs_package_impl)"],
+    ids=["moved", "another"],
+)
+def test_an_unknown_version_is_refused(workstation: Host, change: str) -> None:
     folder = "/root/unknown_core"
     workstation.sh(f"rm -rf {folder}; cp -r {bazel.RULES_NIXPKGS}/core {folder}")
-    workstation.sh(f"sed -i 's/ = _nixpkgs_package_impl,/ = x,/' {folder}/nixpkgs.bzl")
+    workstation.sh(f"sed -i '{change}' {folder}/nixpkgs.bzl")
     outcomes = [
         workstation.run(["env", f"--chdir={folder}", "bash", "-c", command])
         for command in _patch_commands()
