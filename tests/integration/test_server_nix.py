@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
 from tests.lab import images, nix, server_nix
+from tests.lab.commands import run
 from tests.lab.host import Host
 from tests.lab.lab import ACCOUNT, Lab, alias
 
@@ -25,9 +26,17 @@ _PROGRAMS = ("nix-daemon", "nix-store")
 
 
 def _libraries(root: Path) -> Iterator[Path]:
-    """The libraries of a root tree, those of Nix among them."""
-    for folder in (root / _LIBRARIES, root / "usr/lib/nix"):
-        yield from sorted(folder.glob("*.so*"))
+    """The libraries that Nix of a root tree needs, and what loads them."""
+    folders = [root / _LIBRARIES, root / "usr/lib/nix"]
+    loader = folders[0] / "ld-linux-x86-64.so.2"
+    yield loader
+    path = ":".join(map(str, folders))
+    command: list[Path | str] = [loader, "--library-path", path, "--list"]
+    command.append(root / "usr/bin/nix-store")
+    for line in run(command).check().stdout.splitlines():
+        file = Path(line.split("=>")[-1].split("(")[0].strip())
+        if file.parent in folders and file != loader:
+            yield file
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,9 @@ def root_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tar = tmp_path_factory.mktemp("tars") / "nix-2.26.tar"
     with tarfile.open(tar, "w") as archive:
         for file in [*sorted((root / "usr/bin").glob("nix*")), *_libraries(root)]:
-            archive.add(file, f"nix-2.26/{file.relative_to(root)}")
+            packed = archive.gettarinfo(file.resolve(), f"nix-2.26/{file.relative_to(root)}")
+            with file.resolve().open("rb") as content:
+                archive.addfile(packed, content)
     return tar
 
 
@@ -59,8 +70,8 @@ def binary_tarball(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     lab.workstation.put(folder, "/tmp/nix-2.8.0")
     path = lab.workstation.sh("nix-store --add /tmp/nix-2.8.0").strip()
     (folder / ".reginfo").write_text(lab.workstation.sh(f"nix-store --dump-db {path}"))
-    tar = folder.with_suffix(".tar.xz")
-    with tarfile.open(tar, "w:xz", preset=0) as archive:
+    tar = folder.with_name("nix-2.8.0.tar")
+    with tarfile.open(tar, "w") as archive:
         archive.add(folder / ".reginfo", "nix-2.8.0-x86_64-linux/.reginfo")
         name = Path(path).name
         archive.add(lab.workstation.store / name, f"nix-2.8.0-x86_64-linux/store/{name}")
