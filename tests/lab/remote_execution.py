@@ -31,7 +31,7 @@ def start_service(host: Host) -> None:
     )
     probe = f"exec 3<>/dev/tcp/{host.address}/{PORT}"
     wait_until(
-        lambda: host.run(["bash", "-c", probe]).status == 0, "BuildGrid", timeout=60, interval=0.2
+        lambda: host.run(["bash", "-c", probe]).status == 0, "BuildGrid", timeout=180, interval=0.2
     )
 
 
