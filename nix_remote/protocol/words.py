@@ -112,6 +112,9 @@ AT_THE_DOOR: Final[Table] = (
     ),
 )
 
+OTHER_PROTOCOL: Final = "protocol mismatch"
+"""`nix-daemon --stdio`, of a client that speaks the serve protocol."""
+
 COLLECTED: Final = "store paths deleted"
 """`nix-store --gc`, when it has ended: "0 store paths deleted, 0.00 MiB freed"."""
 

@@ -22,7 +22,7 @@ from nix_remote.errors import (
     UnexpectedOutput,
 )
 from nix_remote.local.signing import SigningKey
-from nix_remote.protocol import implementations
+from nix_remote.protocol import implementations, words
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
@@ -249,7 +249,8 @@ def _said_over_serve(opener: _Opener) -> str:
         store, _ = opener.over_serve()
         store.ask(opener.first)
     except ServerEndedSession as ended:
-        return ended.said
+        # The program of an account that may run nothing else answers here, too.
+        return "" if words.OTHER_PROTOCOL in ended.said else ended.said
     except NixRemoteError:
         pass
     return ""

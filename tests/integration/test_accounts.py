@@ -33,12 +33,18 @@ def trust(server: Host, account: str) -> None:
         nix.restart_daemon(server)
 
 
-def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
-    """A trusted account that may run that command and nothing else."""
+def forced(server: Host, workstation: Host, name: str, command: str) -> str:
+    """An account that may run that command and nothing else."""
     sshd.add_account(server, name)
     sshd.authorize(
         server, name, sshd.public_key(workstation), options=f'restrict,command="{command}"'
     )
+    return name
+
+
+def restricted(server: Host, workstation: Host, name: str, command: str) -> str:
+    """One that the server's Nix trusts."""
+    forced(server, workstation, name, command)
     trust(server, name)
     return name
 
@@ -64,7 +70,8 @@ def test_an_account_for_the_worker_protocol_that_the_daemon_does_not_serve_is_to
     lab: Lab, copier: Copier, entry: AddEntry, version: Version
 ) -> None:
     server = lab.server_with(version)
-    account = restricted(server, lab.workstation, "not-served", _WORKER)
+    # A trusted one would be served.
+    account = forced(server, lab.workstation, "not-served", _WORKER)
     alias = entry("odd", f"HostName {server.address}", f"User {account}")
     top = new_closure(lab.workstation)[-1]
     with nix.configured(server, "allowed-users = root copier"):

@@ -149,7 +149,7 @@ def test_before_a_command_runs(meet: Meet, mode: str, codes: set[str]) -> None:
         ("many_names", "protocol-violation"),
         ("escapes_in_version", "path-refused"),
         ("escapes_in_ssh_version", "path-refused"),
-        ("odd_digits", "server-ended-session"),
+        ("odd_digits", "account-not-allowed"),
     ],
 )
 def test_what_a_command_does(meet: Meet, mode: str, code: str) -> None:

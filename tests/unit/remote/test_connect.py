@@ -78,8 +78,9 @@ def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> 
     assert said in caught.value.why
 
 
-def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account() -> None:
-    opener = Opener("", "", status=1)
+@pytest.mark.parametrize("serve", ["", "error: protocol mismatch"])
+def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(serve: str) -> None:
+    opener = Opener("", "", serve=serve, status=1)
     with pytest.raises(AccountNotAllowed, match="the account me") as caught:
         opened(opener)
     assert "it said nothing" in caught.value.why
