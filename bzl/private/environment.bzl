@@ -9,8 +9,13 @@ PYTHON_VARIABLE = "NIX_REMOTE_PYTHON"
 _GETENV_SINCE = "7.1.0"
 
 def needs_environ():
-    """Whether a rule of this Bazel must name in `environ` the variables that it reads."""
-    return is_older(this_bazel(), _GETENV_SINCE)
+    """Whether a rule of this Bazel must name in `environ` the variables that it reads.
+
+    Returns:
+      True as well if the version is not known: up to Bazel 9 it does no harm
+    """
+    version = this_bazel()
+    return not version or is_older(version, _GETENV_SINCE)
 
 def tracked_variables(*names):
     """Arguments of `repository_rule` that let Bazel notice when variables change.
