@@ -248,12 +248,20 @@ def _said_over_serve(opener: _Opener) -> str:
     try:
         store, _ = opener.over_serve()
         store.ask(opener.first)
-    except ServerEndedSession as ended:
-        # The program of an account that may run nothing else answers here, too.
-        return "" if words.OTHER_PROTOCOL in ended.said else ended.said
-    except NixRemoteError:
-        pass
+    except NixRemoteError as error:
+        return _words(error)
     return ""
+
+
+def _words(serve: NixRemoteError) -> str:
+    """What the program for the serve protocol has said before it ended.
+
+    None of it counts if that was the program for the worker protocol, the only one that an account
+    with a forced command may run.
+    """
+    if not isinstance(serve, ServerEndedSession) or words.OTHER_PROTOCOL in serve.said:
+        return ""
+    return serve.said
 
 
 def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
@@ -273,6 +281,5 @@ def _choose(protocol: Protocol, opener: _Opener) -> tuple[RemoteStore, str]:
 
 def _clearer(worker: NixRemoteError, serve: NixRemoteError) -> NixRemoteError:
     """Of two failures to open a session, the one that says more."""
-    said = isinstance(serve, ServerEndedSession) and bool(serve.said)
     mute = isinstance(worker, ServerEndedSession) and not worker.said
-    return serve if mute and said else worker
+    return serve if mute and _words(serve) else worker

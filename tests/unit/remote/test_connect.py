@@ -49,8 +49,8 @@ def disks_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postmortem, "examine", lambda programs, alias: None)
 
 
-def opened(opener: Any) -> object:
-    return connect._open(Protocol.WORKER, opener)
+def opened(opener: Any, protocol: Protocol = Protocol.WORKER) -> object:
+    return connect._open(protocol, opener)
 
 
 def test_a_daemon_that_was_killed_answers_the_second_time() -> None:
@@ -78,11 +78,14 @@ def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> 
     assert said in caught.value.why
 
 
+@pytest.mark.parametrize("protocol", [Protocol.WORKER, Protocol.AUTO])
 @pytest.mark.parametrize("serve", ["", "error: protocol mismatch"])
-def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(serve: str) -> None:
+def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(
+    serve: str, protocol: Protocol
+) -> None:
     opener = Opener("", "", serve=serve, status=1)
     with pytest.raises(AccountNotAllowed, match="the account me") as caught:
-        opened(opener)
+        opened(opener, protocol)
     assert "it said nothing" in caught.value.why
     assert "add me to the line of allowed-users" in caught.value.fix
     assert "login shell" in caught.value.fix
