@@ -165,7 +165,8 @@ def collect_garbage(host: Host) -> list[str]:
 
 def empty_store(host: Host) -> None:
     """Removes all roots that clients made and deletes everything they kept."""
-    host.sh("rm -f /nix/var/nix/gcroots/auto/*")
+    # `auto`, and the folders in which accounts make roots directly.
+    host.sh("find /nix/var/nix/gcroots -mindepth 2 -type l -delete")
     collect_garbage(host)
 
 
