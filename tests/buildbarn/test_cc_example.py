@@ -22,6 +22,7 @@ def test_without_a_host_the_compiler_is_missing(cc: Workspace, remote: Remote) -
     assert re.search(rf"exec {compiler}/bin/g?cc: no such file or directory", failed.text)
 
 
+@pytest.mark.thorough
 def test_right_after_a_failure_a_program_is_compiled_linked_and_run(
     cc: Workspace, remote: Remote
 ) -> None:

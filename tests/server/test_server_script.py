@@ -157,6 +157,7 @@ def test_run_again_it_changes_nothing_and_restarts_nothing(server: Server) -> No
     assert server.running() == running
 
 
+@pytest.mark.thorough
 def test_another_key_is_added_on_a_line_of_its_own(server: Server) -> None:
     machine, authorized = server.machine, f"{HOME}/.ssh/authorized_keys"
     first = machine.read(authorized)

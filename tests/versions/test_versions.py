@@ -46,6 +46,7 @@ def test_the_libraries_are_those_of_the_combination(tried: Tried) -> None:
     assert told == [tried.cell.python, tried.cell.paramiko, tried.cell.cryptography]
 
 
+@pytest.mark.thorough
 def test_the_unit_tests_pass(tried: Tried, compatibility: Recorder) -> None:
     which = "the unit tests" if tried.cell.is_newest else "the unit tests of what uses libraries"
     observe(tried, compatibility, which)
