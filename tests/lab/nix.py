@@ -166,7 +166,8 @@ def collect_garbage(host: Host) -> list[str]:
 def empty_store(host: Host) -> None:
     """Removes all roots that clients made and deletes everything they kept."""
     # `auto`, and the folders in which accounts make roots directly.
-    host.sh("find /nix/var/nix/gcroots -mindepth 2 -type l -delete")
+    roots = "/nix/var/nix/gcroots"
+    host.sh(f"[ ! -d {roots} ] || find {roots} -mindepth 2 -type l -delete")
     collect_garbage(host)
 
 
