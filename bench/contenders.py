@@ -18,14 +18,18 @@ class Copier:
     command: Callable[[str, str], list[str]]
 
 
+OUR_COPIER = Copier(OURS, lambda alias, path: ["nix-remote", "copy", f"--host={alias}", path])
+
 EARLIER = Copier(
     "nix-remote-earlier",
     lambda alias, path: ["nix-remote-earlier", "copy", f"--host={alias}", path],
 )
 """Another checkout of nix_remote, which `Rig.install_earlier` has put there."""
 
+OF_NIX_REMOTE = (OUR_COPIER, EARLIER)
+
 COPIERS = (
-    Copier(OURS, lambda alias, path: ["nix-remote", "copy", f"--host={alias}", path]),
+    OUR_COPIER,
     Copier("ssh-ng", lambda alias, path: [*NIX_COPY, "--to", f"ssh-ng://{alias}", path]),
     Copier("ssh", lambda alias, path: [*NIX_COPY, "--to", f"ssh://{alias}", path]),
     Copier("nix-copy-closure", lambda alias, path: ["nix-copy-closure", "--to", alias, path]),

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from bench.contenders import COPIERS, EARLIER, LIMITS, OURS, Copier, Limit
+from bench.contenders import COPIERS, LIMITS, OF_NIX_REMOTE, OURS, Copier, Limit
 from bench.rig import Measurement, Rig
 from bench.round_trips import RoundTrips, count
 from tests.lab import nix
@@ -65,15 +65,15 @@ def run(
     progress: Progress,
     copiers: tuple[Copier, ...] = COPIERS,
 ) -> Result:
-    """Runs a benchmark with the server `rtt_ms` away. The first of the copiers is ours."""
+    """Runs a benchmark with the server `rtt_ms` away. One of the copiers is ours."""
     progress("making the content")
     path = benchmark.prepare(rig, scale)
     rig.save()
     result = Result(benchmark, rtt_ms, runs or benchmark.runs, {}, copiers)
     with rig.stream(path) as stream:
         # Ours keeps bytecode from its first run on, as an installed program does.
-        for copier in copiers:
-            if copier in (COPIERS[0], EARLIER):
+        for copier in OF_NIX_REMOTE:
+            if copier in copiers:
                 _copy(rig, copier, path)
         with wide_area_link(rig.server, rtt_ms=rtt_ms) if rtt_ms else nullcontext():
             for number in range(1, result.runs + 1):
@@ -90,7 +90,7 @@ def run(
 def _run_all_once(rig: Rig, result: Result, path: str, stream: str, progress: Progress) -> None:
     for copier in result.copiers:
         earlier = result.measured.setdefault(copier.name, [])
-        if copier in (COPIERS[0], EARLIER) or not any(run.seconds > _SLOW for run in earlier):
+        if copier in OF_NIX_REMOTE or not any(run.seconds > _SLOW for run in earlier):
             earlier.append(_copy(rig, copier, path))
             progress(f"  {copier.name}: {earlier[-1].seconds:.2f} s")
     for limit in LIMITS:

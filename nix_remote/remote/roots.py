@@ -24,7 +24,7 @@ MOST_ROOTS: Final = 1_000_000
 _AT_ONCE: Final = 5_000
 """Roots that one run of the removal is told to remove: the server holds their names in memory.
 
-Fewer take longer in all: each run looks at every root, and waits for collectors.
+Fewer take longer in all: each run waits for collectors.
 """
 
 

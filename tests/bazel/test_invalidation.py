@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -134,33 +134,33 @@ def test_an_edited_nixpkgs_is_followed(counted: Counted, lab: Lab) -> None:
     assert counted.last_copied() == counted.project.store_paths(edited)
 
 
+def _bump(
+    counted: Counted, lab: Lab, text: str, declare: Callable[[Project, str, dict[str, str]], None]
+) -> str:
+    """Declares an archive with other content; returns the path that was copied for it."""
+    name = counted.package.name
+    declare(counted.project, name, archived.new_archive(counted.project, f"{text} {name}"))
+    counted.project.workspace.write(_use(counted.package))
+    assert counted.build() == 1
+    assert counted.used() == f"{text} {name}"
+    (path,) = counted.last_copied()
+    assert nix.is_valid(lab.server, path)
+    return path
+
+
 def test_a_bumped_nixpkgs_is_followed(project: Project, lab: Lab) -> None:
-    package = new_package()
-    counted = Counted(project, package)
+    counted = Counted(project, new_package())
     for text in ("first", "second"):
-        archive = archived.new_archive(project, f"{text} {package.name}")
-        archived.declare(project, package.name, archive)
-        project.workspace.write(_use(package))
-        assert counted.build() == 1
-        assert counted.used() == f"{text} {package.name}"
-        (path,) = counted.last_copied()
-        assert nix.is_valid(lab.server, path)
+        path = _bump(counted, lab, text, archived.declare)
         assert project.workspace.host.read(f"{path}/text").strip() == counted.used()
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("project", [Mode.WORKSPACE], indirect=True, ids=["workspace"])
 def test_another_revision_of_nixpkgs_is_followed(project: Project, lab: Lab) -> None:
-    package = new_package()
-    counted = Counted(project, package)
+    counted = Counted(project, new_package())
     for text in ("first", "second"):
-        archive = archived.new_archive(project, f"{text} {package.name}")
-        archived.declare_revision(project, package.name, archive)
-        project.workspace.write(_use(package))
-        assert counted.build() == 1
-        assert counted.used() == f"{text} {package.name}"
-        (path,) = counted.last_copied()
-        assert nix.is_valid(lab.server, path)
+        _bump(counted, lab, text, archived.declare_revision)
 
 
 @pytest.mark.thorough

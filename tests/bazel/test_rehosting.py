@@ -37,6 +37,15 @@ def _version(host: Host, folder: str) -> str:
     return line.split('"')[1]
 
 
+def _refused(project: Project, core: str) -> str:
+    """What Bazel says when a fetch with that rules_nixpkgs_core fails."""
+    package = new_package()
+    project.declare(package)
+    failed = project.fetch(package, project.override("rules_nixpkgs_core", core), host=None)
+    assert failed.status != 0
+    return failed.stderr
+
+
 @ONE_OF_MODES
 @pytest.mark.parametrize(
     ("file", "anchor"),
@@ -54,15 +63,12 @@ def test_an_unknown_version_is_refused(
     # The same to Bazel, and not what nix_remote looks for.
     changed = f"{anchor[:-1]} {anchor[-1]}"
     _replace(workstation, f"{changed_core}/{file}", anchor, changed)
-    package = new_package()
-    project.declare(package)
-    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
-    assert failed.status != 0
+    stderr = _refused(project, changed_core)
     version = f"it is {_version(workstation, changed_core)}."
-    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
-    assert f"{file.replace('/', ':')} has this text 0 times" in failed.stderr
-    assert f"{anchor}\n" in failed.stderr
-    assert "0.10 to 0.13" in failed.stderr
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in stderr
+    assert f"{file.replace('/', ':')} has this text 0 times" in stderr
+    assert f"{anchor}\n" in stderr
+    assert "0.10 to 0.13" in stderr
 
 
 @ONE_OF_MODES
@@ -71,11 +77,8 @@ def test_a_text_that_occurs_twice_is_refused(
 ) -> None:
     line = "    implementation = _nixpkgs_package_impl,\n"
     _replace(workstation, f"{changed_core}/nixpkgs.bzl", line, f"{line}#\n{line}")
-    package = new_package()
-    project.declare(package)
-    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
-    assert failed.status != 0
-    assert "has this text 2 times" in failed.stderr
+    stderr = _refused(project, changed_core)
+    assert "has this text 2 times" in stderr
 
 
 _ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
@@ -109,14 +112,11 @@ def test_rules_that_moved_or_came_are_refused(
     project: Project, workstation: Host, changed_core: str, change: str, text: str
 ) -> None:
     workstation.sh(change.format(core=changed_core))
-    package = new_package()
-    project.declare(package)
-    failed = project.fetch(package, project.override("rules_nixpkgs_core", changed_core), host=None)
-    assert failed.status != 0
+    stderr = _refused(project, changed_core)
     version = f"it is {_version(workstation, changed_core)}."
-    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
-    assert text in failed.stderr
-    assert "use one of these versions, or a nix_remote that supports yours" in failed.stderr
+    assert f"nix_remote does not support this rules_nixpkgs: {version}" in stderr
+    assert text in stderr
+    assert "use one of these versions, or a nix_remote that supports yours" in stderr
 
 
 @ONE_OF_MODES

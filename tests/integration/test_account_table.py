@@ -19,6 +19,7 @@ from tests.integration.copier import (
     over_both_transports,
     root_links,
 )
+from tests.integration.server_versions import server_versions
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import ACCOUNT, GUEST, Lab
@@ -76,14 +77,7 @@ def keys(lab: Lab) -> SigningKeys:
     return nix.new_signing_keys(lab.workstation, "table-1")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(Version.V2_8, id="server-2.8", marks=pytest.mark.thorough),
-        pytest.param(Version.V2_26, id="server-2.26", marks=pytest.mark.thorough),
-        pytest.param(Version.CURRENT, id="server-current"),
-    ],
-)
+@pytest.fixture(scope="module", params=server_versions(Version.CURRENT))
 def version(request: pytest.FixtureRequest) -> Version:
     chosen: Version = request.param
     return chosen

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
+from tests.integration.server_versions import server_versions
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import GUEST, Lab, alias
@@ -26,14 +27,7 @@ def keys(lab: Lab) -> SigningKeys:
     return nix.new_signing_keys(lab.workstation, "disk-1")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(Version.V2_8, id="server-2.8", marks=pytest.mark.thorough),
-        pytest.param(Version.V2_26, id="server-2.26", marks=pytest.mark.thorough),
-        pytest.param(Version.CURRENT, id="server-current"),
-    ],
-)
+@pytest.fixture(scope="module", params=server_versions(Version.CURRENT))
 def server(lab: Lab, request: pytest.FixtureRequest, keys: SigningKeys) -> Iterator[Host]:
     """A server that trusts the keys."""
     host = lab.server_with(request.param)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
+from tests.integration.server_versions import server_versions
 from tests.lab import nix, sshd
 from tests.lab.host import Host
 from tests.lab.lab import ACCOUNT, Lab
@@ -32,14 +33,7 @@ BLIND = [
 over_both_protocols = pytest.mark.parametrize("protocol", ["worker", "serve"])
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(Version.V2_8, id="server-2.8", marks=pytest.mark.thorough),
-        pytest.param(Version.V2_26, id="server-2.26", marks=pytest.mark.thorough),
-        pytest.param(Version.CURRENT, id="server-current"),
-    ],
-)
+@pytest.fixture(scope="module", params=server_versions(Version.CURRENT))
 def version(request: pytest.FixtureRequest) -> Version:
     chosen: Version = request.param
     return chosen

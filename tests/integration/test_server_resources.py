@@ -9,6 +9,7 @@ from typing import Iterator, Mapping
 import pytest
 
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
+from tests.integration.server_versions import server_versions
 from tests.lab import nix
 from tests.lab.host import Host
 from tests.lab.lab import Lab, alias
@@ -17,15 +18,7 @@ from tests.lab.nix import Version
 pytestmark = pytest.mark.timeout(180)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        Version.V2_8,
-        pytest.param(Version.V2_26, marks=pytest.mark.thorough),
-        Version.CURRENT,
-    ],
-    ids=lambda version: f"nix-{version.value}",
-)
+@pytest.fixture(scope="module", params=server_versions(Version.V2_8, Version.CURRENT))
 def small_server(lab: Lab, request: pytest.FixtureRequest) -> Host:
     """A server whose store holds 32 MB."""
     version: Version = request.param

@@ -15,6 +15,7 @@ from tests.integration.copier import (
     over_both_transports,
     root_links,
 )
+from tests.integration.server_versions import server_versions
 from tests.lab import nix
 from tests.lab.host import Host
 from tests.lab.lab import GUEST, Lab, alias
@@ -28,15 +29,7 @@ def keys(lab: Lab) -> SigningKeys:
     return nix.new_signing_keys(lab.workstation, "lab-1")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        Version.V2_8,
-        pytest.param(Version.V2_26, marks=pytest.mark.thorough),
-        Version.CURRENT,
-    ],
-    ids=lambda v: f"server-{v.value}",
-)
+@pytest.fixture(scope="module", params=server_versions(Version.V2_8, Version.CURRENT))
 def server(lab: Lab, request: pytest.FixtureRequest, keys: SigningKeys) -> Iterator[Host]:
     """A server that trusts the keys."""
     host = lab.server_with(request.param)
