@@ -73,7 +73,8 @@ def open_store(
     same settings, is what makes the connection, for callers that connect repeatedly.
     """
     with _connected(settings, listener, way) as (host, connection, programs):
-        opener = _Opener(settings, Account(settings.host, host.user), programs, listener, first)
+        account, asked = Account(settings.host, host.user), home.HomeQuestion(programs)
+        opener = _Opener(settings, account, programs, asked, listener, first)
         try:
             store, spoken = _open(settings.protocol, opener)
             listener(events.Connected(settings.host, f"{connection}; {spoken}"))
@@ -111,6 +112,7 @@ class _Opener:
     settings: Settings
     account: Account
     programs: Programs
+    home: home.HomeQuestion
     listener: events.Listener
     first: Question
 
@@ -138,8 +140,12 @@ class _Opener:
         conversation: Callable[[], Conversation[Server]],
         ask: Callable[[Session[Server]], Answer],
     ) -> tuple[Session[Server], Answer]:
+        self.home()  # If the server allows one session only, the question may be in our way.
+        channel = self.programs.open(command)
+        if self.programs.opens_in_order:
+            self.home.ask()
         session = Session(
-            self.programs.open(command),
+            channel,
             conversation(),
             alias=self.settings.host,
             command=" ".join(command),
@@ -185,8 +191,8 @@ class _Opener:
         ask: Callable[[Session[Server], Question], Asked],
     ) -> tuple[RemoteStore, Server]:
         session, asked = self.session(command, conversation, lambda opened: ask(opened, self.first))
-        # Not before: a server may allow one session only.
-        asked_home = home.ask(self.programs)
+        # By now the session has its place, which may be the only one that the server allows.
+        self.home.ask()
         store = make(
             session,
             asked=asked,
@@ -194,7 +200,7 @@ class _Opener:
             listener=self.listener,
             programs=self.programs,
             open_session=partial(self.another_session, command, conversation),
-            home=asked_home,
+            home=self.home,
         )
         return store, session.greeting()
 

@@ -19,7 +19,7 @@ from nix_remote.remote.gc_roots import SET_HOME
 from nix_remote.remote.programs import Programs
 
 Home = Callable[[], Optional[str]]
-"""The home folder; None if the account may not run the command that says it."""
+"""The home folder; None if it is not known."""
 
 # One line, and no single quotes: every login shell hands it on as it is.
 HOME_COMMAND: Final = ("sh", "-c", f'{SET_HOME} echo "home $home"')
@@ -34,27 +34,42 @@ def unknown() -> Optional[str]:
     return None
 
 
-def ask(programs: Programs) -> Home:
-    """Asks in the background. What is returned waits for the answer, the first time."""
-    answer: Future[Optional[str]] = Future()
+class HomeQuestion:
+    """The question for the home folder, asked at most once per connection.
 
-    def run() -> None:
-        folder = None
-        try:
-            done = programs.run(HOME_COMMAND, waiting_for="the account's home folder")
-            folder = parse(done.stdout) if done.status == 0 else None
-        except NixRemoteError:
-            pass  # no further session is allowed, or the main session learns why
-        finally:
-            answer.set_result(folder)
+    Calling it waits for the answer: None if the account may not run the command,
+    or if nothing has been asked.
+    """
 
-    threading.Thread(target=run, name="nix-remote-home", daemon=True).start()
+    def __init__(self, programs: Programs) -> None:
+        self._programs = programs
+        self._answer: Optional[Future[Optional[str]]] = None
 
-    def home() -> Optional[str]:
-        wait([answer], timeout=_PATIENCE)
-        return answer.result() if answer.done() else None
+    def ask(self) -> None:
+        """Asks in the background, unless that was done before."""
+        if self._answer is None:
+            self._answer = Future()
+            arguments = (self._programs, self._answer)
+            threading.Thread(
+                target=_run, args=arguments, name="nix-remote-home", daemon=True
+            ).start()
 
-    return home
+    def __call__(self) -> Optional[str]:
+        if self._answer is None:
+            return None
+        wait([self._answer], timeout=_PATIENCE)
+        return self._answer.result() if self._answer.done() else None
+
+
+def _run(programs: Programs, answer: Future[Optional[str]]) -> None:
+    folder = None
+    try:
+        done = programs.run(HOME_COMMAND, waiting_for="the account's home folder")
+        folder = parse(done.stdout) if done.status == 0 else None
+    except NixRemoteError:
+        pass  # no further session is allowed, or the main session learns why
+    finally:
+        answer.set_result(folder)
 
 
 def parse(printed: str) -> Optional[str]:

@@ -74,6 +74,11 @@ class Programs:
     def searching(self) -> bool:
         return self._searching
 
+    @property
+    def opens_in_order(self) -> bool:
+        """As `Transport.opens_in_order`."""
+        return self._transport.opens_in_order
+
     def open(self, command: Sequence[str]) -> Channel:
         """Starts a program to talk to."""
         return self._transport.open((*_SEARCH, *command) if self._searching else command)

@@ -227,6 +227,9 @@ class _UsersMaster:
 class OpenSshTransport:
     """A connection over `ssh`, logged in. Made by `connect`."""
 
+    opens_in_order = False
+    """A process of its own asks for each session."""
+
     def __init__(
         self, config: HostConfig, program: Sequence[str], master: _OwnMaster | _UsersMaster
     ) -> None:

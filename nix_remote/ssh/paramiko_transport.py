@@ -113,6 +113,9 @@ def _reach(config: HostConfig, resources: ExitStack) -> Reached:
 class ParamikoTransport:
     """A connection over paramiko, logged in. Made by `connect`."""
 
+    opens_in_order = True
+    """`open` waits for the server to confirm the channel."""
+
     def __init__(
         self,
         connection: Connection,

@@ -51,6 +51,14 @@ class Transport(Protocol):
     def description(self) -> str:
         """How the connection is made, in words."""
 
+    @property
+    def opens_in_order(self) -> bool:
+        """Whether the server has accepted a command's session when `open` returns.
+
+        A server limits the sessions of a connection (`MaxSessions` of sshd_config): an accepted
+        session cannot be displaced by one that is opened later.
+        """
+
     def open(self, command: Sequence[str]) -> Channel:
         """Runs a command; its words reach it as they are, whatever they contain."""
 

@@ -94,6 +94,7 @@ class _Server:
     """A transport to a server whose programs print lines."""
 
     description = "memory"
+    opens_in_order = True
 
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines

@@ -143,14 +143,15 @@ def test_a_server_without_nix(lab: Lab, copier: Copier, path: str, entry: AddEnt
 
 
 @over_both_transports
+@pytest.mark.parametrize("sessions", [10, 1], ids=["many-sessions", "one-session"])
 def test_nix_in_a_usual_place_off_the_path_is_found(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry
+    lab: Lab, copier: Copier, path: str, entry: AddEntry, sessions: int
 ) -> None:
     # A folder with a shell and nothing else is the whole PATH that sshd gives.
     lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
     lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
     without = sshd.SshServer(lab.server, 2303)
-    without.start("SetEnv PATH=/opt/bare")
+    without.start(f"SetEnv PATH=/opt/bare\nMaxSessions {sessions}")
     lab.workstation.write("/root/known_2303", f"[{lab.server.address}]:2303 {without.host_key}\n")
     try:
         alias = entry("odd", "Port 2303", "UserKnownHostsFile /root/known_2303")

@@ -48,9 +48,22 @@ def test_the_folder_is_what_the_command_prints(printed: str, folder: Optional[st
 
 def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
     programs = Answering(Finished(0, "home /home/me\n", ""))
-    answer = home.ask(programs)
+    question = home.HomeQuestion(programs)
+    question.ask()
     programs.may_end.set()
-    assert [answer(), answer()] == ["/home/me", "/home/me"]
+    assert [question(), question()] == ["/home/me", "/home/me"]
+
+
+def test_it_is_asked_once() -> None:
+    programs = Answering(Finished(0, "home /home/me\n", ""))
+    question = home.HomeQuestion(programs)
+    assert question() is None
+    programs.may_end.set()
+    question.ask()
+    assert question() == "/home/me"
+    programs.may_end.clear()
+    question.ask()
+    assert question() == "/home/me"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +75,9 @@ def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
 )
 def test_an_account_that_may_not_ask_has_no_known_home_folder(programs: Answering) -> None:
     programs.may_end.set()
-    assert home.ask(programs)() is None
+    question = home.HomeQuestion(programs)
+    question.ask()
+    assert question() is None
 
 
 def test_the_home_folder_is_that_of_passwd_whatever_the_environment_says() -> None:

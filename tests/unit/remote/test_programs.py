@@ -18,6 +18,7 @@ class Server:
     """A `Transport` to programs that are Python functions."""
 
     description = "memory"
+    opens_in_order = True
 
     def __init__(self, program: Callable[[MemoryCommand], None]) -> None:
         self._program = program
