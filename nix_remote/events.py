@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Union
 
-from nix_remote.copy.plan import Plan
 from nix_remote.errors import NixRemoteError
+from nix_remote.store.paths import PathInfo, StorePath
+from nix_remote.store.plan import Plan
 from nix_remote.text import PeerText
-from nix_remote.wire.types import PathInfo, StorePath
 
 
 @dataclass(frozen=True)

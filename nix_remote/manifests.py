@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Iterable, Optional, Sequence
 
-from nix_remote.wire.types import StorePath, parse_store_path
+from nix_remote.store.paths import StorePath, parse_store_path
 
 VERSION: Final = 2
 """Raised when a field changes its meaning or goes."""

@@ -53,7 +53,7 @@ class TransportChoice(enum.Enum):
     OPENSSH = "openssh"
 
 
-class Protocol(enum.Enum):
+class StoreProtocol(enum.Enum):
     """Which protocol to speak with Nix on the server."""
 
     AUTO = "auto"
@@ -80,7 +80,7 @@ class Settings:
     """A secret key of Nix's, to sign what is sent; None: nothing is signed."""
     stall_timeout: float
     """Seconds."""
-    protocol: Protocol
+    protocol: StoreProtocol
     local_store: LocalStoreSettings
 
 
@@ -149,7 +149,7 @@ def choose(
         environment=environment,
         transport=_one_of(TransportChoice, environment, "NIX_REMOTE_TRANSPORT", transport),
         sign_key_file=sign_key_file or _path(environment, "NIX_REMOTE_SIGN_KEY_FILE"),
-        protocol=_one_of(Protocol, environment, "NIX_REMOTE_PROTOCOL"),
+        protocol=_one_of(StoreProtocol, environment, "NIX_REMOTE_PROTOCOL"),
         stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
         local_store=local_store(environment),
     )

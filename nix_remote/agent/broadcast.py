@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.agent.belief import SignOfLife
-from nix_remote.agent.sharing import Group, Job
-from nix_remote.copy.plan import Plan, PlannedPath, Reason
-from nix_remote.remote.gc_roots import asked_location
-from nix_remote.remote.store import DurableRoot
-from nix_remote.wire.types import StorePath
+from nix_remote.agent.batching import Group, Job
+from nix_remote.agent.freshness import LastContact
+from nix_remote.server.gc_roots.names import asked_location
+from nix_remote.server.stores.base import DurableRoot
+from nix_remote.store.paths import StorePath
+from nix_remote.store.plan import Plan, PlannedPath, Reason
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Broadcast:
         self._audience: Mapping[Job, _Audience] = {}
         self._everybody: Sequence[events.Listener] = ()
         self._group: Optional[Group] = None
-        self._life: Optional[SignOfLife] = None
+        self._life: Optional[LastContact] = None
         self._made: dict[tuple[StorePath, str], str] = {}
         """Where the server has made roots in this session."""
 
@@ -49,13 +49,13 @@ class Broadcast:
         """The session is over: in the next one roots may be made in another place."""
         self._made.clear()
 
-    def aim(self, listeners: Sequence[events.Listener], life: SignOfLife) -> None:
+    def aim(self, listeners: Sequence[events.Listener], life: LastContact) -> None:
         """From now on events are about the connection, and for these."""
         self._group, self._audience = None, {}
         self._everybody, self._life = listeners, life
 
     def follow(
-        self, group: Group, listeners: Mapping[Job, events.Listener], life: SignOfLife
+        self, group: Group, listeners: Mapping[Job, events.Listener], life: LastContact
     ) -> None:
         """From now on events are about a copy; `listeners` are those of the group's jobs."""
         self._audience = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Final, Optional
 
-from nix_remote.agent import client
+from nix_remote.agent import thin_client
 from nix_remote.agent.server import Server
 
 _LOOK_AROUND: Final = 0.2
@@ -108,8 +108,8 @@ def wait_for_server(folder: str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            connection = client.connect(folder)
-        except client.Unusable:
+            connection = thin_client.connect(folder)
+        except thin_client.Unusable:
             return False
         if connection is not None:
             connection.close()
@@ -123,7 +123,7 @@ def told_by(folder: str) -> Optional[dict[str, Any]]:
 
     Raises `Unusable` and `Lost`.
     """
-    text = _asked(folder, client.TELL)
+    text = _asked(folder, thin_client.TELL)
     return None if text is None else json.loads(text)
 
 
@@ -137,8 +137,8 @@ def stop(folder: str, process: int) -> None:
 
     Raises `Unusable`.
     """
-    with contextlib.suppress(client.Lost):
-        _asked(folder, client.STOP)
+    with contextlib.suppress(thin_client.Lost):
+        _asked(folder, thin_client.STOP)
     deadline = time.monotonic() + _LAST_MOMENTS
     while time.monotonic() < deadline:
         try:
@@ -149,20 +149,20 @@ def stop(folder: str, process: int) -> None:
 
 
 def _asked(folder: str, kind: bytes) -> Optional[bytes]:
-    connection = client.connect(folder)
+    connection = thin_client.connect(folder)
     if connection is None:
         return None
     said = b""
-    conversation = client.Conversation(connection)
-    conversation.send(client.hello() + client.frame(kind))
+    conversation = thin_client.Conversation(connection)
+    conversation.send(thin_client.hello() + thin_client.frame(kind))
     conversation.check_greeting()
     while True:
         kind, content = conversation.receive()
-        if kind == client.OUTPUT_TEXT:
+        if kind == thin_client.OUTPUT_TEXT:
             said += content
-        elif kind == client.DECLINED:
-            raise client.Unusable(content.decode(errors="replace"))
-        elif kind == client.EXIT:
+        elif kind == thin_client.DECLINED:
+            raise thin_client.Unusable(content.decode(errors="replace"))
+        elif kind == thin_client.EXIT:
             return said
 
 

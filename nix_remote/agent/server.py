@@ -23,8 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Final, Iterator, Optional, TypeVar
 
-from nix_remote.agent import client as wire
-from nix_remote.agent.place import Place
+from nix_remote.agent import thin_client as wire
+from nix_remote.agent.listener import ListeningSocket
 from nix_remote.agent.protocol import (
     Cancel,
     Inbox,
@@ -179,7 +179,7 @@ class Duties:
 class Server:
     """Takes clients from a socket until it is closed."""
 
-    def __init__(self, place: Place, duties: Duties, threads: Threads) -> None:
+    def __init__(self, place: ListeningSocket, duties: Duties, threads: Threads) -> None:
         self._place = place
         self._duties = duties
         self._threads = threads

@@ -10,19 +10,19 @@ from functools import partial
 from typing import ContextManager, Final
 
 from nix_remote import processes, settings
-from nix_remote.agent import client, lifecycle
-from nix_remote.agent.line import Line
-from nix_remote.agent.lines import Lines
-from nix_remote.agent.place import OwnPlace, lent
+from nix_remote.agent import copy_request, lifecycle, thin_client
+from nix_remote.agent.copy_queue import CopyQueue
+from nix_remote.agent.copy_request import CopyRequest
+from nix_remote.agent.listener import OwnSocket, inherited
+from nix_remote.agent.registry import QueueRegistry
+from nix_remote.agent.request_handler import RequestHandler
 from nix_remote.agent.server import Duties, Server
 from nix_remote.agent.threads import Threads
-from nix_remote.cli import copy, order
+from nix_remote.cli import copy
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command, add_action
-from nix_remote.cli.order import Order
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
-from nix_remote.cli.serving import Desk
 from nix_remote.errors import AgentNotStarted
 
 _START_UP: Final = 15.0
@@ -52,12 +52,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> Result:
     try:
-        folder = client.folder()
+        folder = thin_client.folder()
         actions = {"start": _start, "run": _serve, "status": _status, "stop": _stop}
         return Result(
             "agent", {"action": options.action, **actions[options.action](options, folder)}
         )
-    except (client.Unusable, client.Lost) as error:
+    except (thin_client.Unusable, thin_client.Lost) as error:
         raise AgentNotStarted(str(error) or "it ended") from None
 
 
@@ -91,20 +91,20 @@ def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
 def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     idle = options.idle if options.idle is not None else settings.agent_idle()
     environment = settings.own_environment()
-    place = lent(environment, folder) or _own_place(folder)
+    place = inherited(environment, folder) or _own_place(folder)
     log = lifecycle.open_log(environment.get("XDG_STATE_HOME", ""))
     # The folder in which it was started may go, and is none of its clients'.
     os.chdir("/")
     stay = lifecycle.Stay(idle)
     stay.obey_signals()
     threads = Threads(log, stay.end)
-    lines = Lines(threads)
+    lines = QueueRegistry(threads)
 
-    def find_line(wanted: Order) -> ContextManager[Line]:
-        return lines.line(wanted.key, partial(order.new_line, wanted))
+    def find_line(wanted: CopyRequest) -> ContextManager[CopyQueue]:
+        return lines.line(wanted.key, partial(copy_request.new_line, wanted))
 
     duties = Duties(
-        handle=Desk(copy.COMMAND, find_line).handle,
+        handle=RequestHandler(copy.COMMAND, find_line).handle,
         tell=lambda: _told(lines),
         stop=stay.end_and_wait,
         other_version=stay.end,
@@ -126,19 +126,19 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     return {"agent": None, "why": why}
 
 
-def _own_place(folder: str) -> OwnPlace:
-    lead = client.try_to_lead(folder)
+def _own_place(folder: str) -> OwnSocket:
+    lead = thin_client.try_to_lead(folder)
     if lead is None:
         raise AgentNotStarted("another one serves already: nix-remote agent status")
-    return OwnPlace(lead)
+    return OwnSocket(lead)
 
 
-def _told(lines: Lines) -> str:
+def _told(lines: QueueRegistry) -> str:
     return json.dumps(
         {
             "kind": "agent",
             "pid": os.getpid(),
-            "version": client.VERSION,
+            "version": thin_client.VERSION,
             "servers": lines.figures(),
         }
     )

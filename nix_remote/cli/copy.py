@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Final, Optional
 
 from nix_remote import settings
-from nix_remote.agent import client
+from nix_remote.agent import copy_request, request_handler, thin_client
 from nix_remote.cli import options as common
-from nix_remote.cli import order, serving
 from nix_remote.cli.command import Answered, Command
 from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result
@@ -73,25 +72,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    wanted = order.prepare(options, settings.own_environment(), str(settings.own_folder()))
+    wanted = copy_request.prepare(options, settings.own_environment(), str(settings.own_folder()))
     lead = _lead(options)
-    line = order.new_line(wanted)
+    line = copy_request.new_line(wanted)
     renderer = common.renderer(wanted.settings, options)
-    with serving.others(COMMAND, wanted, line, lead), closing(renderer):
+    with request_handler.others(COMMAND, wanted, line, lead), closing(renderer):
         ticket = line.submit(wanted.roots, wanted.closure, wanted.options, renderer)
         done = line.lead(ticket)
-    return order.result(wanted, done)
+    return copy_request.result(wanted, done)
 
 
-def _lead(options: argparse.Namespace) -> Optional[client.Lead]:
+def _lead(options: argparse.Namespace) -> Optional[thin_client.Lead]:
     """The lead, if we have it; None if we are to do it alone. Raises `Answered`."""
     try:
         if options.lead is not None:
-            return client.taken_over(options.lead)
-        if not client.wanted(options.arguments):
+            return thin_client.taken_over(options.lead)
+        if not thin_client.wanted(options.arguments):
             return None
-        outcome = client.obtain(options.arguments)
-    except client.Unusable:
+        outcome = thin_client.obtain(options.arguments)
+    except thin_client.Unusable:
         return None
     if isinstance(outcome, int):
         raise Answered(outcome)

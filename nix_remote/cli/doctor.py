@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from nix_remote import settings
-from nix_remote.agent import client, lifecycle
+from nix_remote.agent import lifecycle, thin_client
 from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
-from nix_remote.doctor.examine import Patient, examine
 from nix_remote.doctor.finding import Finding, ok, warning
+from nix_remote.doctor.run import Target, examine
 
 _DESCRIPTION = """\
 Looks at every layer between here and an executor: SSH, Nix on the server, trust, roots, disk,
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace) -> Result:
         sign_key_file=options.sign_key,
     )
     found = examine(
-        Patient(
+        Target(
             replace(chosen, stall_timeout=min(chosen.stall_timeout, _PATIENCE)),
             common.signing_key(chosen.sign_key_file),
             getpass.getuser(),
@@ -84,8 +84,8 @@ def _run(options: argparse.Namespace) -> Result:
 def _agent() -> Finding:
     """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
     try:
-        told = lifecycle.told_by(client.folder())
-    except (client.Unusable, client.Lost) as error:
+        told = lifecycle.told_by(thin_client.folder())
+    except (thin_client.Unusable, thin_client.Lost) as error:
         fix = "remove what is in its place, or: nix-remote agent stop"
         return warning("here", "agent", f"it cannot be used: {error}", fix)
     if told is None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Iterable, Sequence
 
 from nix_remote import output_base, private_key, settings
+from nix_remote.agent import copy_request
+from nix_remote.agent.copy_request import CopyRequest
 from nix_remote.cli import options as common
-from nix_remote.cli import order
 from nix_remote.cli.command import Command
-from nix_remote.cli.order import Order
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
 from nix_remote.copy.engine import Check, CopyOptions, CopyResult
-from nix_remote.copy.plan import Reason
 from nix_remote.errors import (
     ContentsUnreadable,
     ManifestsUnusable,
@@ -25,9 +24,10 @@ from nix_remote.errors import (
 )
 from nix_remote.local.store import LocalStore
 from nix_remote.manifests import Manifest
-from nix_remote.remote.store import DurableRoot
+from nix_remote.server.stores.base import DurableRoot
+from nix_remote.store.paths import StorePath
+from nix_remote.store.plan import Reason
 from nix_remote.text import PeerText
-from nix_remote.wire.types import StorePath
 
 _DESCRIPTION = """\
 Reads the manifests that fetches of this user left in a workspace's repositories. Asks each
@@ -98,7 +98,7 @@ def _ensure(
     tops = tuple(dict.fromkeys(root.path for root in roots))
     data: dict[str, object] = {"host": host, "roots": len(roots), "checked": 0, "lost": []}
     if roots:
-        wanted = Order(
+        wanted = CopyRequest(
             chosen, common.signing_key(chosen.sign_key_file), tops, _copy_options(options), None
         )
         try:
@@ -113,8 +113,10 @@ def _ensure(
     return data, sorted(absent)
 
 
-def _copy(options: argparse.Namespace, wanted: Order, roots: Sequence[DurableRoot]) -> CopyResult:
-    line = order.new_line(wanted)
+def _copy(
+    options: argparse.Namespace, wanted: CopyRequest, roots: Sequence[DurableRoot]
+) -> CopyResult:
+    line = copy_request.new_line(wanted)
     with closing(common.renderer(wanted.settings, options)) as renderer:
         return line.lead(line.submit(roots, wanted.closure, wanted.options, renderer))
 
@@ -132,7 +134,7 @@ def _copy_options(options: argparse.Namespace) -> CopyOptions:
 def _roots(chosen: settings.Settings, manifest: Manifest) -> Sequence[DurableRoot]:
     """The durable roots that the fetch made: computed, as it did."""
     of_fetch = replace(chosen, workspace=Path(manifest.workspace), package=manifest.package)
-    return order.durable_roots(of_fetch, tuple(manifest.roots))
+    return copy_request.durable_roots(of_fetch, tuple(manifest.roots))
 
 
 def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:

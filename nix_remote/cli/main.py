@@ -13,7 +13,7 @@ from typing import Final, Optional, Sequence
 
 from nix_remote import __version__
 from nix_remote.cli.command import Answered, Command, add_command
-from nix_remote.cli.ending import OwnStreams, conclude
+from nix_remote.cli.output import OwnStreams, conclude
 from nix_remote.cli.result import Result
 from nix_remote.errors import (
     CRASHED,
@@ -62,11 +62,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _shortage(error: Exception) -> Optional[ResourcesExhausted]:
     """The error to show instead, if this process has too few descriptors, threads or memory."""
     # Rarely needed, and Bazel waits for each start.
-    from nix_remote.agent import shortage
+    from nix_remote.agent import exhaustion
 
     # A name that cannot be looked up for want of a descriptor looks like one that does not exist.
     hidden = isinstance(error, ConnectionFailed)
-    lacking = shortage.of_this_process(error) if hidden else shortage.behind(error)
+    lacking = exhaustion.of_this_process(error) if hidden else exhaustion.behind(error)
     if lacking is None:
         return None
     ended = error.summary if isinstance(error, NixRemoteError) else repr(error)

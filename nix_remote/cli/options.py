@@ -9,13 +9,13 @@ from typing import Final, Optional, Sequence
 
 from nix_remote.cli.render import Renderer
 from nix_remote.copy.engine import Check
-from nix_remote.copy.plan import DAMAGES, Reason
 from nix_remote.errors import SigningKeyUnusable
 from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
 from nix_remote.settings import Settings, TransportChoice
+from nix_remote.store.paths import StorePath
+from nix_remote.store.plan import DAMAGES, Reason
 from nix_remote.text import decimal, decimal_fraction
-from nix_remote.wire.types import StorePath
 
 _SIZES: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}

@@ -12,8 +12,8 @@ from nix_remote.cli.render import count_of, format_bytes
 from nix_remote.cli.result import Result
 from nix_remote.copy.engine import plan_copy
 from nix_remote.local.store import LocalStore
-from nix_remote.remote import connect
-from nix_remote.remote.store import Question
+from nix_remote.server import connect
+from nix_remote.server.stores.base import Question
 
 _DESCRIPTION = """\
 Tells what a copy of store paths would send, how much it is, and why. Sends nothing."""

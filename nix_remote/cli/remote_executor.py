@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Optional
 
 from nix_remote.cli import options as common
-from nix_remote.doctor.remote import Executors, executors
+from nix_remote.doctor.remote_execution import Executors, executors
 from nix_remote.errors import InvalidSetting
 from nix_remote.remote_execution.endpoint import Endpoint, check_url, headers, properties
 

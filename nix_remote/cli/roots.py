@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from nix_remote import settings
+from nix_remote.agent import copy_request
 from nix_remote.cli import options as common
-from nix_remote.cli import order
 from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.render import count_of, format_age
 from nix_remote.cli.result import Result
@@ -21,14 +21,14 @@ from nix_remote.errors import (
     RootsUnreadable,
     WorkspaceAmbiguous,
 )
-from nix_remote.remote import connect
-from nix_remote.remote.counted_roots import uncounted
-from nix_remote.remote.gc_roots import Root, Roots
-from nix_remote.remote.postmortem import LOOK_COMMAND, disks
-from nix_remote.remote.programs import Programs
-from nix_remote.remote.retention import GRACE, Retention, has_name, meant
-from nix_remote.remote.roots import list_roots, remove_roots
-from nix_remote.wire.types import STORE_DIRECTORY
+from nix_remote.server import connect
+from nix_remote.server.disk_check import LOOK_COMMAND, disks
+from nix_remote.server.gc_roots.counted import uncounted
+from nix_remote.server.gc_roots.listing import list_roots, remove_roots
+from nix_remote.server.gc_roots.names import Root, Roots
+from nix_remote.server.gc_roots.retention import GRACE, Retention, has_name, meant
+from nix_remote.server.remote_exec import RemoteExec
+from nix_remote.store.paths import STORE_DIRECTORY
 
 _DESCRIPTION = """\
 Lists the durable roots that copies have made on the server for this account, and removes
@@ -134,7 +134,7 @@ def _folder_meant(environment: Mapping[str, str], workspace: Optional[str]) -> O
     """The workspace's folder on the server, if it was named by its folder here."""
     if workspace is None or (os.sep not in workspace and workspace not in (os.curdir, os.pardir)):
         return None
-    return order.owner(environment, Path(os.path.abspath(workspace))).folder
+    return copy_request.owner(environment, Path(os.path.abspath(workspace))).folder
 
 
 def _compare_clocks(host: str, here: int, there: int, bound: int) -> None:
@@ -147,7 +147,8 @@ def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[
     """The workspaces that a name means. Raises `WorkspaceAmbiguous`."""
     here = Path.cwd()
     own = [
-        order.owner(chosen.environment, each).folder for each in (here / named, here, *here.parents)
+        copy_request.owner(chosen.environment, each).folder
+        for each in (here / named, here, *here.parents)
     ]
     wanted = meant(named, there, own)
     if wanted is None:
@@ -155,7 +156,7 @@ def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[
     return wanted
 
 
-def _needed(options: argparse.Namespace, host: str, programs: Programs) -> bool:
+def _needed(options: argparse.Namespace, host: str, programs: RemoteExec) -> bool:
     """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
     if options.when_free_below is None:
         return True

@@ -12,7 +12,15 @@ from nix_remote.cli import options as common
 from nix_remote.cli.files import read, write_all
 from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import agent_units, bazel_flags, executor, kubernetes, nixos, server, wrapper
+from nix_remote.setup import (
+    agent_units,
+    bazel_flags,
+    executor,
+    kubernetes,
+    nixos,
+    server,
+    wrapper,
+)
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 

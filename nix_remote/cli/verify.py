@@ -14,13 +14,13 @@ from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
 from nix_remote.doctor.finding import Finding, Status, broken, ok
-from nix_remote.doctor.remote import Executors
+from nix_remote.doctor.remote_execution import Executors
 from nix_remote.local.store import LocalStore
-from nix_remote.remote import connect
-from nix_remote.remote.contents import Damaged, damaged
-from nix_remote.remote.store import Damage, Question
+from nix_remote.server import connect
+from nix_remote.server.stores.base import Damage, Question
+from nix_remote.server.verify import Damaged, damaged
 from nix_remote.settings import Settings
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.store.paths import PathInfo, StorePath
 
 _DESCRIPTION = """\
 Looks whether store paths, with their closures, are as they should be: on the Nix server, whose

@@ -21,14 +21,14 @@ from functools import cached_property
 from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
-from nix_remote.copy.closure import frontier
-from nix_remote.copy.plan import Plan, PlannedPath, Reason, make_plan
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import ClosureNotKept, ContentDamaged, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.server.nix_errors import ReferenceVanished
+from nix_remote.server.stores.base import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.store.closure import frontier
+from nix_remote.store.paths import PathInfo, StorePath
+from nix_remote.store.plan import Plan, PlannedPath, Reason, make_plan
 
 ROUNDS: Final = 5
 """A gap means that something on the server deletes paths while we look; give up in the end."""
@@ -53,7 +53,7 @@ class CopyOptions:
     """How long the server may look in its own caches first; None: not at all."""
     check: Check = Check.VALIDITY
     replaced: frozenset[Reason] = frozenset()
-    """For which damages (`nix_remote.copy.plan.DAMAGES`) a path is sent again in its place; for
+    """For which damages (`nix_remote.store.plan.DAMAGES`) a path is sent again in its place; for
     the others the copy fails. They are found only as far as `check` looks."""
     retry: RetryPolicy = RetryPolicy()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from nix_remote.doctor.finding import Finding, broken, from_error, ok, unknown, warning
-from nix_remote.remote.postmortem import diagnosis, disks
+from nix_remote.server.disk_check import diagnosis, disks
 
 LAYER: Final = "disk"
 

@@ -9,8 +9,8 @@ from typing import Final, Iterator, Sequence
 from nix_remote import events
 from nix_remote.doctor.finding import Finding, Status, broken, from_error
 from nix_remote.errors import NixRemoteError
-from nix_remote.remote import connect
-from nix_remote.remote.programs import Programs
+from nix_remote.server import connect
+from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.settings import Settings
 
 LAYER: Final = "executor"
@@ -43,7 +43,7 @@ def _parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
         yield paths[start : start + _PATHS_AT_ONCE]
 
 
-def _run(programs: Programs, paths: Sequence[str]) -> list[Finding]:
+def _run(programs: RemoteExec, paths: Sequence[str]) -> list[Finding]:
     done = programs.run(
         ("python3", "-", "--json", *paths),
         stdin=program().encode(),

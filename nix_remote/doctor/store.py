@@ -17,17 +17,17 @@ from nix_remote import events
 from nix_remote.doctor.finding import Finding, from_error, ok, unknown, warning
 from nix_remote.errors import NixRemoteError, PromiseError, TransferError, TrustError
 from nix_remote.local.signing import SigningKey
-from nix_remote.remote import connect
-from nix_remote.remote.counted_roots import uncounted
-from nix_remote.remote.gc_roots import Owner, Root, Roots, location
-from nix_remote.remote.programs import Programs
-from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.roots import list_roots, remove_roots
-from nix_remote.remote.store import DurableRoot, Outgoing, RemoteStore
-from nix_remote.remote.trust import PROBE, PROBE_CONTENT
+from nix_remote.server import connect
+from nix_remote.server.gc_roots.counted import uncounted
+from nix_remote.server.gc_roots.listing import list_roots, remove_roots
+from nix_remote.server.gc_roots.names import Owner, Root, Roots, location
+from nix_remote.server.nix_errors import ReferenceVanished
+from nix_remote.server.remote_exec import RemoteExec
+from nix_remote.server.stores.base import DurableRoot, Outgoing, RemoteStore
+from nix_remote.server.trust import PROBE, PROBE_CONTENT
 from nix_remote.settings import Settings
-from nix_remote.wire import base32
-from nix_remote.wire.types import PathInfo, parse_store_path
+from nix_remote.store import base32
+from nix_remote.store.paths import PathInfo, parse_store_path
 
 LAYER: Final = "nix"
 
@@ -104,7 +104,7 @@ def _keep(store: RemoteStore, trial: Trial) -> None:
         return
 
 
-def roots(programs: Programs, alias: str) -> list[Finding]:
+def roots(programs: RemoteExec, alias: str) -> list[Finding]:
     """The durable roots there are, and whether old ones are ever removed. Removes the trial's."""
     try:
         listed = list_roots(programs, alias)

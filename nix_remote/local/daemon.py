@@ -12,7 +12,7 @@ from typing import Final, Sequence
 
 from nix_remote.local.dialogue import Dialogue
 from nix_remote.protocol import worker
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.store.paths import PathInfo, StorePath
 
 _TIMEOUT: Final = 60.0
 

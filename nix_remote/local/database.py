@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Iterable
 from urllib.parse import quote
 
-from nix_remote.wire.types import PathInfo, StorePath, parse_nar_hash, parse_store_path
+from nix_remote.store.paths import PathInfo, StorePath, parse_nar_hash, parse_store_path
 
 _SCHEMA: Final = "10"
 _BUSY_SECONDS: Final = 10

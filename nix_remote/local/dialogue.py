@@ -1,7 +1,7 @@
 """Asks a Nix program of this machine, over any pair of read and write functions.
 
 For short local exchanges: one thread, replies read when they are wanted.
-`nix_remote.remote.session` is for the long ones.
+`nix_remote.server.session` is for the long ones.
 """
 
 from __future__ import annotations

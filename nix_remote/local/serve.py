@@ -11,7 +11,7 @@ from typing import Final, Sequence
 from nix_remote.local.dialogue import Dialogue
 from nix_remote.processes import process
 from nix_remote.protocol import serve
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.store.paths import PathInfo, StorePath
 
 _COMMAND: Final = ("nix-store", "--serve")
 

@@ -20,7 +20,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from nix_remote.wire.types import PathInfo, format_nar_hash
+from nix_remote.store.paths import PathInfo, format_nar_hash
 
 _SEED_BYTES: Final = 32
 _PUBLIC_BYTES: Final = 32

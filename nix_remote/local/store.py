@@ -8,7 +8,6 @@ import itertools
 import os
 from typing import Final, Iterator, Optional, Sequence
 
-from nix_remote.copy.closure import in_dependency_order
 from nix_remote.errors import (
     LocalStoreUnavailable,
     NotAStorePath,
@@ -20,8 +19,8 @@ from nix_remote.local import daemon, database, serve
 from nix_remote.local.nar import nar_chunks
 from nix_remote.processes import ProcessFailed
 from nix_remote.settings import LocalStoreSettings
-from nix_remote.wire.codec import WireError
-from nix_remote.wire.types import (
+from nix_remote.store.closure import in_dependency_order
+from nix_remote.store.paths import (
     STORE_DIRECTORY,
     NarHash,
     PathInfo,
@@ -29,6 +28,7 @@ from nix_remote.wire.types import (
     format_nar_hash,
     parse_store_path,
 )
+from nix_remote.wire.codec import WireError
 
 # Values of NIX_REMOTE that mean the ordinary store of this machine.
 _ORDINARY: Final = ("", "auto", "daemon", "local")

@@ -22,6 +22,7 @@ from typing import Final
 
 from nix_remote.protocol import versions
 from nix_remote.protocol.conversation import Conversation, Event, Replied, Request
+from nix_remote.store.paths import PathInfo, StorePath, parse_nar_hash
 from nix_remote.wire.codec import (
     MAX_ITEMS,
     Decoder,
@@ -44,7 +45,6 @@ from nix_remote.wire.fields import (
     read_store_paths,
     read_valid_paths,
 )
-from nix_remote.wire.types import PathInfo, StorePath, parse_nar_hash
 
 _CLIENT_MAGIC: Final = 0x390C9DEB
 _SERVER_MAGIC: Final = 0x5452EECB

@@ -14,7 +14,7 @@ Linux gives a Unix socket 208 KiB. A short message uses 768 bytes of it whatever
 so 277 of them fill it (Nix 2.8: 278 unread replies stop its daemon). The bounds leave room for
 log messages between the replies. They cost no speed at a round trip time of 40 ms.
 
-Does not belong here: how to wait until there is room (`nix_remote.remote.session`).
+Does not belong here: how to wait until there is room (`nix_remote.server.session`).
 """
 
 from __future__ import annotations

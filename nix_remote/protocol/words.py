@@ -4,7 +4,7 @@ None of them has codes for errors, and their programs print no other confirmatio
 the sentences are the only evidence. Every sentence that this package reads is in this module. The
 patterns cover Nix 2.4 to 2.36, Lix 2.90 to 2.96 and Determinate Nix 3.0 to 3.22, by their sources.
 
-Belongs here: patterns and meanings. Not: what is done about one (`remote/refusals.py`), what a
+Belongs here: patterns and meanings. Not: what is done about one (`server/nix_errors.py`), what a
 program says of its version (`implementations.py`). Pure.
 """
 

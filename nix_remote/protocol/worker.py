@@ -38,6 +38,7 @@ from nix_remote.protocol.conversation import (
     Request,
 )
 from nix_remote.protocol.worker_log import Failure, Last, Line, read_message
+from nix_remote.store.paths import PathInfo, StorePath, nar_hash_from_hex
 from nix_remote.wire.codec import (
     Decoder,
     WireError,
@@ -61,7 +62,6 @@ from nix_remote.wire.fields import (
     read_store_paths,
     read_valid_paths,
 )
-from nix_remote.wire.types import PathInfo, StorePath, nar_hash_from_hex
 
 RootLink = tuple[str, StorePath]
 """A root's absolute location, and the path that it keeps."""

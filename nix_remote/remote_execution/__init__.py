@@ -7,5 +7,5 @@
     look.py       the action itself: what it runs, and what its output says (sans-IO)
     service.py    the service; hides grpcio, which is installed only if it is wanted
 
-Does not belong here: what a look means to a person (`doctor/remote.py`).
+Does not belong here: what a look means to a person (`doctor/remote_execution.py`).
 """

@@ -12,13 +12,13 @@ from typing import Final
 
 from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.remote.commands import FIND_ROOTS
-from nix_remote.remote.contents import PRESENT_COMMAND
-from nix_remote.remote.counted_roots import COUNT_COMMAND
-from nix_remote.remote.gc_roots import GCROOTS, SET_PLACES
-from nix_remote.remote.home import HOME_COMMAND
-from nix_remote.remote.postmortem import LOOK_COMMAND
-from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.gc_roots.counted import COUNT_COMMAND
+from nix_remote.server.gc_roots.home import HOME_COMMAND
+from nix_remote.server.gc_roots.names import GCROOTS, SET_PLACES
+from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.server.nix_commands import FIND_ROOTS
+from nix_remote.server.verify import PRESENT_COMMAND
 from nix_remote.setup import inputs
 
 DISPATCHER_PATH: Final = "/usr/local/bin/nix-remote-dispatcher"

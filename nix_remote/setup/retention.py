@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Final
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.setup import inputs
 from nix_remote.setup.account import home
 from nix_remote.setup.bundle import File

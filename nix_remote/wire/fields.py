@@ -1,9 +1,10 @@
-"""Reads and writes the values of `nix_remote.wire.types` where they appear in messages."""
+"""Reads and writes the values of `nix_remote.store.paths` where they appear in messages."""
 
 from __future__ import annotations
 
 from typing import Callable, Final, Optional, Sequence, TypeVar
 
+from nix_remote.store.paths import NarHash, PathInfo, StorePath, parse_store_path
 from nix_remote.wire.codec import (
     MAX_ITEMS,
     Decoder,
@@ -15,7 +16,6 @@ from nix_remote.wire.codec import (
     read_text,
     read_texts,
 )
-from nix_remote.wire.types import NarHash, PathInfo, StorePath, parse_store_path
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Final, Sequence
 
-from nix_remote.agent.client import SILENCE
+from nix_remote.agent.thin_client import SILENCE
 from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
 from tests.lab import nix, sshd

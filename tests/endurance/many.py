@@ -20,12 +20,12 @@ from typing import Callable, Final, Iterator, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.local.database import closure_infos
-from nix_remote.remote.counted_roots import uncounted
-from nix_remote.remote.programs import Programs
-from nix_remote.remote.roots import list_roots
+from nix_remote.server.gc_roots.counted import uncounted
+from nix_remote.server.gc_roots.listing import list_roots
+from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.ssh.transport import Buffer, Channel
+from nix_remote.store.paths import parse_store_path
 from nix_remote.text import PeerText
-from nix_remote.wire.types import parse_store_path
 
 _NOW: Final = 1_800_000_000
 _OLD: Final = 86_400
@@ -106,8 +106,8 @@ class _Server:
         pass
 
 
-def _programs(lines: Iterator[str]) -> Programs:
-    return Programs(_Server(lines), alias="server", stall_timeout=600, listener=events.ignore)
+def _programs(lines: Iterator[str]) -> RemoteExec:
+    return RemoteExec(_Server(lines), alias="server", stall_timeout=600, listener=events.ignore)
 
 
 def prune(count: int) -> None:

@@ -159,7 +159,7 @@ def _many_processes(server: Host) -> Iterator[None]:
 def with_two_sessions(workstation: Host) -> str:
     """Sources of a copier that takes a second session however little there is to send."""
     return mutant(
-        workstation, "two-sessions", "remote/pushing.py", "Final = 8 * 1024 * 1024", "Final = 1"
+        workstation, "two-sessions", "server/upload.py", "Final = 8 * 1024 * 1024", "Final = 1"
     )
 
 

@@ -62,12 +62,12 @@ def test_no_path_is_lost_where_versions_differ(
 
 MUTANTS = {
     "without-barrier": (
-        "remote/worker_store.py",
+        "server/stores/worker.py",
         "barrier = self._session.submit(worker.CollectGarbage())",
         "barrier = self._session.submit(worker.QueryValidPaths(()))",
     ),
     "without-roots": (
-        "remote/worker_store.py",
+        "server/stores/worker.py",
         "self._session.submit(worker.AddPermRoot(root.path, root.location))",
         "self._session.submit(worker.QueryValidPaths(()))",
     ),

@@ -16,9 +16,9 @@ from nix_remote.protocol.conversation import (
     Refused,
     Request,
 )
+from nix_remote.store.paths import PathInfo, StorePath
 from nix_remote.wire import framed
 from nix_remote.wire.codec import encode_bytes
-from nix_remote.wire.types import PathInfo, StorePath
 from tests.support.paths import info, path
 
 FOLDER = Path(__file__).parent

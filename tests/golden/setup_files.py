@@ -9,7 +9,15 @@ import shutil
 from pathlib import Path
 from typing import Final, Mapping
 
-from nix_remote.setup import agent_units, bazel_flags, executor, kubernetes, nixos, server, wrapper
+from nix_remote.setup import (
+    agent_units,
+    bazel_flags,
+    executor,
+    kubernetes,
+    nixos,
+    server,
+    wrapper,
+)
 from nix_remote.setup.bundle import Bundle
 from nix_remote.setup.retention import Policy
 

@@ -14,9 +14,9 @@ from typing import Iterator, Sequence
 from nix_remote import events, settings
 from nix_remote.errors import NixRemoteError
 from nix_remote.local.store import LocalStore
-from nix_remote.remote import connect
-from nix_remote.remote.store import DurableRoot, Outgoing, Question, RemoteStore
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.server import connect
+from nix_remote.server.stores.base import DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.store.paths import PathInfo, StorePath
 
 
 def main(alias: str, paths: Sequence[str]) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from nix_remote.errors import HostKeyError
 from nix_remote.settings import TransportChoice
-from nix_remote.ssh import choose, config
+from nix_remote.ssh import connect as ssh_connect
+from nix_remote.ssh.config import host_config
 
 FOLDER = Path("/root/known-hosts-cases")
 _REFUSED = re.compile(
@@ -57,9 +58,9 @@ def with_ssh(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_ours(case: dict[str, Any]) -> dict[str, Any]:
-    host = config.resolve("case", prepare(case), config.this_user({}))
+    host = host_config.resolve("case", prepare(case), host_config.this_user({}))
     try:
-        transport, _ = choose.connect(host, TransportChoice.PARAMIKO)
+        transport, _ = ssh_connect.connect(host, TransportChoice.PARAMIKO)
     except HostKeyError as error:
         return {"accepted": False, "known_hosts": afterwards(), "said": error.render()}
     said = transport.description

@@ -8,7 +8,7 @@ from typing import Callable, Iterator
 
 import pytest
 
-from nix_remote.agent.belief import LIFE
+from nix_remote.agent.freshness import LIFE
 from tests.conftest import AddEntry
 from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.copier import assert_kept_whole, new_closure, root_links

@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 
-from nix_remote.agent.belief import LIFE
+from nix_remote.agent.freshness import LIFE
 from tests.conftest import AddEntry
 from tests.integration.copier import root_links
 from tests.integration.herd import LAUNCHER, Herd

@@ -7,7 +7,7 @@ from typing import Iterator
 
 import pytest
 
-from nix_remote.remote.trust import PROBE
+from nix_remote.server.trust import PROBE
 from tests.integration.copier import (
     Copier,
     assert_kept_whole,

@@ -20,10 +20,10 @@ from typing import Any, Callable, Sequence
 
 from nix_remote.cli.main import main
 from nix_remote.protocol import serve, worker
-from nix_remote.remote.programs import Finished, Programs
-from nix_remote.remote.serve_store import ServeStore
-from nix_remote.remote.session import Session
-from nix_remote.remote.worker_store import WorkerStore
+from nix_remote.server.remote_exec import Finished, RemoteExec
+from nix_remote.server.session import Session
+from nix_remote.server.stores.serve import ServeStore
+from nix_remote.server.stores.worker import WorkerStore
 from tests.races import mutants
 
 FOLDER = Path("/run/race")
@@ -74,7 +74,7 @@ class _Hold:
 
     def install(self) -> None:
         start: Any = Session.__init__
-        run: Any = Programs.run
+        run: Any = RemoteExec.run
 
         def init(session: Any, *args: Any, **options: Any) -> None:
             start(session, *args, **options)
@@ -89,7 +89,7 @@ class _Hold:
             return finished
 
         Session.__init__ = init  # type: ignore[assignment,method-assign]
-        Programs.run = held_run  # type: ignore[assignment,method-assign]
+        RemoteExec.run = held_run  # type: ignore[assignment,method-assign]
         for store in (WorkerStore, ServeStore):
             self._install(store)
 

@@ -9,8 +9,8 @@ import re
 from typing import Any, Callable, Mapping
 
 from nix_remote.protocol import worker
-from nix_remote.remote import commands
-from nix_remote.remote.worker_store import WorkerStore
+from nix_remote.server import nix_commands
+from nix_remote.server.stores.worker import WorkerStore
 
 
 def _roots(store: Any, roots: Any) -> None:
@@ -19,7 +19,7 @@ def _roots(store: Any, roots: Any) -> None:
             request = worker.AddPermRoot(root.path, root.location)
             store._wait(store._session.submit(request), "a durable root")
         else:
-            commands.add_root(store._programs, store._account.alias, root)
+            nix_commands.add_root(store._programs, store._account.alias, root)
 
 
 def _barrier(store: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Callable, NoReturn, Optional, Sequence, Union
 from nix_remote.protocol import versions
 from nix_remote.ssh.memory import MemoryChannel, MemoryCommand, pair
 from nix_remote.ssh.transport import ChannelTimeout
+from nix_remote.store.paths import PathInfo, StorePath, parse_store_path
 from nix_remote.wire.codec import (
     Decoder,
     Feed,
@@ -28,7 +29,6 @@ from nix_remote.wire.codec import (
     read_texts,
 )
 from nix_remote.wire.framed import read_framed
-from nix_remote.wire.types import PathInfo, StorePath, parse_store_path
 from tests.support.splicing_proxy import SocketChannel, SocketCommand, pair_through_proxy
 
 LAST = encode_number(0x616C7473)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from nix_remote.wire import base32
-from nix_remote.wire.types import NarHash, PathInfo, StorePath, parse_store_path
+from nix_remote.store import base32
+from nix_remote.store.paths import NarHash, PathInfo, StorePath, parse_store_path
 
 
 def path(name: str) -> StorePath:

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 from typing import Final, Optional, Sequence
 
-from nix_remote.remote.gc_roots import FOLDER
-from nix_remote.wire.types import StorePath, base_name
+from nix_remote.server.gc_roots.names import FOLDER
+from nix_remote.store.paths import StorePath, base_name
 
 PROGRAMS: Final = (
     *("cat", "comm", "cut", "date", "find", "flock", "grep", "join", "ln", "mkdir", "mktemp"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from nix_remote.wire.base32 import ALPHABET
-from nix_remote.wire.types import NarHash, PathInfo, StorePath, parse_store_path
+from nix_remote.store.base32 import ALPHABET
+from nix_remote.store.paths import NarHash, PathInfo, StorePath, parse_store_path
 
 _NAME = st.text("abcXYZ019+-._?=", min_size=1, max_size=20)
 _DIGEST = st.text(ALPHABET, min_size=32, max_size=32)

@@ -16,7 +16,7 @@ THE_TEST_OF_THE_OPTION = "tests/integration/test_known_hosts.py"
 """It connects with each value of the option, and compares with what `ssh` does."""
 
 ONLY_READ = {
-    "nix_remote/ssh/host_keys.py",
+    "nix_remote/ssh/host_key_check.py",
     "tests/integration/ssh_config/flags.conf",
     "tests/integration/ssh_config/strictness.conf",
     "tests/integration/ssh_config/upper-and-lower-case.conf",
@@ -25,7 +25,7 @@ ONLY_READ = {
 }
 """What the option means and how it is read; none of these connects anywhere."""
 
-ASKS_FOR_A_KEY = "nix_remote/ssh/host_key_scan.py"
+ASKS_FOR_A_KEY = "nix_remote/ssh/openssh/host_key_scan.py"
 """`setup ssh` shows the key of a host that is not known yet; it is not believed."""
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from nix_remote.doctor import disks, exports, on_executor
 from nix_remote.errors import NixRemoteError, RootsUnreadable
-from nix_remote.remote import postmortem, roots
-from nix_remote.remote.programs import Finished
-from nix_remote.remote.root_scripts import FORMAT
-from nix_remote.ssh import config_syntax
+from nix_remote.server import disk_check
+from nix_remote.server.gc_roots import listing
+from nix_remote.server.gc_roots.scripts import FORMAT
+from nix_remote.server.remote_exec import Finished
+from nix_remote.ssh.config import syntax
 
 ODD = ("²", "\u0663", "\uff11", "1_0", "+1", "-1", "0x1", "", "9" * 5000, "nan", "1e3", "½")
 WORD = st.one_of(st.sampled_from(ODD), st.text(st.characters(categories=["N", "P", "L"])))
@@ -49,20 +50,20 @@ class Server:
 
 def list_roots(output: str) -> object:
     try:
-        return roots.list_roots(Server(output), "server")  # type: ignore[arg-type]
+        return listing.list_roots(Server(output), "server")  # type: ignore[arg-type]
     except RootsUnreadable:
         return None
 
 
 def parse_all_of_config(text: str) -> None:
-    for parse in (config_syntax.parse_seconds, config_syntax.parse_number):
+    for parse in (syntax.parse_seconds, syntax.parse_number):
         with suppress(ValueError):
             parse(text)
 
 
 READERS: Sequence[Callable[[str], object]] = (
     lambda text: disks.judge(text, "server"),
-    lambda text: postmortem.diagnosis(text, "server"),
+    lambda text: disk_check.diagnosis(text, "server"),
     exports.judge,
     list_roots,
     parse_all_of_config,
@@ -93,6 +94,6 @@ def test_any_lines_are_read_to_an_end(text: str) -> None:
 
 
 def test_an_odd_number_of_bytes_is_not_a_full_disk() -> None:
-    assert postmortem.disks("disk /nix/store ² 1 1 1") == []
+    assert disk_check.disks("disk /nix/store ² 1 1 1") == []
     for now in ("²", "1_0"):
         assert list_roots(f"{FORMAT} {now}\nend") is None

@@ -13,9 +13,9 @@ from typing import Callable, Iterator
 
 import pytest
 
-from nix_remote.agent import client as wire
 from nix_remote.agent import server as serving
-from nix_remote.agent.place import OwnPlace
+from nix_remote.agent import thin_client as wire
+from nix_remote.agent.listener import OwnSocket
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.server import Client, Declined, Duties, Server
 from nix_remote.agent.threads import CannotStart, Threads
@@ -47,7 +47,7 @@ class Agent:
             other_version=lambda: None,
             log=self.log.append,
         )
-        self.server = Server(OwnPlace(lead), duties, self.threads)
+        self.server = Server(OwnSocket(lead), duties, self.threads)
         self.server.start()
 
 

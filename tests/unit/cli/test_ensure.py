@@ -15,7 +15,7 @@ from nix_remote import manifests, private_key
 from nix_remote.cli import ensure
 from nix_remote.cli.main import main
 from nix_remote.manifests import Manifest
-from nix_remote.wire.types import StorePath
+from nix_remote.store.paths import StorePath
 from tests.support.paths import path
 
 KEY = b"k" * 32

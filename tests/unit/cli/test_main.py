@@ -13,8 +13,8 @@ import pytest
 from nix_remote.cli import copy
 from nix_remote.cli import main as cli
 from nix_remote.cli.doctor import COMMAND
-from nix_remote.cli.ending import OwnStreams, conclude
 from nix_remote.cli.main import main
+from nix_remote.cli.output import OwnStreams, conclude
 from nix_remote.cli.result import Result
 from nix_remote.errors import CRASHED, FileUnwritable
 

@@ -5,7 +5,7 @@ import pytest
 
 from nix_remote import events
 from nix_remote.cli.render import Renderer, format_age, format_bytes
-from nix_remote.copy.plan import make_plan
+from nix_remote.store.plan import make_plan
 from nix_remote.text import PeerText
 from tests.support.paths import info, path
 

@@ -8,7 +8,6 @@ import pytest
 
 from nix_remote import events
 from nix_remote.copy.engine import ROUNDS, Check, Copy, CopyOptions, CopyResult
-from nix_remote.copy.plan import DAMAGES, Reason
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
     ClosureNotKept,
@@ -21,10 +20,17 @@ from nix_remote.errors import (
     SignatureRequired,
 )
 from nix_remote.local.store import LocalStore
-from nix_remote.remote.refusals import ReferenceVanished
-from nix_remote.remote.store import Damage, DurableRoot, Outgoing, Question, RemoteStore
+from nix_remote.server.nix_errors import ReferenceVanished
+from nix_remote.server.stores.base import (
+    Damage,
+    DurableRoot,
+    Outgoing,
+    Question,
+    RemoteStore,
+)
 from nix_remote.settings import LocalStoreSettings
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.store.paths import PathInfo, StorePath
+from nix_remote.store.plan import DAMAGES, Reason
 from tests.support.paths import info, path
 
 CLOSURE = [info("glibc"), info("bash", "glibc"), info("hello", "bash")]

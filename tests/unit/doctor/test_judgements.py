@@ -7,10 +7,10 @@ from typing import Optional
 
 import pytest
 
-from nix_remote.doctor import disks, exports, store, way_in, workspace, workspace_files
+from nix_remote.doctor import disks, exports, ssh_checks, store, workspace, workspace_files
 from nix_remote.doctor.exports import Export
 from nix_remote.doctor.finding import Finding, Status
-from nix_remote.remote.gc_roots import Root, Roots
+from nix_remote.server.gc_roots.names import Root, Roots
 from tests.support.paths import path
 
 LISTENS = "listen 0801\n"
@@ -106,12 +106,12 @@ def test_roots_that_the_collector_does_not_count_are_told() -> None:
     ],
 )
 def test_key_files(name: str, mode: int, status: str) -> None:
-    found = way_in.judge_keys([way_in.KeyFile(Path("/root/.ssh", name), mode)])
+    found = ssh_checks.judge_keys([ssh_checks.KeyFile(Path("/root/.ssh", name), mode)])
     assert statuses(found) == {"key": status}
 
 
 def test_a_public_key_without_its_private_one_is_named_as_such() -> None:
-    (finding,) = way_in.judge_keys([way_in.KeyFile(Path("/root/.ssh/a.pub"), 0o644, True)])
+    (finding,) = ssh_checks.judge_keys([ssh_checks.KeyFile(Path("/root/.ssh/a.pub"), 0o644, True)])
     assert "is a public key" in finding.text
     assert "chmod" not in finding.fix
     assert "ssh-add /root/.ssh/a" in finding.fix

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from nix_remote.local.signing import fingerprint, parse_signing_key
-from nix_remote.wire.types import PathInfo, parse_nar_hash, parse_store_path
+from nix_remote.store.paths import PathInfo, parse_nar_hash, parse_store_path
 
 # Made by Nix 2.34.8: a key pair, and what `nix store sign` put on a path. Guards nothing.
 SECRET = (

@@ -3,11 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from nix_remote.errors import NotAStorePath, PathContentChanged, PathContentMissing, PathNotValid
+from nix_remote.errors import (
+    NotAStorePath,
+    PathContentChanged,
+    PathContentMissing,
+    PathNotValid,
+)
 from nix_remote.local import database, serve
 from nix_remote.local.store import LocalStore
 from nix_remote.settings import LocalStoreSettings
-from nix_remote.wire.types import PathInfo, StorePath
+from nix_remote.store.paths import PathInfo, StorePath
 from tests.support.paths import info, path
 
 STORE = LocalStore(LocalStoreSettings())

@@ -8,7 +8,7 @@ import pytest
 
 from nix_remote.errors import PathContentChanged
 from nix_remote.protocol.conversation import Conversation, Event, Refused, Replied
-from nix_remote.remote.refusals import Account, ReferenceVanished, meaning
+from nix_remote.server.nix_errors import Account, ReferenceVanished, meaning
 from tests.golden.script import LEAF, TOP, Recording, begin, describe, recordings
 
 ALL = recordings()

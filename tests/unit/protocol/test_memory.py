@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from nix_remote.protocol import conversation as conversation_module
 from nix_remote.protocol import serve, worker
 from nix_remote.protocol.conversation import Conversation, Replied, Request
+from nix_remote.store.paths import StorePath
 from nix_remote.wire.codec import WireError, decode, encode_number, encode_text, encode_texts
-from nix_remote.wire.types import StorePath
 from tests.support.fake_server import LAST
 from tests.support.paths import path
 from tests.unit.protocol.test_worker import server_greeting

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from nix_remote.protocol import versions
-from nix_remote.protocol.implementations import Implementation, Kind, described, from_sentence
+from nix_remote.protocol.implementations import (
+    Implementation,
+    Kind,
+    described,
+    from_sentence,
+)
 from nix_remote.text import PeerText
 from tests.golden.script import Recording, recordings
 from tests.lab.implementations.releases import REPLAYED, greeting, printed, speech

@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 from nix_remote.protocol import serve
 from nix_remote.protocol.conversation import Greeted, Replied
 from nix_remote.protocol.versions import ServeServer, UnsupportedVersion, protocol_version
-from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
-from nix_remote.wire.types import PathInfo, format_nar_hash
+from nix_remote.store.paths import PathInfo, format_nar_hash
+from nix_remote.wire.codec import (
+    WireError,
+    encode_bool,
+    encode_number,
+    encode_text,
+    encode_texts,
+)
 from tests.support.paths import path
 from tests.support.strategies import path_infos, pieces
 

@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from nix_remote.protocol import versions, worker
 from nix_remote.protocol.conversation import Greeted, Logged, Refused, Replied
+from nix_remote.store.paths import PathInfo
 from nix_remote.text import PeerText
-from nix_remote.wire.codec import WireError, encode_bool, encode_number, encode_text, encode_texts
-from nix_remote.wire.types import PathInfo
+from nix_remote.wire.codec import (
+    WireError,
+    encode_bool,
+    encode_number,
+    encode_text,
+    encode_texts,
+)
 from tests.support.fake_server import LAST, encoded_info, failure
 from tests.support.paths import path
 from tests.support.strategies import path_infos, pieces

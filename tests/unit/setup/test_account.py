@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from nix_remote.doctor.advisories import VERSION_COMMAND
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.remote import connect, home
-from nix_remote.remote.commands import COLLECT_NOTHING, FIND_ROOTS, realise
-from nix_remote.remote.contents import PRESENT_COMMAND, VERIFY
-from nix_remote.remote.gc_roots import GCROOTS
-from nix_remote.remote.root_scripts import LIST_COMMAND, REMOVE_COMMAND
-from nix_remote.remote.store import DurableRoot
+from nix_remote.server import connect
+from nix_remote.server.gc_roots import home
+from nix_remote.server.gc_roots.names import GCROOTS
+from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.server.nix_commands import COLLECT_NOTHING, FIND_ROOTS, realise
+from nix_remote.server.stores.base import DurableRoot
+from nix_remote.server.verify import PRESENT_COMMAND, VERIFY
 from nix_remote.setup import account as restricted
 from tests.support.paths import path
 

@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import agent_units, bazel_flags, executor, inputs, kubernetes, nfs, server
+from nix_remote.setup import (
+    agent_units,
+    bazel_flags,
+    executor,
+    inputs,
+    kubernetes,
+    nfs,
+    server,
+)
 from nix_remote.setup.bundle import File, put
 from tests.golden.setup_files import BUNDLES, FOLDER, KEY, SERVER
 

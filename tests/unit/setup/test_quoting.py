@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.setup import bazel_flags, executor, inputs, kubernetes, nixos, quoting, server
+from nix_remote.setup import (
+    bazel_flags,
+    executor,
+    inputs,
+    kubernetes,
+    nixos,
+    quoting,
+    server,
+)
 from nix_remote.setup.bundle import Bundle
 from tests.golden.setup_files import KEY
 

@@ -1,0 +1,124 @@
+"""The lines of an agent: which are kept, and for how long.
+
+A line keeps a session with a server. A line that no request uses is closed when a newer one to
+the same host takes its place, and when there are too many. Not here: what a line does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable, Final, Hashable, Iterator
+
+from nix_remote.agent.copy_queue import CopyQueue
+from nix_remote.agent.server import Declined
+from nix_remote.agent.threads import Threads
+
+MOST_LINES: Final = 8
+REPLACED_AFTER: Final = 5.0
+"""Seconds without a request after which a line is closed that a newer one has replaced."""
+_LOOK_AROUND: Final = 0.2
+
+
+@dataclass(frozen=True)
+class QueueKey:
+    """What requests must have in common to go over one connection."""
+
+    host: Hashable
+    """Which server is meant, by name."""
+    how: Hashable
+    """Everything that decides how it is reached and with which rights."""
+
+
+class _Kept:
+    """A line, its thread, and who uses it."""
+
+    def __init__(self, key: QueueKey, line: CopyQueue, thread: threading.Thread) -> None:
+        self.key = key
+        self.line = line
+        self.thread = thread
+        self.users = 0
+        self.last_used = time.monotonic()
+
+
+class QueueRegistry:
+    """The lines, each with its thread."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._kept: dict[QueueKey, _Kept] = {}
+        """In the order in which they were used last."""
+        self._ending: list[_Kept] = []
+        self.somebody_arrives: Callable[[], bool] = lambda: False
+
+    @contextmanager
+    def line(self, key: QueueKey, make: Callable[[], CopyQueue]) -> Iterator[CopyQueue]:
+        """The line with that key, made if there is none; it is kept for the `with` block.
+
+        Raises `Declined` if there are too many, and `CannotStart`.
+        """
+        with self._lock:
+            kept = self._kept.pop(key, None) or self._new(key, make)
+            self._kept[key] = kept
+            kept.users += 1
+        try:
+            yield kept.line
+        finally:
+            with self._lock:
+                kept.users -= 1
+                kept.last_used = time.monotonic()
+
+    def _new(self, key: QueueKey, make: Callable[[], CopyQueue]) -> _Kept:
+        if len(self._kept) == MOST_LINES:
+            idle = next((each for each in self._kept.values() if not each.users), None)
+            # One that is closed may take a while: as many again may be about to.
+            if idle is None or len(self._still_ending()) == MOST_LINES:
+                raise Declined("too many servers and configurations")
+            self._end(idle)
+        line = make()
+        line.somebody_arrives = self.somebody_arrives
+        thread = self._threads.start(line.alias, line.work)
+        line.at_work = thread.is_alive
+        return _Kept(key, line, thread)
+
+    def close_replaced(self) -> None:
+        """Closes the lines that a newer one to the same host has replaced. Does not wait."""
+        now = time.monotonic()
+        with self._lock:
+            newest = {each.key.host: each for each in self._kept.values()}
+            for each in list(self._kept.values()):
+                idle = not each.users and now - each.last_used >= REPLACED_AFTER
+                if idle and newest[each.key.host] is not each:
+                    self._end(each)
+
+    def _end(self, kept: _Kept) -> None:
+        """Lets a line finish what it has begun and close its session, in its own thread."""
+        del self._kept[kept.key]
+        kept.line.stop()
+        self._ending.append(kept)
+
+    def _still_ending(self) -> list[_Kept]:
+        self._ending = [each for each in self._ending if each.thread.is_alive()]
+        return self._ending
+
+    def figures(self) -> list[dict[str, object]]:
+        """For `nix-remote agent status`."""
+        with self._lock:
+            lines = [each.line for each in self._kept.values()]
+        return [line.status() for line in lines]
+
+    def finish(self) -> None:
+        """Returns when all that is in line is answered and the servers are let go.
+
+        Returns at once if a thread has failed.
+        """
+        with self._lock:
+            for each in list(self._kept.values()):
+                self._end(each)
+            ending = self._still_ending()
+        for each in ending:
+            while each.thread.is_alive() and not self._threads.failed:
+                each.thread.join(_LOOK_AROUND)

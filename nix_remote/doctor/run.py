@@ -1,0 +1,124 @@
+"""Which looks there are, and in which order. What cannot be reached ends the list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from nix_remote import events, output_base, private_key
+from nix_remote.doctor import (
+    advisories,
+    disks,
+    exports,
+    ssh_checks,
+    store,
+    trusted_users,
+    workspace,
+    workspace_files,
+)
+from nix_remote.doctor.exports import EXPORTS_COMMAND
+from nix_remote.doctor.finding import Finding, Status, from_error
+from nix_remote.doctor.remote_execution import Executors
+from nix_remote.errors import NixRemoteError
+from nix_remote.local.signing import SigningKey
+from nix_remote.local.store import LocalStore
+from nix_remote.server import connect
+from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.remote_exec import RemoteExec
+from nix_remote.settings import Settings
+from nix_remote.ssh.config import host_config
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is looked at."""
+
+    settings: Settings
+    key: Optional[SigningKey]
+    user: str
+    """Who runs this."""
+    folder: Path
+    """A folder in the Bazel workspace, if there is one."""
+    exported: bool = True
+    """Whether the server is the one that exports the store."""
+    executors: Optional[Executors] = None
+    """Those that are to look for what is sent, if any."""
+
+
+def examine(patient: Target) -> list[Finding]:
+    """Every look that can be taken."""
+    return [*_server(patient), *_workspace(patient)]
+
+
+def _server(patient: Target) -> list[Finding]:
+    settings = patient.settings
+    try:
+        local = host_config.this_user(settings.environment)
+        host = host_config.resolve(settings.host, settings.ssh_config, local)
+    except NixRemoteError as error:
+        return [from_error(ssh_checks.LAYER, "config", error)]
+    found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]
+    seen: list[Finding] = []
+    try:
+        with connect.open_programs(settings, events.ignore) as programs:
+            found += ssh_checks.gates(host, None)
+            trial = store.new_trial(patient.user)
+            sent = store.examine(settings, patient.key, trial)
+            found += sent
+            if patient.executors is not None:
+                # Now, that its durable root is still there.
+                kept = all(each.status is Status.OK for each in sent)
+                paths = [trial.info.path] if kept else []
+                seen = patient.executors.examine(paths, _copied_shells(patient))
+            refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
+            found += _over(programs, patient, refused=refused)
+    except NixRemoteError as error:
+        found += ssh_checks.gates(host, error)
+    return found + seen
+
+
+def _copied_shells(patient: Target) -> list[str]:
+    """A shell that executors should have: one that was copied for the workspace."""
+    root = workspace_files.root(patient.folder)
+    base = output_base.of(root) if root is not None else None
+    host = patient.settings.host
+    made = _manifests(patient, base).manifests if base is not None else ()
+    copied = [path for each in made if each.host == host for path in each.paths]
+    return LocalStore(patient.settings.local_store).shells(copied)
+
+
+def _manifests(patient: Target, base: Path) -> output_base.Found:
+    keys = private_key.keys(private_key.homes(patient.settings.environment))
+    return output_base.find(base, keys)
+
+
+def _over(programs: RemoteExec, patient: Target, *, refused: bool) -> list[Finding]:
+    """What is learnt by running programs on the server. `refused`: it took no path from us."""
+    alias = patient.settings.host
+    said = programs.run(advisories.VERSION_COMMAND, waiting_for="the version of its Nix")
+    found = [*advisories.judge(said.stdout), *trusted_users.judge(said.stdout, refused=refused)]
+    found += store.roots(programs, alias)
+    looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
+    found += disks.judge(looked.stdout, alias)
+    if patient.exported:
+        looked = programs.run(EXPORTS_COMMAND, waiting_for="a look at its exports")
+        found += exports.judge(looked.stdout)
+    return found
+
+
+def _workspace(patient: Target) -> list[Finding]:
+    root = workspace_files.root(patient.folder)
+    if root is None:
+        return []
+    base = output_base.of(root)
+    return workspace.judge(
+        workspace.Told(
+            patient.settings.host,
+            patient.settings.environment.get("BAZEL_NIX_REMOTE", ""),
+            workspace_files.rc_files(root),
+            workspace_files.build_files(root),
+            output_base.not_copied(base) if base is not None else (),
+            _manifests(patient, base).unusable if base is not None else (),
+        )
+    )

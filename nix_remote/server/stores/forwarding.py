@@ -1,0 +1,60 @@
+"""A `RemoteStore` that hands everything on to another one.
+
+The base of those that do one thing more: they override what they change, and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from nix_remote.server.stores.base import (
+    Damage,
+    DurableRoot,
+    Outgoing,
+    Question,
+    RemoteStore,
+)
+from nix_remote.store.paths import PathInfo, StorePath
+
+
+class ForwardingStore:
+    """What the other store does, this one does."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self._store = store
+
+    @property
+    def ended(self) -> bool:
+        return self._store.ended
+
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        return self._store.ask(question)
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        self._store.lock(paths)
+
+    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
+        self._store.check_acceptable(infos)
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        return self._store.registered(paths)
+
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return self._store.gone(paths)
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        return self._store.damaged(infos)
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        self._store.substitute(paths, at_most=at_most)
+
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        self._store.push(paths)
+
+    def secure(
+        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
+    ) -> frozenset[StorePath]:
+        return self._store.secure(paths, roots)
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        self._store.renew(roots)

@@ -1,0 +1,172 @@
+"""What the stores over both protocols have in common: a session, and what is asked in it first."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Callable, Generic, Iterator, Mapping, Optional, Sequence, TypeVar
+
+from nix_remote import events
+from nix_remote.errors import PathRefused
+from nix_remote.protocol.conversation import Request, Server
+from nix_remote.protocol.worker import RootLink
+from nix_remote.server import nix_commands, trust, verify
+from nix_remote.server.gc_roots import home
+from nix_remote.server.gc_roots.placement import RootPlacement
+from nix_remote.server.nix_errors import Account, condition
+from nix_remote.server.remote_exec import RemoteExec
+from nix_remote.server.session import RequestRefused, Session
+from nix_remote.server.stores.base import (
+    Damage,
+    DurableRoot,
+    Outgoing,
+    Question,
+    RemoteStore,
+)
+from nix_remote.server.upload import NotAccepted, Upload
+from nix_remote.store.closure import frontier
+from nix_remote.store.paths import PathInfo, StorePath
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that is not answered yet."""
+
+    question: Question
+    locks: tuple[Future[Any], ...]
+    valid: Future[frozenset[StorePath]]
+
+
+class SessionStore(RemoteStore, Generic[Server]):
+    """The part of a `RemoteStore` that is the same over both protocols.
+
+    `asked` has been asked in the session already, together with the greeting;
+    `open_session` opens one more; `home` tells the account's home folder.
+    """
+
+    def __init__(
+        self,
+        session: Session[Server],
+        *,
+        asked: Optional[Asked] = None,
+        account: Account,
+        listener: events.Listener,
+        programs: RemoteExec,
+        open_session: Callable[[], Session[Server]],
+        home: home.Home = home.unknown,
+    ) -> None:
+        self._session = session
+        self._asked = asked
+        self._locks: list[Future[Any]] = []
+        """Temporary roots that have been asked for, and not been waited for."""
+        self._account = account
+        self._listener = listener
+        self._programs = programs
+        self._open_session = open_session
+        self._home = home
+        self._broken = False
+
+    @cached_property
+    def _placing(self) -> RootPlacement:
+        return RootPlacement(self._account.alias, self._account.user, self._home())
+
+    @property
+    def ended(self) -> bool:
+        return self._broken or self._session.ended
+
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        asked, self._asked = self._asked, None
+        if asked is None or asked.question != question:
+            asked = self._submit(question)
+        valid = self._wait(asked.valid, "which paths are valid there")
+        self._locks += asked.locks
+        self._wait_for_locks()
+        return valid
+
+    def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
+        trust.check_acceptable(infos, self._account, self._takes_unsigned)
+
+    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return verify.gone(self._programs, self._account.alias, paths)
+
+    def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
+        found = verify.damaged(self._programs, self._account.alias, infos)
+        return {path: each.damage for path, each in found.items()}
+
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        replacing = {outgoing.info.path for outgoing in paths if outgoing.replace}
+        push = Upload(
+            paths,
+            session=self._session,
+            open_session=self._open_session,
+            add=lambda info: self._add(info, replace=info.path in replacing),
+            write_nar=self._write_nar,
+            listener=self._listener,
+        )
+        try:
+            push.run()
+            if push.additional:
+                # Their temporary roots end with them; those of this session stay.
+                infos = [outgoing.info for outgoing in paths]
+                self.lock(frontier(infos, {info.path for info in infos}))
+                self._wait_for_locks()
+        except NotAccepted as refused:
+            self._broken = not isinstance(refused.cause, RequestRefused)
+            raise self._refusal(refused) from None
+        finally:
+            for session in push.additional:
+                session.close()
+
+    @staticmethod
+    @abstractmethod
+    def _add(info: PathInfo, *, replace: bool) -> Request[None]:
+        """The request that begins a path; it may replace one that is valid."""
+
+    @staticmethod
+    @abstractmethod
+    def _write_nar(session: Session[Server], nar: Iterator[bytes]) -> None:
+        """Writes what follows that request."""
+
+    @abstractmethod
+    def _refusal(self, refused: NotAccepted) -> Exception:
+        """What it means that a path was not taken."""
+
+    @abstractmethod
+    def _submit(self, question: Question) -> Asked:
+        """Asks in the session, and does not wait."""
+
+    @abstractmethod
+    def _takes_unsigned(self) -> bool:
+        """Whether the server takes unsigned paths from this account."""
+
+    def _count(self, made: Sequence[DurableRoot], find: Callable[[], frozenset[RootLink]]) -> bool:
+        """Whether the server counts these roots; if not, another place is to be tried.
+
+        `find` asks which of them the server's Nix lists.
+        """
+        if not self._placing.counts:
+            counted = find()
+            if self._account.is_root:
+                counted &= nix_commands.find_roots_of_daemon(self._programs, made)
+            if not self._placing.count(made, counted):
+                return False
+        for root in made:
+            self._listener(events.RootMade(root.path, root.location))
+        return True
+
+    def _wait_for_locks(self) -> None:
+        while self._locks:
+            self._wait(self._locks.pop(), "temporary roots")
+
+    def _wait(self, future: Future[T], waiting_for: str) -> T:
+        """For requests that no correct server refuses."""
+        try:
+            return self._session.wait(future, waiting_for)
+        except RequestRefused as refusal:
+            raise condition(refusal.message, self._account.alias) or PathRefused(
+                self._account.alias, waiting_for, refusal.message
+            ) from None

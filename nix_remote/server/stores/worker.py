@@ -1,0 +1,211 @@
+"""The server's store over the worker protocol (`nix-daemon --stdio`)."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import (
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+)
+
+from nix_remote import events
+from nix_remote.errors import RootRefused, ServerError
+from nix_remote.protocol import worker
+from nix_remote.protocol.versions import WorkerServer
+from nix_remote.server import nix_commands, trust
+from nix_remote.server.nix_errors import (
+    ReferenceVanished,
+    condition,
+    lacks_signature,
+    meaning,
+)
+from nix_remote.server.session import RequestRefused, Session
+from nix_remote.server.stores.base import DurableRoot, Question
+from nix_remote.server.stores.session import Asked, SessionStore
+from nix_remote.server.upload import NotAccepted
+from nix_remote.store.paths import PathInfo, StorePath
+from nix_remote.wire import framed
+
+T = TypeVar("T")
+
+WorkerSession = Session[WorkerServer]
+
+
+def ask(session: WorkerSession, question: Question) -> Asked:
+    """Asks for temporary roots, and behind that which paths are valid, in one breath."""
+    locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
+    valid = session.submit(worker.QueryValidPaths(question.paths))
+    return Asked(question, locks, valid)
+
+
+@dataclass(frozen=True)
+class _Rooting:
+    """Durable roots that have been asked for."""
+
+    roots: Sequence[DurableRoot]
+    links: Sequence[Future[str]]
+    asked: Optional[Future[frozenset[worker.RootLink]]]
+    """Which of them the server counts; None if that has not been asked."""
+
+
+class WorkerStore(SessionStore[WorkerServer]):
+    """A `RemoteStore` over an open worker session.
+
+    Another session is for questions that may have to be abandoned; programs
+    are for servers too old to make durable roots on request.
+    """
+
+    def _submit(self, question: Question) -> Asked:
+        return ask(self._session, question)
+
+    def lock(self, paths: Sequence[StorePath]) -> None:
+        self._locks += [self._session.submit(worker.AddTempRoot(path)) for path in paths]
+
+    def _takes_unsigned(self) -> bool:
+        trusts_us = self._session.greeting().trusts_us
+        if trusts_us or (trusts_us is None and self._account.is_root):
+            return True
+        # Before Nix 2.15 a server does not say whether it trusts us; none says whether it
+        # takes unsigned paths from those that it does not trust.
+        answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
+        self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
+        try:
+            self._session.wait(answer, "the server to say if it takes unsigned paths")
+        except RequestRefused as refusal:
+            if lacks_signature(refusal.message):
+                return False
+            raise meaning(refusal.message, self._account, trust.PROBE) from None
+        return True
+
+    def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
+        asked = [self._session.submit(worker.QueryPathInfo(path)) for path in paths]
+        answers = [self._wait(answer, "what is registered there") for answer in asked]
+        return {info.path: info for info in answers if info is not None}
+
+    def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
+        # A session of its own: closing it is the only way to stop the server.
+        with closing(self._open_session()) as session:
+            query = session.submit(worker.QueryValidPaths(tuple(paths), substitute=True))
+            try:
+                session.wait(query, "the server to ask its caches", at_most=at_most)
+            except (TimeoutError, RequestRefused, ServerError) as ended:
+                self._listener(events.SubstitutionAbandoned(str(ended)))
+
+    @staticmethod
+    def _add(info: PathInfo, *, replace: bool) -> worker.AddToStoreNar:
+        return worker.AddToStoreNar(info, repair=replace)
+
+    @staticmethod
+    def _write_nar(session: WorkerSession, nar: Iterator[bytes]) -> None:
+        try:
+            for chunk in nar:
+                session.write(framed.frame_header(len(chunk)))
+                session.write(chunk)
+        finally:
+            # Ending the stream early, too, is understood: the server drops what it has.
+            session.write(framed.END)
+
+    def _refusal(self, refused: NotAccepted) -> Exception:
+        if isinstance(refused.cause, RequestRefused):
+            return meaning(refused.cause.message, self._account, refused.info)
+        return refused.cause
+
+    def secure(
+        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
+    ) -> frozenset[StorePath]:
+        self._wait_for_locks()
+        tops = frozenset(root.path for root in roots)
+        while True:
+            # The server handles requests in order, so it counts the roots and begins the barrier
+            # when they exist, and the look when the barrier has returned, although all of them
+            # may go out in one write.
+            rooting = self._begin_roots(roots)
+            barrier = self._session.submit(worker.CollectGarbage())
+            look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+            outcomes = [
+                self._outcome(root, link) for root, link in zip(rooting.roots, rooting.links)
+            ]
+            self._wait(barrier, "a garbage collection on the server to end")
+            valid = self._wait(look, "which paths are valid there")
+            made = self._made(rooting.roots, outcomes, valid)
+            if made is not None and self._count(made, partial(self._counted, made, rooting.asked)):
+                return valid - (tops - {root.path for root in made})
+
+    def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
+        """Asks for durable roots, and behind that whether the server counts them."""
+        located = self._placing.located(roots)
+        links = [self._begin_root(root) for root in located]
+        # Once per session and place; and not where the location is only known from the reply.
+        known = all(root.location.startswith("/") for root in located)
+        asked = self._find(located) if known and not self._placing.counts else None
+        return _Rooting(located, links, asked)
+
+    def renew(self, roots: Sequence[DurableRoot]) -> None:
+        located = self._placing.located(roots)
+        links = [self._begin_root(root) for root in located]
+        for root, outcome in zip(located, map(self._outcome, located, links)):
+            if isinstance(outcome, Exception):
+                raise outcome
+            self._listener(events.RootMade(root.path, outcome))
+
+    def _begin_root(self, root: DurableRoot) -> Future[str]:
+        """Asks for a durable root; waits only if Nix is too old to make it on request."""
+        if self._session.greeting().can_make_roots:
+            return self._session.submit(worker.AddPermRoot(root.path, root.location))
+        made: Future[str] = Future()
+        try:
+            made.set_result(nix_commands.add_root(self._programs, self._account.alias, root))
+        except (ReferenceVanished, RootRefused) as failure:
+            made.set_exception(failure)
+        return made
+
+    def _find(self, roots: Sequence[DurableRoot]) -> Future[frozenset[worker.RootLink]]:
+        wanted = frozenset((root.location, root.path) for root in roots)
+        return self._session.submit(worker.FindRoots(wanted))
+
+    def _outcome(self, root: DurableRoot, requested: Future[str]) -> Union[str, Exception]:
+        """The location of a durable root, or why there is none."""
+        try:
+            return self._session.wait(requested, "a durable root")
+        except RequestRefused as refusal:
+            alias, said = self._account.alias, refusal.message
+            return condition(said, alias) or RootRefused(alias, root.location, said)
+        except (ReferenceVanished, RootRefused) as failure:
+            return failure
+
+    def _made(
+        self,
+        roots: Sequence[DurableRoot],
+        outcomes: Sequence[Union[str, Exception]],
+        valid: frozenset[StorePath],
+    ) -> Optional[list[DurableRoot]]:
+        """The roots of valid paths, where they were made; None if another place is to be tried.
+
+        A path that was not valid when its root was made has none. Raises why a
+        valid path has none.
+        """
+        made = []
+        for root, outcome in zip(roots, outcomes):
+            if isinstance(outcome, ReferenceVanished) or root.path not in valid:
+                continue
+            if isinstance(outcome, RootRefused):
+                self._placing.failed(outcome)
+                return None
+            if isinstance(outcome, Exception):
+                raise outcome
+            if not self._placing.accepts(root, outcome):
+                return None
+            made.append(DurableRoot(root.path, outcome))
+        return made
+
+    def _counted(
+        self, made: Sequence[DurableRoot], asked: Optional[Future[frozenset[worker.RootLink]]]
+    ) -> frozenset[worker.RootLink]:
+        return self._wait(asked or self._find(made), "the roots that Nix there counts")

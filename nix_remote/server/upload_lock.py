@@ -1,0 +1,142 @@
+"""One process at a time sends to a server: what two want is then sent once.
+
+A lock between the processes of one user on one machine, taken only when
+something is missing, and held until that is secured. It saves bytes and
+nothing depends on it: whoever holds it and does not move is passed by.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Callable, Final, Iterator, Optional, Sequence
+
+from nix_remote import events
+from nix_remote.server.stores.base import Outgoing, Question, RemoteStore
+from nix_remote.server.stores.forwarding import ForwardingStore
+from nix_remote.server.wait_notices import WaitNotices
+from nix_remote.store.paths import StorePath
+
+_PAUSE: Final = 0.05
+_BEAT: Final = 1.0
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class UploadLock:
+    """The lock. Its file's time says when its holder moved last."""
+
+    def __init__(
+        self,
+        file: Path,
+        *,
+        patience: float,
+        listener: events.Listener,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`patience`: seconds without any movement after which a holder is passed by."""
+        self._file = file
+        self._patience = patience
+        self._listener = listener
+        self._sleep = sleep
+        self._lock: Optional[int] = None
+        self._last_beat = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self._lock is not None
+
+    def state(self) -> int:
+        """Another number whenever somebody has had a turn."""
+        try:
+            return os.stat(self._file).st_mtime_ns
+        except OSError:
+            return 0
+
+    def take(self, *, since: int) -> bool:
+        """Waits for it, and has it afterwards unless its holder does not move.
+
+        Returns whether anybody else has had a turn since `state` was `since`.
+        """
+        try:
+            lock = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return False
+        waited = unchanged = 0.0
+        seen = self.state()
+        notices = WaitNotices(self._listener, "another copy from this machine to end")
+        while not _locked(lock):
+            # Its time may be in the future, if the clock was put back: then only watching helps.
+            age = time.time() - seen / _NANOSECONDS
+            if max(age, unchanged) > self._patience:
+                os.close(lock)
+                return True
+            notices.after(waited)
+            self._sleep(_PAUSE)
+            waited += _PAUSE
+            before, seen = seen, self.state()
+            unchanged = unchanged + _PAUSE if seen == before else 0.0
+        changed = waited > 0 or self.state() != since
+        self._lock = lock
+        self.beat()
+        return changed
+
+    def beat(self) -> None:
+        """Shows that we move."""
+        now = time.monotonic()
+        if self._lock is not None and now - self._last_beat > _BEAT:
+            self._last_beat = now
+            self._mark()
+
+    def release(self) -> None:
+        """The next one may have it. Safe to repeat."""
+        if self._lock is not None:
+            self._mark()
+            os.close(self._lock)
+            self._lock = None
+            self._last_beat = 0.0
+
+    def _mark(self) -> None:
+        with suppress(OSError):
+            now = time.time_ns()
+            os.utime(self._file, ns=(now, now))
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+class LockingStore(ForwardingStore):
+    """A `RemoteStore` that waits for its turn when it finds something missing."""
+
+    def __init__(self, store: RemoteStore, turn: UploadLock) -> None:
+        super().__init__(store)
+        self._turn = turn
+
+    def ask(self, question: Question) -> frozenset[StorePath]:
+        before = self._turn.state()
+        valid = super().ask(question)
+        if self._turn.held or valid.issuperset(question.paths):
+            return valid
+        if self._turn.take(since=before):
+            valid = super().ask(question)
+            if valid.issuperset(question.paths):
+                # Somebody else has sent it: there is nothing to keep others from.
+                self._turn.release()
+        return valid
+
+    def push(self, paths: Sequence[Outgoing]) -> None:
+        super().push([replace(one, nar=self._beating(one.nar)) for one in paths])
+
+    def _beating(self, nar: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in nar:
+            self._turn.beat()
+            yield chunk

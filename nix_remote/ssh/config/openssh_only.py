@@ -1,0 +1,77 @@
+"""What of a configuration only the `ssh` program can follow, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, Optional
+
+from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.keys import algorithms
+from nix_remote.ssh.keys.algorithms import Algorithms
+from nix_remote.ssh.keys.key_files import is_security_key
+
+
+def reasons(
+    found: Found,
+    chosen: Algorithms,
+    identity_files: tuple[Path, ...],
+    control_path: Optional[Path],
+) -> tuple[str, ...]:
+    """Why paramiko cannot follow this configuration, in words; empty if it can."""
+    return (
+        *found.beyond_us,
+        *_directives(found),
+        *_ways_to_log_in(found),
+        *_algorithms(chosen),
+        *(f"{path} is a FIDO key" for path in identity_files if is_security_key(path)),
+        *((f"{control_path} is a connection that is open",) if _is_open(control_path) else ()),
+    )
+
+
+def _directives(found: Found) -> Iterator[str]:
+    for directive, name in (
+        ("pkcs11provider", "PKCS11Provider"),
+        ("securitykeyprovider", "SecurityKeyProvider"),
+        ("knownhostscommand", "KnownHostsCommand"),
+    ):
+        text = found.text(directive)
+        if text is not None and text.lower() != "none":
+            yield f"{name} {text}"
+    if found.words("revokedhostkeys"):
+        yield "RevokedHostKeys"
+    if found.values.get("verifyhostkeydns") == "yes":
+        yield "VerifyHostKeyDNS yes"
+    if found.is_on("proxyusefdpass"):
+        yield "ProxyUseFdpass yes"
+
+
+def _ways_to_log_in(found: Found) -> Iterator[str]:
+    # Systems switch GSSAPI on for everybody, tickets or not: that is no wish of the user's.
+    if found.is_on("gssapiauthentication") and "gssapiauthentication" in found.origins:
+        yield "GSSAPIAuthentication yes"
+    if found.is_on("hostbasedauthentication"):
+        yield "HostbasedAuthentication yes"
+    if not found.is_on("pubkeyauthentication", default=True):
+        yield "PubkeyAuthentication no"
+    preferred = found.text("preferredauthentications")
+    if preferred is not None and "publickey" not in preferred.split(","):
+        yield f"PreferredAuthentications {preferred}"
+
+
+def _algorithms(chosen: Algorithms) -> Iterator[str]:
+    for name, wanted, usable in (
+        ("Ciphers", chosen.ciphers, algorithms.ciphers(chosen)),
+        ("KexAlgorithms", chosen.key_exchanges, algorithms.key_exchanges(chosen)),
+        ("MACs", chosen.macs, algorithms.macs(chosen)),
+        ("HostKeyAlgorithms", chosen.host_keys, algorithms.host_keys(chosen)),
+        ("PubkeyAcceptedAlgorithms", chosen.user_keys, algorithms.user_keys(chosen)),
+    ):
+        if not usable:
+            yield f"{name} {wanted}"
+
+
+def _is_open(control_path: Optional[Path]) -> bool:
+    try:
+        return control_path is not None and control_path.is_socket()
+    except OSError:
+        return False

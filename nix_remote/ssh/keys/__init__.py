@@ -1,0 +1,1 @@
+"""Keys: algorithms, key files, certificates, the SSH agent, and the check of host keys."""

@@ -1,0 +1,331 @@
+"""Who shares a copy, whose failure a failure is, and what is believed and for how long."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from nix_remote.agent.batching import (
+    RENEWAL_INTERVAL,
+    RENEWED_RECENTLY,
+    Batching,
+    Group,
+    Job,
+)
+from nix_remote.copy.engine import Check, CopyOptions
+from nix_remote.errors import ConnectionBroken, PathContentMissing
+from nix_remote.server.gc_roots.retention import GRACE
+from nix_remote.server.stores.base import DurableRoot
+from nix_remote.store.paths import PathInfo
+from tests.support.paths import info, path
+
+GLIBC, BASH, HELLO = info("glibc"), info("bash", "glibc"), info("hello", "bash")
+GCC = info("gcc", "glibc")
+DEFAULTS = CopyOptions()
+NOW = 1000.0
+BROKEN = ConnectionBroken("s", "copying", "cut")
+MISSING = PathContentMissing(path("gcc"), "gone")
+
+
+def root(name: str, package: str = "") -> DurableRoot:
+    return DurableRoot(path(name), f"roots/{package}{name}")
+
+
+def add(sharing: Batching, *closure: PathInfo, options: CopyOptions = DEFAULTS) -> Job:
+    top = closure[-1].path
+    return sharing.add(closure, [DurableRoot(top, f"roots/{top}")], options)
+
+
+def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
+    sharing = Batching()
+    jobs = (add(sharing, GLIBC, BASH, HELLO), add(sharing, GLIBC, GCC))
+    group = sharing.take()
+    assert group.jobs == jobs
+    assert group.closure == (GLIBC, BASH, HELLO, GCC)
+    assert group.roots == jobs[0].roots + jobs[1].roots
+    assert sharing.next_job is None
+
+
+def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
+    sharing = Batching()
+    first = add(sharing, GLIBC)
+    other = add(sharing, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
+    assert sharing.take().jobs == (first,)
+    assert sharing.take().jobs == (other,)
+
+
+def test_a_path_that_several_want_is_reported_as_sent_by_one() -> None:
+    sharing = Batching()
+    first, second = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
+    sent = sharing.take().attributed([GLIBC.path, BASH.path, GCC.path])
+    assert sent == {first: [GLIBC.path, BASH.path], second: [GCC.path]}
+
+
+def test_what_was_kept_is_known_as_long_as_the_session_lives() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    assert not sharing.knows(job)
+    sharing.succeeded(sharing.take(), NOW)
+    assert sharing.knows(job)
+    assert sharing.closure_of(job.roots) == (GLIBC, BASH)
+    sharing.forget()
+    assert not sharing.knows(job)
+
+
+def test_the_same_path_under_another_name_is_not_known() -> None:
+    sharing = Batching()
+    add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    assert not sharing.knows(Job((), (root("bash", "other-"),)))
+
+
+def test_a_job_that_wants_contents_compared_is_never_known() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    assert not sharing.knows(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
+
+
+def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
+    sharing = Batching()
+    roots = [DurableRoot(BASH.path, "roots/bash"), DurableRoot(GCC.path, "roots/gcc")]
+    sharing.add([GLIBC, BASH, GCC], roots, DEFAULTS)
+    sharing.succeeded(sharing.take(), NOW)
+    assert sharing.closure_of(roots[1:]) == (GLIBC, GCC)
+
+
+def test_what_was_answered_is_made_sure_of_with_the_next_copy() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    sharing.forget()
+    assert sharing.owes
+    add(sharing, GLIBC, GCC)
+    group = sharing.take()
+    assert group.renewed == (job,)
+    assert set(group.roots) > set(job.roots)
+    sharing.succeeded(group, NOW)
+    assert not sharing.owes
+    assert sharing.knows(job)
+
+
+def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
+    sharing = Batching()
+    jobs = [add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)]
+    assert sharing.failed(sharing.take(), BROKEN) == jobs
+    assert sharing.next_job is None
+
+
+def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
+    sharing = Batching()
+    good, bad = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
+    assert sharing.failed(sharing.take(), MISSING) == []
+    alone = sharing.take()
+    assert alone.jobs == (good,)
+    sharing.succeeded(alone, NOW)
+    assert sharing.failed(sharing.take(), MISSING) == [bad]
+
+
+def test_what_is_owed_and_cannot_be_is_given_up_alone() -> None:
+    sharing = Batching()
+    add(sharing, GLIBC, GCC)
+    kept = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    sharing.forget()
+    assert sharing.failed(sharing.take(), MISSING) == []
+    assert sharing.failed(sharing.take(), MISSING) == []
+    sharing.succeeded(sharing.take(), NOW)
+    assert not sharing.owes
+    assert sharing.believed == frozenset(kept.roots)
+
+
+def test_a_job_that_nobody_waits_for_is_not_begun() -> None:
+    sharing = Batching()
+    job, other = add(sharing, GLIBC), add(sharing, GLIBC, BASH)
+    assert sharing.withdraw(job)
+    assert sharing.take().jobs == (other,)
+    assert not sharing.withdraw(other)
+
+
+def test_a_root_that_is_used_all_the_time_is_renewed_once_per_interval() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    sharing.used(job.roots)
+    assert sharing.due(NOW + 1) == ()  # the copy was a moment ago
+    assert sharing.due(NOW + 6) == job.roots
+    sharing.renewed(job.roots, NOW + 6)
+    sharing.used(job.roots)
+    assert sharing.due(NOW + 6 + RENEWAL_INTERVAL - 1) == ()
+    assert sharing.due(NOW + 6 + RENEWAL_INTERVAL) == job.roots
+
+
+def test_a_root_that_is_not_used_is_not_renewed() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    assert sharing.due(NOW + 1e6) == ()
+    sharing.used(job.roots)
+    sharing.renewed(job.roots, NOW + 1e6)
+    assert sharing.due(NOW + 2e6) == ()
+
+
+def test_what_cannot_be_renewed_is_tried_less_and_less_often_and_not_given_up() -> None:
+    sharing = Batching()
+    job = add(sharing, GLIBC, BASH)
+    sharing.succeeded(sharing.take(), NOW)
+    sharing.used(job.roots)
+    now, waits = NOW, []
+    for _ in range(9):
+        begun = now
+        while not sharing.due(now):
+            now += 1
+        waits.append(now - begun)
+        sharing.not_renewed(job.roots, now)
+    assert waits == sorted(waits)
+    assert waits[-1] == 3600
+
+
+def test_the_interval_is_well_below_what_pruning_always_keeps() -> None:
+    assert max(RENEWAL_INTERVAL, RENEWED_RECENTLY) <= GRACE / 4
+
+
+NAMES = st.sampled_from(["a", "b", "c", "bad"])
+
+
+class Server(RuleBasedStateMachine):
+    """Jobs, copies that end in every way, and sessions that end; `bad` cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sharing = Batching()
+        self.open: list[Job] = []
+        self.running: list[Group] = []
+        self.kept_in_session: set[DurableRoot] = set()
+        self.answered: set[DurableRoot] = set()
+        self.now = 0.0
+        self.used_at: dict[DurableRoot, float] = {}
+        """When a root was used and not made or renewed afterwards."""
+
+    @rule(seconds=st.sampled_from([0.5, 10.0, 61.0, 4000.0, -50.0]))
+    def time_passes(self, seconds: float) -> None:
+        """A machine that is restored from a snapshot has a clock that was put back."""
+        self.now += seconds
+
+    @precondition(lambda self: self.sharing.believed and not self.running)
+    @rule(data=st.data())
+    def a_root_is_used_from_knowledge(self, data: st.DataObject) -> None:
+        root = data.draw(st.sampled_from(sorted(self.sharing.believed, key=str)))
+        self.sharing.used([root])
+        self.used_at.setdefault(root, self.now)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def what_is_due_is_renewed(self) -> None:
+        due = self.sharing.due(self.now)
+        lost = self.sharing.owed_for(due)
+        if lost.renewed:
+            self.running.append(lost)
+            return
+        self.sharing.renewed(due, self.now)
+        for root in due:
+            del self.used_at[root]
+        assert not self.sharing.due(self.now)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def it_cannot_be_renewed(self) -> None:
+        due = self.sharing.due(self.now)
+        self.the_session_ends()
+        self.sharing.not_renewed(due, self.now)
+
+    @rule(name=NAMES, contents=st.booleans())
+    def somebody_comes(self, name: str, contents: bool) -> None:
+        options = CopyOptions(check=Check.CONTENTS) if contents else DEFAULTS
+        self.open.append(self.sharing.add([GLIBC, info(name, "glibc")], [root(name)], options))
+
+    @precondition(lambda self: self.sharing.waiting and not self.running)
+    @rule()
+    def a_copy_begins(self) -> None:
+        promised = self.sharing.next_job
+        group = self.sharing.take()
+        assert promised in group.jobs or not group.jobs
+        assert set(group.jobs) <= set(self.open)
+        assert len({job.options for job in group.jobs}) <= 1
+        self.running.append(group)
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def it_ends(self) -> None:
+        group = self.running.pop()
+        if any(one.path == path("bad") for one in group.roots):
+            self.kept_in_session.clear()
+            for job in self.sharing.failed(group, MISSING):
+                assert job.roots == (root("bad"),), "another job's failure"
+                self.open.remove(job)
+            if root("bad") not in self.sharing._owed:
+                self.used_at.pop(root("bad"), None)  # given up
+        else:
+            for made in group.roots:
+                self.used_at.pop(made, None)
+            self.sharing.succeeded(group, self.now)
+            self.open = [job for job in self.open if job not in group.jobs]
+            self.kept_in_session |= set(group.roots)
+            self.answered |= {one for job in group.jobs for one in job.roots}
+
+    @precondition(lambda self: self.running)
+    @rule()
+    def the_connection_breaks(self) -> None:
+        group = self.running.pop()
+        self.kept_in_session.clear()
+        for job in self.sharing.failed(group, BROKEN):
+            self.open.remove(job)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def the_session_ends(self) -> None:
+        self.sharing.forget()
+        self.kept_in_session.clear()
+
+    @precondition(lambda self: self.open and not self.running)
+    @rule(data=st.data())
+    def somebody_leaves(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(self.open))
+        assert self.sharing.withdraw(job)
+        self.open.remove(job)
+
+    @precondition(lambda self: not self.running)
+    @rule()
+    def those_who_are_known_are_answered(self) -> None:
+        for job in self.sharing.take_known():
+            assert self.kept_in_session.issuperset(job.roots)
+            self.open.remove(job)
+
+    @invariant()
+    def nothing_is_believed_that_this_session_does_not_keep(self) -> None:
+        assert self.sharing.believed <= self.kept_in_session
+
+    @invariant()
+    def what_was_answered_is_believed_or_owed(self) -> None:
+        owed = set(self.sharing._owed)
+        assert self.answered <= owed | self.sharing.believed
+
+    @invariant()
+    def every_use_reaches_the_server_within_the_interval(self) -> None:
+        later = self.now + 2 * 3600
+        assert set(self.sharing.due(later)) == set(self.used_at)
+
+    def teardown(self) -> None:
+        """Everybody is answered in the end, whatever happened before."""
+        for _ in range(3 * len(self.open) + 10):
+            if not self.running:
+                if not self.sharing.waiting:
+                    break
+                self.a_copy_begins()
+            self.it_ends()
+        assert not self.open
+
+
+TestServer = Server.TestCase
+TestServer.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

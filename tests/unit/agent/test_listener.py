@@ -1,0 +1,172 @@
+"""A socket of one's own, and one of the service manager's: who makes it, who removes it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from nix_remote.agent import thin_client
+from nix_remote.agent.listener import InheritedSocket, OwnSocket, inherited
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return thin_client.folder()
+
+
+def listen(folder: str) -> socket.socket:
+    """As a service manager does, which puts its socket in the place of what is there."""
+    address = f"{folder}/{thin_client.SOCKET_NAME}"
+    if os.path.lexists(address):
+        os.unlink(address)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    return listener
+
+
+@pytest.fixture
+def manager(folder: str) -> Iterator[socket.socket]:
+    with listen(folder) as listener:
+        yield listener
+
+
+def somebody_listens(folder: str) -> bool:
+    connection = thin_client.connect(folder)
+    if connection is not None:
+        connection.close()
+    return connection is not None
+
+
+def own_place(folder: str) -> OwnSocket:
+    lead = thin_client.try_to_lead(folder)
+    assert lead is not None
+    return OwnSocket(lead)
+
+
+def test_nobody_leads_where_the_service_manager_listens(
+    folder: str, manager: socket.socket
+) -> None:
+    assert thin_client.try_to_lead(folder) is None
+    assert somebody_listens(folder)
+    manager.close()
+    own_place(folder).leave()
+
+
+def test_who_leaves_removes_its_own_socket(folder: str) -> None:
+    place = own_place(folder)
+    assert somebody_listens(folder)
+    place.leave()
+    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+    own_place(folder).leave()
+
+
+def test_a_thread_that_still_waits_for_clients_is_not_taken_for_somebody_else(folder: str) -> None:
+    place = own_place(folder)
+    # What a thread in the middle of `accept` does to the socket.
+    with socket.socket(fileno=os.dup(place.listener.fileno())):
+        place.leave()
+        assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+
+
+def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(folder: str) -> None:
+    place = own_place(folder)
+    with listen(folder):
+        place.leave()
+        assert somebody_listens(folder)
+
+
+def test_a_socket_of_ones_own_that_is_removed_is_made_again(folder: str) -> None:
+    place = own_place(folder)
+    assert not place.mend()
+    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
+    assert place.mend()
+    assert somebody_listens(folder)
+    place.leave()
+
+
+def test_the_service_managers_socket_outlives_who_served_there(
+    folder: str, manager: socket.socket
+) -> None:
+    place = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
+    assert not place.lost
+    place.leave()
+    assert somebody_listens(folder)
+
+
+def test_the_service_managers_socket_is_not_made_again_by_us(
+    folder: str, manager: socket.socket
+) -> None:
+    place = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
+    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
+    assert place.lost
+    assert not place.mend()
+    place.leave()
+    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+
+
+@pytest.mark.parametrize("process", ["", "1"])
+def test_what_was_handed_over_to_another_process_is_not_taken(folder: str, process: str) -> None:
+    assert inherited({"LISTEN_PID": process, "LISTEN_FDS": "1"}, folder) is None
+    assert inherited({}, folder) is None
+
+
+_TAKE = """
+import os, sys
+from nix_remote.agent import client
+from nix_remote.agent.place import lent
+try:
+    place = lent(os.environ, sys.argv[1])
+except client.Unusable as error:
+    sys.exit(str(error))
+print(os.get_inheritable(3))
+client.connect(sys.argv[1])
+place.listener.accept()[0].close()
+"""
+
+
+def taken(descriptor: int, folder: str, *, count: str = "1") -> subprocess.CompletedProcess[str]:
+    """What a program makes of a descriptor that is handed over as sd_listen_fds(3) has it."""
+    script = f'exec 3<&0; LISTEN_PID=$$ LISTEN_FDS={count} exec "$@"'
+    return subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-c", _TAKE, folder],
+        stdin=descriptor,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_socket_that_is_handed_over_is_taken_and_goes_to_no_child(
+    folder: str, manager: socket.socket
+) -> None:
+    done = taken(manager.fileno(), folder)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+def test_a_socket_that_clients_do_not_look_for_is_refused(folder: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as elsewhere:
+        elsewhere.bind(str(tmp_path / "elsewhere"))
+        elsewhere.listen()
+        done = taken(elsewhere.fileno(), folder)
+    assert f"listens at {tmp_path}/elsewhere, and clients come to {folder}/" in done.stderr
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("count", ["0", "2"])
+def test_only_one_socket_is_taken(folder: str, manager: socket.socket, count: str) -> None:
+    assert f"hands over {count} sockets" in taken(manager.fileno(), folder, count=count).stderr
+
+
+def test_a_file_that_is_handed_over_is_refused(folder: str, tmp_path: Path) -> None:
+    with open(tmp_path / "file", "w") as file:
+        assert "hands over: " in taken(file.fileno(), folder).stderr

@@ -1,0 +1,231 @@
+"""Who serves, and who asks: the lock, the socket and the private folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from nix_remote.agent import thin_client
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_the_folder_is_made_and_private(runtime: Path) -> None:
+    name = thin_client.folder()
+    assert name == f"{runtime}/nix-remote"
+    assert os.stat(name).st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("how", ["open to others", "a link", "a file"])
+def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how: str) -> None:
+    place = runtime / "nix-remote"
+    if how == "open to others":
+        place.mkdir()
+        place.chmod(0o750)
+    elif how == "a link":
+        (runtime / "real").mkdir(mode=0o700)
+        place.symlink_to("real")
+    else:
+        place.touch(0o600)
+    with pytest.raises(thin_client.Unusable):
+        thin_client.folder()
+
+
+def test_a_runtime_folder_that_is_not_private_is_passed_by(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.chmod(0o755)
+    assert not thin_client.folder().startswith(str(runtime))
+
+
+def test_one_leads_and_no_other(runtime: Path) -> None:
+    lead = thin_client.try_to_lead(thin_client.folder())
+    assert lead is not None
+    assert thin_client.try_to_lead(thin_client.folder()) is None
+    os.close(lead.lock)
+    lead.listener.close()
+    again = thin_client.try_to_lead(thin_client.folder())
+    assert again is not None
+    os.close(again.lock)
+    again.listener.close()
+
+
+def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
+    dead = thin_client.try_to_lead(thin_client.folder())
+    assert dead is not None
+    os.close(dead.lock)
+    dead.listener.close()
+    assert thin_client.connect(thin_client.folder()) is None
+    outcome = thin_client.obtain(["copy"])
+    assert isinstance(outcome, thin_client.Lead)
+    os.close(outcome.lock)
+    outcome.listener.close()
+
+
+def test_the_lead_survives_becoming_another_program(runtime: Path) -> None:
+    lead = thin_client.try_to_lead(thin_client.folder())
+    assert lead is not None
+    code = (
+        "import sys; from nix_remote.agent import client; lead = client.taken_over(sys.argv[1]);"
+        "connection, _ = lead.listener._accept(); print(client.peer.__name__)"
+    )
+    text = thin_client.hand_over(lead)
+    lock, listener = map(int, text.split(",")[:2])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, text], pass_fds=(lock, listener), stdout=subprocess.PIPE
+    ) as started:
+        os.close(lock)
+        os.close(listener)
+        assert thin_client.try_to_lead(thin_client.folder()) is None
+        connection = thin_client.connect(thin_client.folder())
+        assert connection is not None
+        output, _ = started.communicate(timeout=20)
+        connection.close()
+    assert output == b"peer\n"
+
+
+def serve(listener: object, *answers: bytes) -> threading.Thread:
+    """Answers one client after the other with these bytes, and hangs up."""
+    server = socket.socket(fileno=listener.detach())  # type: ignore[attr-defined]
+
+    def work() -> None:
+        with server:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1 << 20)
+                    connection.sendall(answer)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_client_whose_server_dies_asks_again_and_leads_in_the_end(runtime: Path) -> None:
+    lead = thin_client.try_to_lead(thin_client.folder())
+    assert lead is not None
+    thread = serve(lead.listener, thin_client.hello(), b"")
+
+    def die() -> None:
+        thread.join()
+        os.close(lead.lock)
+
+    dying = threading.Thread(target=die)
+    dying.start()
+    outcome = thin_client.obtain(["copy"])
+    dying.join()
+    assert isinstance(outcome, thin_client.Lead)
+    os.close(outcome.lock)
+    outcome.listener.close()
+
+
+def test_a_client_is_answered_by_who_serves(runtime: Path) -> None:
+    lead = thin_client.try_to_lead(thin_client.folder())
+    assert lead is not None
+    thread = serve(lead.listener, thin_client.hello() + thin_client.frame(thin_client.EXIT, b"12"))
+    assert thin_client.obtain(["copy"]) == 12
+    thread.join()
+    os.close(lead.lock)
+
+
+def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = runtime / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(thin_client.Unusable):
+        thin_client.obtain(["copy"])
+
+
+@pytest.mark.parametrize("step", ["connect", "listen"])
+def test_a_process_that_cannot_listen_does_not_keep_the_lock(
+    runtime: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The others would wait for it to listen."""
+
+    def fail(_: str) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(thin_client, step, fail)
+        with pytest.raises((OSError, thin_client.Unusable)):
+            thin_client.try_to_lead(thin_client.folder())
+    lead = thin_client.try_to_lead(thin_client.folder())
+    assert lead is not None
+    os.close(lead.lock)
+    lead.listener.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable", "wanted"),
+    [
+        (["copy", "/nix/store/x"], "", True),
+        (["copy", "--no-agent", "x"], "", False),
+        (["copy", "x"], "off", False),
+        (["plan", "x"], "", False),
+        (["copy", "--help"], "", False),
+        ([], "", False),
+    ],
+)
+def test_only_copies_are_for_an_agent_and_only_if_it_may(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str, wanted: bool
+) -> None:
+    monkeypatch.setenv("NIX_REMOTE_AGENT", variable)
+    assert thin_client.wanted(arguments) is wanted
+
+
+def test_a_file_is_put_in_its_place_at_once(tmp_path: Path) -> None:
+    name = tmp_path / "new" / "manifest.json"
+    thin_client.write_file(str(name), b"first")
+    with open(name, "rb") as opened:
+        thin_client.write_file(str(name), b"second")
+        assert opened.read() == b"first"
+    assert name.read_bytes() == b"second"
+    assert os.listdir(name.parent) == ["manifest.json"]
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("other")
+    (tmp_path / "link").symlink_to(tmp_path / "other")
+    thin_client.write_file(str(tmp_path / "link"), b"new")
+    assert (tmp_path / "other").read_text() == "other"
+    assert (tmp_path / "link").read_text() == "new"
+
+
+def test_a_device_stays_a_device() -> None:
+    thin_client.write_file("/dev/null", b"text")
+    assert not os.path.isfile("/dev/null")
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        thin_client.write_file(str(tmp_path / "folder"), b"text")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize(("told", "status"), [(b"0", 2), (b"11", 11)])
+def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], told: bytes, status: int
+) -> None:
+    here, there = socket.socketpair()
+    name = os.fsencode(tmp_path)
+    with here, there:
+        there.sendall(thin_client.frame(thin_client.FILE, name + b"\0text\n"))
+        there.sendall(thin_client.frame(thin_client.EXIT, told))
+        assert thin_client._follow(thin_client.Conversation(here)) == status
+    said = capfd.readouterr().err
+    assert f"{tmp_path} cannot be written: " in said

@@ -1,0 +1,95 @@
+"""The account's home folder, asked for in the background."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from typing import Optional, Sequence
+
+import pytest
+
+from nix_remote.errors import ConnectionBroken, NixRemoteError
+from nix_remote.server.gc_roots import home
+from nix_remote.server.remote_exec import Finished, RemoteExec
+
+
+class Answering(RemoteExec):
+    """Every program ends in the same way, but not before it may."""
+
+    def __init__(self, finished: Finished, failure: Optional[NixRemoteError] = None) -> None:
+        self._finished = finished
+        self._failure = failure
+        self.may_end = threading.Event()
+
+    def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
+        assert self.may_end.wait(10)
+        if self._failure is not None:
+            raise self._failure
+        return self._finished
+
+
+@pytest.mark.parametrize(
+    ("printed", "folder"),
+    [
+        ("home /home/me\n", "/home/me"),
+        ("Welcome!\nhome /srv/a folder\n", "/srv/a folder"),
+        ("home //home/me/\n", "/home/me"),
+        ("home /\n", "/"),
+        ("", None),
+        ("home \n", None),
+        ("home me\n", None),
+        ("home /x\x1b[31m\n", None),
+        ("\x0c\n\x00\x00", None),
+    ],
+)
+def test_the_folder_is_what_the_command_prints(printed: str, folder: Optional[str]) -> None:
+    assert home.parse(printed) == folder
+
+
+def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
+    programs = Answering(Finished(0, "home /home/me\n", ""))
+    question = home.HomeQuestion(programs)
+    question.ask()
+    programs.may_end.set()
+    assert [question(), question()] == ["/home/me", "/home/me"]
+
+
+def test_it_is_asked_once() -> None:
+    programs = Answering(Finished(0, "home /home/me\n", ""))
+    question = home.HomeQuestion(programs)
+    assert question() is None
+    programs.may_end.set()
+    question.ask()
+    assert question() == "/home/me"
+    programs.may_end.clear()
+    question.ask()
+    assert question() == "/home/me"
+
+
+@pytest.mark.parametrize(
+    "programs",
+    [
+        Answering(Finished(126, "home /home/me\n", "this account may not run that")),
+        Answering(Finished(0, "", ""), ConnectionBroken("server", "copying", "it closed")),
+    ],
+)
+def test_an_account_that_may_not_ask_has_no_known_home_folder(programs: Answering) -> None:
+    programs.may_end.set()
+    question = home.HomeQuestion(programs)
+    question.ask()
+    assert question() is None
+
+
+def test_the_home_folder_is_that_of_passwd_whatever_the_environment_says() -> None:
+    def printed(**environment: str) -> Optional[str]:
+        run = subprocess.run(
+            home.HOME_COMMAND,
+            env={"PATH": "/usr/bin:/bin", **environment},
+            cwd="/tmp",
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return home.parse(run.stdout)
+
+    assert printed() == printed(HOME="/tmp") == printed(HOME="/tmp", CDPATH="/usr")
