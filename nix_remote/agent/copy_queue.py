@@ -1,10 +1,10 @@
-"""One server's line: jobs come in from any thread, one thread copies for them all.
+"""One server's queue: jobs are submitted by any thread, one thread copies for them all.
 
-What is shared and what is believed, `sharing.py` decides; here are the lock,
+What is shared and what is believed, `batching.py` decides; here are the lock,
 the session and the futures. The thread calls `work` for an agent that stays,
 or `lead` for an invocation that serves as long as its own job lasts.
 
-A failure that is not expected is the outcome of every job in line, and the line goes on with
+A failure that is not expected is the outcome of every job in the queue, and the queue goes on with
 a new session.
 """
 
@@ -48,7 +48,7 @@ OpenWith = Callable[[events.Listener], OpenStore]
 
 @dataclass
 class PendingCopy:
-    """A job's place in the line."""
+    """A job's place in the queue."""
 
     future: Future[CopyResult]
     listener: events.Listener
@@ -74,28 +74,28 @@ class CopyQueue:
     local: LocalStore
     open_with: OpenWith
     """Opens sessions whose events go to a listener."""
-    make_turn: Callable[[events.Listener], UploadLock]
+    make_lock: Callable[[events.Listener], UploadLock]
     life: LastContact = field(default_factory=LastContact)
     figures: _Figures = field(default_factory=_Figures)
 
     def __post_init__(self) -> None:
         self._lock = threading.Condition()
-        self._sharing = Batching()
-        self._tickets: dict[Job, PendingCopy] = {}
+        self._batching = Batching()
+        self._pending: dict[Job, PendingCopy] = {}
         self._listeners = Broadcast()
         self._session = SessionCache(
-            self.open_with(self._listeners), self.make_turn(self._listeners), self._forget
+            self.open_with(self._listeners), self.make_lock(self._listeners), self._forget
         )
         self._stopping = False
         self._copying = False
         self.at_work: Callable[[], bool] = lambda: True
-        """Whether the thread of the line runs: those who wait will be answered."""
+        """Whether the thread of the queue runs, so that submitted jobs will be answered."""
         self.somebody_arrives: Callable[[], bool] = lambda: False
-        """Whether somebody is about to get in line: a copy waits a moment for them."""
+        """Whether a client is about to submit a job: a copy waits a moment for it."""
 
     def _forget(self) -> None:
         with self._lock:
-            self._sharing.forget()
+            self._batching.forget()
             self._listeners.forget()
 
     # From any thread
@@ -107,35 +107,35 @@ class CopyQueue:
         options: CopyOptions,
         listener: events.Listener,
     ) -> PendingCopy:
-        """Gets in line. The ticket's future has the outcome, at once if it is known.
+        """Submits a job. The future of what is returned has the outcome, at once if it is known.
 
         `closure` is asked for only if it is needed; what it raises comes out here.
         """
-        ticket = PendingCopy(Future(), listener)
+        pending = PendingCopy(Future(), listener)
         with self._lock:
             if self._may_answer(Job((), tuple(roots), options)):
-                self._answer_known(ticket, roots)
+                self._answer_known(pending, roots)
                 self._lock.notify_all()
-                return ticket
+                return pending
         needed = closure()
         with self._lock:
-            ticket.job = self._sharing.add(needed, roots, options)
-            self._tickets[ticket.job] = ticket
+            pending.job = self._batching.add(needed, roots, options)
+            self._pending[pending.job] = pending
             self._lock.notify_all()
-        return ticket
+        return pending
 
     def _may_answer(self, wanted: Job) -> bool:
         """Whether a job can be answered at once."""
-        if not (self._session.alive and self.life.fresh and self._sharing.knows(wanted)):
+        if not (self._session.alive and self.life.fresh and self._batching.knows(wanted)):
             return False
         # Nothing can be renewed before a copy that is under way has ended.
-        return not self._copying or self._sharing.renewed_recently(wanted.roots, self.life.time)
+        return not self._copying or self._batching.renewed_recently(wanted.roots, self.life.time)
 
-    def withdraw(self, ticket: PendingCopy) -> None:
+    def withdraw(self, pending: PendingCopy) -> None:
         """Nobody waits for it any more."""
         with self._lock:
-            if ticket.job is not None and self._sharing.withdraw(ticket.job):
-                del self._tickets[ticket.job]
+            if pending.job is not None and self._batching.withdraw(pending.job):
+                del self._pending[pending.job]
 
     def stop(self) -> None:
         """Lets `work` return once everybody who waits is answered."""
@@ -152,20 +152,20 @@ class CopyQueue:
                 "without_copy": self.figures.without_copy,
                 "copies": self.figures.copies,
                 "renewed": self.figures.renewed,
-                "waiting": len(self._tickets),
+                "waiting": len(self._pending),
                 "logins": self._session.opened,
-                "kept": len(self._sharing.believed) if self._session.alive else 0,
+                "kept": len(self._batching.believed) if self._session.alive else 0,
             }
 
-    # In the thread of the line
+    # In the thread of the queue
 
     def work(self) -> None:
         """Copies for whoever comes, until `stop`; then lets go of the server."""
         while True:
             with self._lock:
-                while not (self._stopping or self._sharing.waiting or self._due):
+                while not (self._stopping or self._batching.waiting or self._due):
                     self._lock.wait(_LOOK_AROUND)
-                if self._stopping and not self._sharing.waiting:
+                if self._stopping and not self._batching.waiting:
                     break
             self._next()
         self._answering(self._let_go)
@@ -173,22 +173,22 @@ class CopyQueue:
     @property
     def _due(self) -> tuple[DurableRoot, ...]:
         with self._lock:
-            return self._sharing.due(self.life.time)[:_RENEWED_AT_ONCE]
+            return self._batching.due(self.life.time)[:_RENEWED_AT_ONCE]
 
-    def lead(self, ticket: PendingCopy) -> CopyResult:
+    def lead(self, pending: PendingCopy) -> CopyResult:
         """Copies until that job is done, and a little longer in a crowd. Raises its failure.
 
         Everybody who is in the same group is answered as well; the others
         have to look for somebody else.
         """
         try:
-            while not ticket.future.done():
+            while not pending.future.done():
                 self._next()
-            if ticket.future.exception() is None:
+            if pending.future.exception() is None:
                 self._stay()
         finally:
             self._session.end()
-        return ticket.future.result()
+        return pending.future.result()
 
     def _stay(self) -> None:
         """Serves on as long as others keep coming: the next one to lead would log in anew."""
@@ -197,7 +197,7 @@ class CopyQueue:
         served, until = 1, now  # who was alone does not wait for anybody
         while now < at_most:
             with self._lock:
-                waiting = self._sharing.waiting
+                waiting = self._batching.waiting
             if waiting:
                 self._next()
             now = time.monotonic()
@@ -221,11 +221,11 @@ class CopyQueue:
 
     def _fail_all(self, error: Exception) -> None:
         with self._lock:
-            tickets, self._tickets = self._tickets, {}
-            self._sharing.abandon()
-            self.figures.answered += len(tickets)
-        for ticket in tickets.values():
-            ticket.future.set_exception(error)
+            abandoned, self._pending = self._pending, {}
+            self._batching.abandon()
+            self.figures.answered += len(abandoned)
+        for pending in abandoned.values():
+            pending.future.set_exception(error)
         # In what state it is, is not known.
         self._session.end()
 
@@ -237,7 +237,7 @@ class CopyQueue:
         if not self._session.alive:
             self._session.end()  # what was believed is owed from now on
         with self._lock:
-            lost = self._sharing.owed_for(roots)
+            lost = self._batching.owed_for(roots)
         failure: Optional[Exception] = None
         if lost.renewed:
             roots = lost.roots
@@ -250,17 +250,17 @@ class CopyQueue:
                 failure = error  # and the session is over, so they are owed
         with self._lock:
             if failure is not None:
-                self._sharing.not_renewed(roots, self.life.time)
+                self._batching.not_renewed(roots, self.life.time)
                 return
-            self._sharing.renewed(roots, self.life.time)
+            self._batching.renewed(roots, self.life.time)
         self.figures.renewed += len(roots)
         self.life.seen()
 
     def _step(self) -> None:
         self._settle_known()
         with self._lock:
-            job = self._sharing.next_job
-            everybody = list(self._tickets.values())
+            job = self._batching.next_job
+            everybody = list(self._pending.values())
         if job is None:
             return
         self._listeners.aim([each.listener for each in everybody], self.life)
@@ -271,30 +271,30 @@ class CopyQueue:
         except CAN_HEAL as error:
             broken = error  # the copy tries again, after a while
         except NixRemoteError as error:
-            while self._sharing.next_job is not None:
+            while self._batching.next_job is not None:
                 self._fail(error)
             return
         self._wait_for_arrivals()
         with self._lock:
-            group = self._sharing.take()
+            group = self._batching.take()
         self._copy(group, broken)
 
     def _wait_for_arrivals(self) -> None:
-        """Who has come but is not in line yet would need a copy, or even a login, of its own."""
+        """A client that has connected and not submitted would need a copy of its own."""
         deadline = time.monotonic() + _GATHER
         while self.somebody_arrives() and time.monotonic() < deadline:
             time.sleep(_GLANCE)
 
     def _settle_known(self) -> None:
         with self._lock:
-            if not self._session.alive or not any(map(self._sharing.knows, self._tickets)):
+            if not self._session.alive or not any(map(self._batching.knows, self._pending)):
                 return
-            believed = self._sharing.believed
+            believed = self._batching.believed
         if not self.life.fresh and not self._confirm(believed):
             return
         with self._lock:
-            for job in self._sharing.take_known():
-                self._answer_known(self._tickets.pop(job), job.roots)
+            for job in self._batching.take_known():
+                self._answer_known(self._pending.pop(job), job.roots)
 
     def _confirm(self, roots: frozenset[DurableRoot]) -> bool:
         """One question: whether the session still is what we think it is."""
@@ -312,14 +312,14 @@ class CopyQueue:
         self.life.seen()
         return True
 
-    def _answer_known(self, ticket: PendingCopy, roots: Sequence[DurableRoot]) -> None:
-        closure = self._sharing.closure_of(roots)
-        self._sharing.used(roots)
+    def _answer_known(self, pending: PendingCopy, roots: Sequence[DurableRoot]) -> None:
+        closure = self._batching.closure_of(roots)
+        self._batching.used(roots)
         self.figures.answered += 1
         self.figures.without_copy += 1
         there = frozenset(info.path for info in closure)
-        ticket.listener(events.PlanReady(make_plan(closure, there)))
-        ticket.future.set_result(CopyResult(closure, (), 0, self._listeners.locations(roots)))
+        pending.listener(events.PlanReady(make_plan(closure, there)))
+        pending.future.set_result(CopyResult(closure, (), 0, self._listeners.locations(roots)))
 
     def _copy(self, group: Group, broken: Optional[NixRemoteError] = None) -> Optional[Exception]:
         """Carries out a group and answers its jobs; returns why it failed, if it did.
@@ -334,7 +334,7 @@ class CopyQueue:
             return self._session.use(question)
 
         self._listeners.follow(
-            group, {job: self._tickets[job].listener for job in group.jobs}, self.life
+            group, {job: self._pending[job].listener for job in group.jobs}, self.life
         )
         self.figures.copies += 1
         self._copying = True
@@ -362,11 +362,11 @@ class CopyQueue:
 
     def _answer(self, group: Group, result: CopyResult) -> None:
         with self._lock:
-            self._sharing.succeeded(group, self.life.time)
+            self._batching.succeeded(group, self.life.time)
             sizes = {info.path: info.nar_size for info in result.closure}
             for job, sent in group.attributed(result.sent).items():
                 self.figures.answered += 1
-                self._tickets.pop(job).future.set_result(
+                self._pending.pop(job).future.set_result(
                     CopyResult(
                         closure=job.closure,
                         sent=tuple(sent),
@@ -377,17 +377,17 @@ class CopyQueue:
 
     def _fail(self, error: NixRemoteError, group: Optional[Group] = None) -> None:
         with self._lock:
-            for job in self._sharing.failed(group or self._sharing.take(), error):
+            for job in self._batching.failed(group or self._batching.take(), error):
                 self.figures.answered += 1
-                self._tickets.pop(job).future.set_exception(error)
+                self._pending.pop(job).future.set_exception(error)
 
     def _let_go(self) -> None:
         """Makes sure once more of the durable roots that were vouched for, and closes."""
         with self._lock:
-            self._sharing.forget()
-        while self._sharing.owes:
+            self._batching.forget()
+        while self._batching.owes:
             with self._lock:
-                group = self._sharing.take()
+                group = self._batching.take()
             failure = self._copy(group)
             if failure is not None and not is_of_paths(failure):
                 break  # the server cannot be asked; nobody is there to be told

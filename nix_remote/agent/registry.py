@@ -1,7 +1,7 @@
-"""The lines of an agent: which are kept, and for how long.
+"""The queues of an agent: which are kept, and for how long.
 
-A line keeps a session with a server. A line that no request uses is closed when a newer one to
-the same host takes its place, and when there are too many. Not here: what a line does.
+A queue keeps a session with a server. A queue that no request uses is closed when a newer one to
+the same host takes its place, and when there are too many. Not here: what a queue does.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.server import Declined
 from nix_remote.agent.threads import Threads
 
-MOST_LINES: Final = 8
+MOST_QUEUES: Final = 8
 REPLACED_AFTER: Final = 5.0
-"""Seconds without a request after which a line is closed that a newer one has replaced."""
+"""Seconds without a request after which a queue is closed that a newer one has replaced."""
 _LOOK_AROUND: Final = 0.2
 
 
@@ -33,18 +33,18 @@ class QueueKey:
 
 
 class _Kept:
-    """A line, its thread, and who uses it."""
+    """A queue, its thread, and who uses it."""
 
-    def __init__(self, key: QueueKey, line: CopyQueue, thread: threading.Thread) -> None:
+    def __init__(self, key: QueueKey, queue: CopyQueue, thread: threading.Thread) -> None:
         self.key = key
-        self.line = line
+        self.queue = queue
         self.thread = thread
         self.users = 0
         self.last_used = time.monotonic()
 
 
 class QueueRegistry:
-    """The lines, each with its thread."""
+    """The queues, each with its thread."""
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
@@ -55,8 +55,8 @@ class QueueRegistry:
         self.somebody_arrives: Callable[[], bool] = lambda: False
 
     @contextmanager
-    def line(self, key: QueueKey, make: Callable[[], CopyQueue]) -> Iterator[CopyQueue]:
-        """The line with that key, made if there is none; it is kept for the `with` block.
+    def queue(self, key: QueueKey, make: Callable[[], CopyQueue]) -> Iterator[CopyQueue]:
+        """The queue with that key, made if there is none; it is kept for the `with` block.
 
         Raises `Declined` if there are too many, and `CannotStart`.
         """
@@ -65,27 +65,27 @@ class QueueRegistry:
             self._kept[key] = kept
             kept.users += 1
         try:
-            yield kept.line
+            yield kept.queue
         finally:
             with self._lock:
                 kept.users -= 1
                 kept.last_used = time.monotonic()
 
     def _new(self, key: QueueKey, make: Callable[[], CopyQueue]) -> _Kept:
-        if len(self._kept) == MOST_LINES:
+        if len(self._kept) == MOST_QUEUES:
             idle = next((each for each in self._kept.values() if not each.users), None)
             # One that is closed may take a while: as many again may be about to.
-            if idle is None or len(self._still_ending()) == MOST_LINES:
+            if idle is None or len(self._still_ending()) == MOST_QUEUES:
                 raise Declined("too many servers and configurations")
             self._end(idle)
-        line = make()
-        line.somebody_arrives = self.somebody_arrives
-        thread = self._threads.start(line.alias, line.work)
-        line.at_work = thread.is_alive
-        return _Kept(key, line, thread)
+        queue = make()
+        queue.somebody_arrives = self.somebody_arrives
+        thread = self._threads.start(queue.alias, queue.work)
+        queue.at_work = thread.is_alive
+        return _Kept(key, queue, thread)
 
     def close_replaced(self) -> None:
-        """Closes the lines that a newer one to the same host has replaced. Does not wait."""
+        """Closes the queues that a newer one to the same host has replaced. Does not wait."""
         now = time.monotonic()
         with self._lock:
             newest = {each.key.host: each for each in self._kept.values()}
@@ -95,9 +95,9 @@ class QueueRegistry:
                     self._end(each)
 
     def _end(self, kept: _Kept) -> None:
-        """Lets a line finish what it has begun and close its session, in its own thread."""
+        """Lets a queue finish what it has begun and close its session, in its own thread."""
         del self._kept[kept.key]
-        kept.line.stop()
+        kept.queue.stop()
         self._ending.append(kept)
 
     def _still_ending(self) -> list[_Kept]:
@@ -107,11 +107,11 @@ class QueueRegistry:
     def figures(self) -> list[dict[str, object]]:
         """For `nix-remote agent status`."""
         with self._lock:
-            lines = [each.line for each in self._kept.values()]
-        return [line.status() for line in lines]
+            queues = [each.queue for each in self._kept.values()]
+        return [queue.status() for queue in queues]
 
     def finish(self) -> None:
-        """Returns when all that is in line is answered and the servers are let go.
+        """Returns when all that is in queue is answered and the servers are let go.
 
         Returns at once if a thread has failed.
         """

@@ -10,19 +10,19 @@ from functools import partial
 from typing import ContextManager, Final
 
 from nix_remote import processes, settings
-from nix_remote.agent import copy_request, lifecycle, thin_client
+from nix_remote.agent import lifecycle, request_queue, thin_client
 from nix_remote.agent.copy_queue import CopyQueue
-from nix_remote.agent.copy_request import CopyRequest
 from nix_remote.agent.listener import OwnSocket, inherited
 from nix_remote.agent.registry import QueueRegistry
 from nix_remote.agent.request_handler import RequestHandler
 from nix_remote.agent.server import Duties, Server
 from nix_remote.agent.threads import Threads
-from nix_remote.cli import copy
+from nix_remote.cli import client_invocation, copy
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
+from nix_remote.copy.request import CopyRequest
 from nix_remote.errors import AgentNotStarted
 
 _START_UP: Final = 15.0
@@ -98,28 +98,29 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     stay = lifecycle.Stay(idle)
     stay.obey_signals()
     threads = Threads(log, stay.end)
-    lines = QueueRegistry(threads)
+    registry = QueueRegistry(threads)
 
-    def find_line(wanted: CopyRequest) -> ContextManager[CopyQueue]:
-        return lines.line(wanted.key, partial(copy_request.new_line, wanted))
+    def find_queue(request: CopyRequest) -> ContextManager[CopyQueue]:
+        new_queue = partial(request_queue.new_queue, request)
+        return registry.queue(request_queue.key(request), new_queue)
 
     duties = Duties(
-        handle=RequestHandler(copy.COMMAND, find_line).handle,
-        tell=lambda: _told(lines),
+        handle=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
+        tell=lambda: _told(registry),
         stop=stay.end_and_wait,
         other_version=stay.end,
         log=log,
     )
     server = Server(place, duties, threads)
-    lines.somebody_arrives = server.somebody_arrives
+    registry.somebody_arrives = server.somebody_arrives
     server.start()
     log(f"serving in {folder}")
-    why = stay.out(server, lines.close_replaced)
+    why = stay.out(server, registry.close_replaced)
     if threads.failed:
         why = "a thread of it has failed"
     log(f"leaving: {why}")
     server.resign()
-    lines.finish()
+    registry.finish()
     stay.left.set()
     server.dismiss()
     log("left")
@@ -133,13 +134,13 @@ def _own_place(folder: str) -> OwnSocket:
     return OwnSocket(lead)
 
 
-def _told(lines: QueueRegistry) -> str:
+def _told(registry: QueueRegistry) -> str:
     return json.dumps(
         {
             "kind": "agent",
             "pid": os.getpid(),
             "version": thin_client.VERSION,
-            "servers": lines.figures(),
+            "servers": registry.figures(),
         }
     )
 

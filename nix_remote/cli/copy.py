@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final, Optional
 
 from nix_remote import settings
-from nix_remote.agent import copy_request, request_handler, thin_client
+from nix_remote.agent import leading, request_queue, thin_client
+from nix_remote.cli import client_invocation, copy_options
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Answered, Command
 from nix_remote.cli.render import count_of, format_bytes
@@ -72,14 +73,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    wanted = copy_request.prepare(options, settings.own_environment(), str(settings.own_folder()))
+    request = copy_options.prepare(options, settings.own_environment(), str(settings.own_folder()))
     lead = _lead(options)
-    line = copy_request.new_line(wanted)
-    renderer = common.renderer(wanted.settings, options)
-    with request_handler.others(COMMAND, wanted, line, lead), closing(renderer):
-        ticket = line.submit(wanted.roots, wanted.closure, wanted.options, renderer)
-        done = line.lead(ticket)
-    return copy_request.result(wanted, done)
+    queue = request_queue.new_queue(request)
+    renderer = common.renderer(request.settings, options)
+    parse = client_invocation.parse_with(COMMAND)
+    with leading.serving(parse, request, queue, lead), closing(renderer):
+        pending = queue.submit(request.roots, request.closure, request.options, renderer)
+        done = queue.lead(pending)
+    return copy_options.result(request, done)
 
 
 def _lead(options: argparse.Namespace) -> Optional[thin_client.Lead]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Iterable, Sequence
 
 from nix_remote import output_base, private_key, settings
-from nix_remote.agent import copy_request
-from nix_remote.agent.copy_request import CopyRequest
+from nix_remote.agent import request_queue
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
 from nix_remote.cli.render import count_of
 from nix_remote.cli.result import Result
 from nix_remote.copy.engine import Check, CopyOptions, CopyResult
+from nix_remote.copy.request import CopyRequest, durable_roots
 from nix_remote.errors import (
     ContentsUnreadable,
     ManifestsUnusable,
@@ -116,9 +116,9 @@ def _ensure(
 def _copy(
     options: argparse.Namespace, wanted: CopyRequest, roots: Sequence[DurableRoot]
 ) -> CopyResult:
-    line = copy_request.new_line(wanted)
+    queue = request_queue.new_queue(wanted)
     with closing(common.renderer(wanted.settings, options)) as renderer:
-        return line.lead(line.submit(roots, wanted.closure, wanted.options, renderer))
+        return queue.lead(queue.submit(roots, wanted.closure, wanted.options, renderer))
 
 
 def _copy_options(options: argparse.Namespace) -> CopyOptions:
@@ -134,7 +134,7 @@ def _copy_options(options: argparse.Namespace) -> CopyOptions:
 def _roots(chosen: settings.Settings, manifest: Manifest) -> Sequence[DurableRoot]:
     """The durable roots that the fetch made: computed, as it did."""
     of_fetch = replace(chosen, workspace=Path(manifest.workspace), package=manifest.package)
-    return copy_request.durable_roots(of_fetch, tuple(manifest.roots))
+    return durable_roots(of_fetch, tuple(manifest.roots))
 
 
 def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Mapping, Optional
 
 from nix_remote import settings
-from nix_remote.agent import copy_request
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command, add_action
 from nix_remote.cli.render import count_of, format_age
 from nix_remote.cli.result import Result
+from nix_remote.copy.request import owner
 from nix_remote.errors import (
     ClocksDisagree,
     NothingToSelectBy,
@@ -134,7 +134,7 @@ def _folder_meant(environment: Mapping[str, str], workspace: Optional[str]) -> O
     """The workspace's folder on the server, if it was named by its folder here."""
     if workspace is None or (os.sep not in workspace and workspace not in (os.curdir, os.pardir)):
         return None
-    return copy_request.owner(environment, Path(os.path.abspath(workspace))).folder
+    return owner(environment, Path(os.path.abspath(workspace))).folder
 
 
 def _compare_clocks(host: str, here: int, there: int, bound: int) -> None:
@@ -146,10 +146,7 @@ def _compare_clocks(host: str, here: int, there: int, bound: int) -> None:
 def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[str]:
     """The workspaces that a name means. Raises `WorkspaceAmbiguous`."""
     here = Path.cwd()
-    own = [
-        copy_request.owner(chosen.environment, each).folder
-        for each in (here / named, here, *here.parents)
-    ]
+    own = [owner(chosen.environment, each).folder for each in (here / named, here, *here.parents)]
     wanted = meant(named, there, own)
     if wanted is None:
         raise WorkspaceAmbiguous(named, chosen.host, sorted(there))

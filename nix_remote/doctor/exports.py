@@ -1,6 +1,6 @@
 """The export of the store, the NFS server, and the timer, by the server's own files.
 
-Pure, but for the command's text: what it prints is judged.
+Pure: what `server_commands.EXPORTS_COMMAND` prints is judged.
 """
 
 from __future__ import annotations
@@ -14,20 +14,6 @@ from nix_remote.setup.nfs import PORT, STORE
 from nix_remote.text import decimal
 
 LAYER: Final = "nfs"
-
-# One line, and no single quotes: every login shell hands it on as it is. What it reads is not
-# secret; an account that runs nothing else may run it (setup/dispatcher.sh).
-EXPORTS_COMMAND: Final = (
-    "sh",
-    "-c",
-    "for file in /etc/exports /etc/exports.d/*.exports; do"
-    ' [ -r "$file" ] && sed "s|^|export |" "$file"; done;'
-    " for file in /proc/net/tcp /proc/net/tcp6; do"
-    " while read -r _ at _ state _; do"
-    ' [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done;'
-    ' echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)";'
-    ' echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"',
-)
 
 FEW_THREADS: Final = 16
 _ABOVE: Final = (STORE, "/nix", "/")

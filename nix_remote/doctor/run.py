@@ -17,7 +17,6 @@ from nix_remote.doctor import (
     workspace,
     workspace_files,
 )
-from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.doctor.finding import Finding, Status, from_error
 from nix_remote.doctor.remote_execution import Executors
 from nix_remote.errors import NixRemoteError
@@ -26,6 +25,7 @@ from nix_remote.local.store import LocalStore
 from nix_remote.server import connect
 from nix_remote.server.disk_check import LOOK_COMMAND
 from nix_remote.server.remote_exec import RemoteExec
+from nix_remote.server.server_commands import EXPORTS_COMMAND, VERSION_COMMAND
 from nix_remote.settings import Settings
 from nix_remote.ssh.config import host_config
 
@@ -96,7 +96,7 @@ def _manifests(patient: Target, base: Path) -> output_base.Found:
 def _over(programs: RemoteExec, patient: Target, *, refused: bool) -> list[Finding]:
     """What is learnt by running programs on the server. `refused`: it took no path from us."""
     alias = patient.settings.host
-    said = programs.run(advisories.VERSION_COMMAND, waiting_for="the version of its Nix")
+    said = programs.run(VERSION_COMMAND, waiting_for="the version of its Nix")
     found = [*advisories.judge(said.stdout), *trusted_users.judge(said.stdout, refused=refused)]
     found += store.roots(programs, alias)
     looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")

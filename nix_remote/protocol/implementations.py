@@ -1,7 +1,7 @@
 """Which implementation of Nix a server has: CppNix, Lix, Determinate Nix; and which version.
 
 Belongs here: reading what a program says of itself. What a version can do: `versions.py`; what is
-wrong with it: `doctor/advisories.py`. Pure.
+wrong with it: `protocol/advisories.py`. Pure.
 """
 
 from __future__ import annotations

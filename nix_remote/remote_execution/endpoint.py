@@ -1,4 +1,7 @@
-"""Which Remote Execution service is meant, and which of its executors, as Bazel says it."""
+"""Which Remote Execution service is meant, and which of its executors, as Bazel says it.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 An executor need not have Python, nor any program beside a shell; and an action may see nothing
 of the executor but the store. So it is a shell that looks, with nothing but what is built into
 it: `/bin/sh`, or one of the store paths that are looked for.
+
+Pure.
 """
 
 from __future__ import annotations

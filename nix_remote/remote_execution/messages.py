@@ -2,6 +2,8 @@
 
 Names and numbers are those of `build/bazel/remote/execution/v2/remote_execution.proto`,
 `google/longrunning/operations.proto` and `google/rpc/status.proto`.
+
+Pure.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ is one that has all defaults. Fields that a message does not name are skipped.
 
 The library of that name is large, and brings a version conflict to whoever has another one;
 what is needed of it is this. `tests/integration/test_remote_execution.py` compares the two.
+
+Pure.
 """
 
 from __future__ import annotations

@@ -68,15 +68,15 @@ def open_store(
     first: Question = _NO_QUESTION,
     *,
     key: Optional[SigningKey] = None,
-    way: Optional[ssh_connect.Connector] = None,
+    connector: Optional[ssh_connect.Connector] = None,
 ) -> Iterator[RemoteStore]:
     """A session with the server's store, for the length of a `with` block.
 
     `first` is what will be asked first: it is sent with the greeting already,
-    which saves a round trip. What is sent is signed with `key`, if there is one. `way`, of the
-    same settings, is what makes the connection, for callers that connect repeatedly.
+    which saves a round trip. What is sent is signed with `key`, if there is one. `connector`, of
+    the same settings, makes the connection, for callers that connect repeatedly.
     """
-    with _connected(settings, listener, way) as (host, connection, programs):
+    with _connected(settings, listener, connector) as (host, connection, programs):
         account, asked = Account(settings.host, host.user), home.HomeQuestion(programs)
         opener = _Opener(settings, account, programs, asked, listener, first)
         try:
@@ -90,13 +90,13 @@ def open_store(
 
 @contextmanager
 def _connected(
-    settings: Settings, listener: events.Listener, way: Optional[ssh_connect.Connector] = None
+    settings: Settings,
+    listener: events.Listener,
+    connector: Optional[ssh_connect.Connector] = None,
 ) -> Iterator[tuple[host_config.HostConfig, str, RemoteExec]]:
-    """Whom it is to, how it is made in words, and what can be run over it."""
-    local = host_config.this_user(settings.environment)
-    host = host_config.resolve(settings.host, settings.ssh_config, local)
-    way = way or ssh_connect.Connector(settings.transport, settings.ssh_config)
-    transport, why = way.connect(host)
+    """Where the connection leads, how it is made in words, and what can be run over it."""
+    connector = connector or _connector(settings)
+    transport, why = connector.connect()
     try:
         programs = RemoteExec(
             transport,
@@ -104,9 +104,15 @@ def _connected(
             stall_timeout=settings.stall_timeout,
             listener=listener,
         )
-        yield host, f"{transport.description}{f' ({why})' if why else ''}", programs
+        yield connector.config, f"{transport.description}{f' ({why})' if why else ''}", programs
     finally:
         transport.close()
+
+
+def _connector(settings: Settings) -> ssh_connect.Connector:
+    local = host_config.this_user(settings.environment)
+    host = host_config.resolve(settings.host, settings.ssh_config, local)
+    return ssh_connect.Connector(host, settings.transport, settings.ssh_config)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ Nix takes a path that is signed by a key it trusts, or whose name follows from
 its content, from every account. Every other path it takes from root and from users
 that its `nix.conf` trusts; with `require-sigs = false`, from every account. No server
 says that it has that setting, so one that does not trust us is sent a probe.
+
+Sans-IO.
 """
 
 from __future__ import annotations

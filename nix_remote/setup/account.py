@@ -10,15 +10,9 @@ import shlex
 from importlib import resources
 from typing import Final
 
-from nix_remote.doctor.exports import EXPORTS_COMMAND
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.server.disk_check import LOOK_COMMAND
-from nix_remote.server.gc_roots.counted import COUNT_COMMAND
-from nix_remote.server.gc_roots.home import HOME_COMMAND
 from nix_remote.server.gc_roots.names import GCROOTS, SET_PLACES
-from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
-from nix_remote.server.nix_commands import FIND_ROOTS
-from nix_remote.server.verify import PRESENT_COMMAND
+from nix_remote.server.server_commands import DISPATCHED
 from nix_remote.setup import inputs
 
 DISPATCHER_PATH: Final = "/usr/local/bin/nix-remote-dispatcher"
@@ -117,19 +111,9 @@ add_line "$home/.ssh/authorized_keys" {line} 644
 def dispatcher() -> str:
     """The program that a restricted account is to run: `dispatcher.sh`, filled in."""
     template = resources.files("nix_remote.setup").joinpath("dispatcher.sh").read_text()
-    commands = {
-        "@LIST@": LIST_COMMAND,
-        "@REMOVE@": REMOVE_COMMAND,
-        "@LOOK@": LOOK_COMMAND,
-        "@PRESENT@": PRESENT_COMMAND,
-        "@EXPORTS@": EXPORTS_COMMAND,
-        "@HOME@": HOME_COMMAND,
-        "@FIND_ROOTS@": FIND_ROOTS,
-        "@COUNT_ROOTS@": COUNT_COMMAND,
-    }
     template = template.replace("@SET_PLACES@", SET_PLACES)
-    for mark, command in commands.items():
-        template = template.replace(mark, shlex.join(command))
+    for mark, command in DISPATCHED.items():
+        template = template.replace(f"@{mark}@", shlex.join(command))
     return template
 
 

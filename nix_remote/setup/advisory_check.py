@@ -1,4 +1,4 @@
-"""Shell commands that compare the server's Nix with `doctor/advisories.py`, and warn.
+"""Shell commands that compare the server's Nix with `protocol/advisories.py`, and warn.
 
 Pure.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.doctor.advisories import ADVISORIES, VERSION_COMMAND, Releases
+from nix_remote.protocol.advisories import ADVISORIES, Releases
 from nix_remote.protocol.implementations import Kind
+from nix_remote.server.server_commands import VERSION_COMMAND
 
 _MARKS: Final = {"Nix": Kind.NIX, "Lix": Kind.LIX, "Determinate": Kind.DETERMINATE}
 

@@ -32,7 +32,7 @@ def connect(
     `config_file` is read instead of the user's and the system's. Raises
     `NixRemoteError`.
     """
-    return Connector(choice, config_file).connect(config)
+    return Connector(config, choice, config_file).connect()
 
 
 class Connector:
@@ -42,13 +42,17 @@ class Connector:
     wants new keys by another algorithm for instance. The next one is made by `ssh`.
     """
 
-    def __init__(self, choice: TransportChoice, config_file: Optional[Path] = None) -> None:
+    def __init__(
+        self, config: HostConfig, choice: TransportChoice, config_file: Optional[Path] = None
+    ) -> None:
+        self.config = config
         self._choice = choice
         self._config_file = config_file
         self._last: Optional[ParamikoTransport] = None
 
-    def connect(self, config: HostConfig) -> tuple[Transport, str]:
+    def connect(self) -> tuple[Transport, str]:
         """See `connect`."""
+        config = self.config
         if self._choice is TransportChoice.OPENSSH:
             return openssh_transport.connect(config, self._config_file), "asked for"
         automatic = self._choice is TransportChoice.AUTO

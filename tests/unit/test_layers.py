@@ -1,7 +1,11 @@
-"""Who may import whom. The order below is the order of the house: arrows go down only."""
+"""Which package may import which; and what a module that calls itself pure may import."""
+
+from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -9,78 +13,56 @@ import nix_remote
 
 PACKAGE = Path(nix_remote.__file__).parent
 
-# Top first. A module may import what is below its own line, and its own line.
-LAYERS = [
-    ["__main__", "__init__"],
-    ["cli"],
-    ["agent.lifecycle", "agent.lines"],
-    ["agent.server", "agent.line", "agent.broadcast"],
-    ["agent.kept_session", "agent.place", "agent.sharing", "agent.threads", "agent.shortage"],
-    ["copy.engine", "doctor", "setup"],
-    ["remote", "local", "remote_execution"],
-    ["ssh"],
-    ["settings", "processes", "events", "copy.retry", "output_base"],
-    ["errors", "manifests", "private_key", "files"],
-    ["agent.protocol", "agent.belief", "agent.__init__"],
-    ["agent.client"],
-    ["protocol", "copy.closure", "copy.plan", "copy.__init__"],
-    ["wire"],
-    ["text"],
-]
+# Top first. A package may import those in the lines below its own, and no other.
+LAYERS: Final = (
+    ("__main__",),
+    ("cli",),
+    ("agent", "doctor"),
+    ("setup", "copy"),
+    ("server",),
+    ("local", "remote_execution"),
+    ("ssh",),
+    ("settings", "processes", "events", "output_base"),
+    ("errors", "manifests", "private_key", "protocol"),
+    ("files", "wire"),
+    ("store",),
+    ("text",),
+)
+# The same within `ssh`, whose own modules hide its packages from all others.
+SSH_LAYERS: Final = (
+    ("connect",),
+    ("openssh", "paramiko"),
+    ("host_key_check",),
+    ("config",),
+    ("keys",),
+    ("transport", "backoff", "patterns", "memory"),
+)
 
+# All of these packages, and every module whose docstring says "Pure" or "Sans-IO".
+PURE_PACKAGES: Final = ("text", "store", "wire", "protocol", "errors", "events")
 # No socket, no file, no clock, no log, no threads: bytes and values only.
-SANS_IO = [
-    *(
-        "text",
-        "wire",
-        "protocol",
-        "copy.closure",
-        "copy.plan",
-        "copy.retry",
-        "events",
-        "errors",
-        "manifests",
-    ),
-    "local.signing",
-    *("remote.gc_roots", "remote.refusals", "remote.retention", "remote.store"),
-    *(
-        "remote.trust",
-        "remote.forwarding_store",
-        "remote.signing_store",
-        "ssh.openssh_messages",
-        "agent.protocol",
-        "agent.sharing",
-    ),
-    *("doctor.advisories", "doctor.disks", "doctor.exports", "doctor.finding", "doctor.workspace"),
-    "doctor.trusted_users",
-    *("remote_execution.endpoint", "remote_execution.look"),
-    *("remote_execution.messages", "remote_execution.protobuf"),
-    *("setup.bundle", "setup.nfs", "setup.executor", "setup.kubernetes"),
-    *("setup.agent_units", "setup.bazel_flags", "setup.server", "setup.nixos"),
-]
-PURE_MODULES = {
+PURE_MODULES: Final = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
     *("base64", "binascii", "hmac", "json", "cryptography", "types", "typing", "nix_remote"),
-    *("ipaddress", "urllib"),
+    *("ipaddress", "urllib", "abc", "heapq", "functools", "importlib", "itertools", "posixpath"),
 }
+
+LONGEST_MODULE: Final = 300
+LONGEST_FUNCTION: Final = 50
 
 MODULES = sorted(
     ".".join(file.relative_to(PACKAGE).with_suffix("").parts) for file in PACKAGE.rglob("*.py")
 )
 
 
-def layer(module: str) -> int:
-    for number, prefixes in enumerate(LAYERS):
-        if any(module == prefix or module.startswith(f"{prefix}.") for prefix in prefixes):
-            return number
-    raise AssertionError(f"{module} has no layer: decide where it belongs")
+def tree_of(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text())
 
 
 def imports(module: str) -> set[str]:
     """Full names of everything a module imports, functions and classes included."""
-    tree = ast.parse((PACKAGE / (module.replace(".", "/") + ".py")).read_text())
     found = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -103,17 +85,71 @@ def own(names: set[str]) -> set[str]:
     return modules
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_arrows_go_down_only(module: str) -> None:
-    for imported in own(imports(module)):
-        assert layer(imported) >= layer(module), f"{module} imports {imported}, which is above it"
+def layer(layers: tuple[tuple[str, ...], ...], name: str) -> int:
+    for number, names in enumerate(layers):
+        if name in names:
+            return number
+    raise AssertionError(f"{name} has no layer: decide where it belongs")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_sans_io_modules_import_nothing_that_could_do_io(module: str) -> None:
-    if any(module == prefix or module.startswith(f"{prefix}.") for prefix in SANS_IO):
-        used = {name.split(".")[0] for name in imports(module)}
-        assert used <= PURE_MODULES, f"{module} imports {sorted(used - PURE_MODULES)}"
+def check(layers: tuple[tuple[str, ...], ...], package: str, imported: set[str]) -> None:
+    for other in imported - {package}:
+        assert layer(layers, other) > layer(layers, package), (
+            f"{package} imports {other}, which is not below it"
+        )
+
+
+@pytest.mark.parametrize("package", sorted({module.split(".")[0] for module in MODULES}))
+def test_a_package_imports_only_what_is_below_it(package: str) -> None:
+    if package == "__init__":
+        return  # what users import from everywhere
+    modules = [module for module in MODULES if module.split(".")[0] == package]
+    found = {name.split(".")[0] for module in modules for name in own(imports(module))}
+    check(LAYERS, package, found - {"__init__"})
+
+
+def of_ssh(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("ssh.")} - {"__init__"}
+
+
+@pytest.mark.parametrize("package", sorted(of_ssh(set(MODULES))))
+def test_within_ssh_too(package: str) -> None:
+    modules = [module for module in MODULES if module.split(".")[:2] == ["ssh", package]]
+    check(SSH_LAYERS, package, {name for m in modules for name in of_ssh(own(imports(m)))})
+
+
+def test_no_modules_import_each_other() -> None:
+    below = {module: own(imports(module)) - {module} for module in MODULES}
+    while below:
+        free = {module for module, imported in below.items() if not imported & set(below)}
+        assert free, f"cycles among {sorted(below)}"
+        below = {module: imported for module, imported in below.items() if module not in free}
+
+
+def is_pure(module: str) -> bool:
+    said = ast.get_docstring(tree_of(module)) or ""
+    named = re.search(r"\b(Pure|Sans-IO)\b", said) is not None
+    return named or module.split(".")[0] in PURE_PACKAGES
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if is_pure(each)])
+def test_pure_modules_import_nothing_that_could_do_io(module: str) -> None:
+    used = {name.split(".")[0] for name in imports(module)}
+    assert used <= PURE_MODULES, f"{module} imports {sorted(used - PURE_MODULES)}"
+
+
+def test_modules_are_short_and_so_are_functions() -> None:
+    long = {}
+    for module in MODULES:
+        text = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
+        if len(text.splitlines()) > LONGEST_MODULE:
+            long[module] = len(text.splitlines())
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                lines = node.end_lineno - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long[f"{module}.{node.name}"] = lines
+    assert long == {}
 
 
 def test_processes_are_started_in_one_place_only() -> None:
@@ -128,12 +164,12 @@ def test_the_environment_is_read_in_one_place_only() -> None:
         return not names.isdisjoint({"environ", "getenv", "environb"})
 
     # The thin client has to do without the rest of the package.
-    assert [module for module in MODULES if reads_it(module)] == ["agent.client", "settings"]
+    assert [module for module in MODULES if reads_it(module)] == ["agent.thin_client", "settings"]
 
 
 def test_the_thin_client_needs_nothing_but_pythons_own_core() -> None:
     core = {"__future__", "_signal", "_socket", "fcntl", "os", "sys", "time"}
-    used = {name.split(".")[0] for name in imports("agent.client")} - {"typing"}
+    used = {name.split(".")[0] for name in imports("agent.thin_client")} - {"typing"}
     assert used <= core
 
 
@@ -166,19 +202,19 @@ def calls(module: str) -> set[str]:
 # Bytes become text here without being a `PeerText`. What each makes of them is checked, or
 # escaped by what shows it.
 DECODING = {
-    "agent.client": "has to do without the package; what it shows, the agent has made printable",
+    "agent.thin_client": "has to do without the package; what it shows, the agent has made printable",
     "agent.lifecycle": "the words of the agent, in an error",
     "agent.protocol": "arguments and environment of a client, which is this user",
     "local.signing": "base 64",
     "private_key": "hexadecimal digits",
     "remote_execution.protobuf": "fields of messages, of which the service makes `PeerText`",
-    "ssh.agent": "comments of keys, in errors",
-    "ssh.certificates": "names that are compared, and shown in errors",
-    "ssh.key_files": "a private key of this user",
-    "ssh.known_hosts": "base 64, and names that are compared",
+    "ssh.keys.ssh_agent": "comments of keys, in errors",
+    "ssh.keys.certificates": "names that are compared, and shown in errors",
+    "ssh.keys.key_files": "a private key of this user",
+    "ssh.keys.known_hosts": "base 64, and names that are compared",
     "text": "where `PeerText` is",
     "wire.codec": "texts that are parsed, and not shown",
-    "wire.types": "base 32",
+    "store.paths": "base 32",
 }
 
 
@@ -190,20 +226,20 @@ def test_bytes_become_text_in_known_places_only() -> None:
 # `int` and `float` take digits of all scripts, blanks, signs and underscores; `isdigit` is true
 # of what `int` refuses. Here they are given what has been checked before.
 PARSING = {
-    "agent.client": "has to do without the package: bytes, whose digits are ASCII",
+    "agent.thin_client": "has to do without the package: bytes, whose digits are ASCII",
     "doctor.on_executor": "runs by itself, and has a check of its own",
-    "ssh.config_syntax": "what a pattern of ASCII digits has matched",
-    "ssh.openssh_messages": "what a pattern of ASCII digits has matched",
+    "ssh.config.syntax": "what a pattern of ASCII digits has matched",
+    "ssh.openssh.diagnostics": "what a pattern of ASCII digits has matched",
     "text": "where `decimal` is",
 }
 CONVERTING = {
-    "cli.order",
+    "cli.copy_options",
     "cli.roots",
     "cli.setup_files",
     "copy.retry",
-    "remote.retention",
-    "ssh.config",
-    "ssh.patience",
+    "server.gc_roots.retention",
+    "ssh.config.host_config",
+    "ssh.backoff",
 }
 """These turn one kind of number into another."""
 

@@ -1,4 +1,7 @@
-"""The Nix server's store, as the copier sees it: one interface, whatever protocol is spoken."""
+"""The Nix server's store, as the copier sees it: one interface, whatever protocol is spoken.
+
+Pure.
+"""
 
 from __future__ import annotations
 

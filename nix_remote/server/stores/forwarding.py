@@ -1,6 +1,8 @@
 """A `RemoteStore` that hands everything on to another one.
 
 The base of those that do one thing more: they override what they change, and nothing else.
+
+Pure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A server's store to which every path goes with a signature of ours."""
+"""A server's store to which every path goes with a signature of ours.
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -32,157 +32,157 @@ def root(name: str, package: str = "") -> DurableRoot:
     return DurableRoot(path(name), f"roots/{package}{name}")
 
 
-def add(sharing: Batching, *closure: PathInfo, options: CopyOptions = DEFAULTS) -> Job:
+def add(batching: Batching, *closure: PathInfo, options: CopyOptions = DEFAULTS) -> Job:
     top = closure[-1].path
-    return sharing.add(closure, [DurableRoot(top, f"roots/{top}")], options)
+    return batching.add(closure, [DurableRoot(top, f"roots/{top}")], options)
 
 
 def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
-    sharing = Batching()
-    jobs = (add(sharing, GLIBC, BASH, HELLO), add(sharing, GLIBC, GCC))
-    group = sharing.take()
+    batching = Batching()
+    jobs = (add(batching, GLIBC, BASH, HELLO), add(batching, GLIBC, GCC))
+    group = batching.take()
     assert group.jobs == jobs
     assert group.closure == (GLIBC, BASH, HELLO, GCC)
     assert group.roots == jobs[0].roots + jobs[1].roots
-    assert sharing.next_job is None
+    assert batching.next_job is None
 
 
 def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
-    sharing = Batching()
-    first = add(sharing, GLIBC)
-    other = add(sharing, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
-    assert sharing.take().jobs == (first,)
-    assert sharing.take().jobs == (other,)
+    batching = Batching()
+    first = add(batching, GLIBC)
+    other = add(batching, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
+    assert batching.take().jobs == (first,)
+    assert batching.take().jobs == (other,)
 
 
 def test_a_path_that_several_want_is_reported_as_sent_by_one() -> None:
-    sharing = Batching()
-    first, second = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
-    sent = sharing.take().attributed([GLIBC.path, BASH.path, GCC.path])
+    batching = Batching()
+    first, second = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
+    sent = batching.take().attributed([GLIBC.path, BASH.path, GCC.path])
     assert sent == {first: [GLIBC.path, BASH.path], second: [GCC.path]}
 
 
 def test_what_was_kept_is_known_as_long_as_the_session_lives() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    assert not sharing.knows(job)
-    sharing.succeeded(sharing.take(), NOW)
-    assert sharing.knows(job)
-    assert sharing.closure_of(job.roots) == (GLIBC, BASH)
-    sharing.forget()
-    assert not sharing.knows(job)
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    assert not batching.knows(job)
+    batching.succeeded(batching.take(), NOW)
+    assert batching.knows(job)
+    assert batching.closure_of(job.roots) == (GLIBC, BASH)
+    batching.forget()
+    assert not batching.knows(job)
 
 
 def test_the_same_path_under_another_name_is_not_known() -> None:
-    sharing = Batching()
-    add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    assert not sharing.knows(Job((), (root("bash", "other-"),)))
+    batching = Batching()
+    add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    assert not batching.knows(Job((), (root("bash", "other-"),)))
 
 
 def test_a_job_that_wants_contents_compared_is_never_known() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    assert not sharing.knows(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    assert not batching.knows(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
 
 
 def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
-    sharing = Batching()
+    batching = Batching()
     roots = [DurableRoot(BASH.path, "roots/bash"), DurableRoot(GCC.path, "roots/gcc")]
-    sharing.add([GLIBC, BASH, GCC], roots, DEFAULTS)
-    sharing.succeeded(sharing.take(), NOW)
-    assert sharing.closure_of(roots[1:]) == (GLIBC, GCC)
+    batching.add([GLIBC, BASH, GCC], roots, DEFAULTS)
+    batching.succeeded(batching.take(), NOW)
+    assert batching.closure_of(roots[1:]) == (GLIBC, GCC)
 
 
 def test_what_was_answered_is_made_sure_of_with_the_next_copy() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    sharing.forget()
-    assert sharing.owes
-    add(sharing, GLIBC, GCC)
-    group = sharing.take()
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    batching.forget()
+    assert batching.owes
+    add(batching, GLIBC, GCC)
+    group = batching.take()
     assert group.renewed == (job,)
     assert set(group.roots) > set(job.roots)
-    sharing.succeeded(group, NOW)
-    assert not sharing.owes
-    assert sharing.knows(job)
+    batching.succeeded(group, NOW)
+    assert not batching.owes
+    assert batching.knows(job)
 
 
 def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
-    sharing = Batching()
-    jobs = [add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)]
-    assert sharing.failed(sharing.take(), BROKEN) == jobs
-    assert sharing.next_job is None
+    batching = Batching()
+    jobs = [add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)]
+    assert batching.failed(batching.take(), BROKEN) == jobs
+    assert batching.next_job is None
 
 
 def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
-    sharing = Batching()
-    good, bad = add(sharing, GLIBC, BASH), add(sharing, GLIBC, GCC)
-    assert sharing.failed(sharing.take(), MISSING) == []
-    alone = sharing.take()
+    batching = Batching()
+    good, bad = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
+    assert batching.failed(batching.take(), MISSING) == []
+    alone = batching.take()
     assert alone.jobs == (good,)
-    sharing.succeeded(alone, NOW)
-    assert sharing.failed(sharing.take(), MISSING) == [bad]
+    batching.succeeded(alone, NOW)
+    assert batching.failed(batching.take(), MISSING) == [bad]
 
 
 def test_what_is_owed_and_cannot_be_is_given_up_alone() -> None:
-    sharing = Batching()
-    add(sharing, GLIBC, GCC)
-    kept = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    sharing.forget()
-    assert sharing.failed(sharing.take(), MISSING) == []
-    assert sharing.failed(sharing.take(), MISSING) == []
-    sharing.succeeded(sharing.take(), NOW)
-    assert not sharing.owes
-    assert sharing.believed == frozenset(kept.roots)
+    batching = Batching()
+    add(batching, GLIBC, GCC)
+    kept = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    batching.forget()
+    assert batching.failed(batching.take(), MISSING) == []
+    assert batching.failed(batching.take(), MISSING) == []
+    batching.succeeded(batching.take(), NOW)
+    assert not batching.owes
+    assert batching.believed == frozenset(kept.roots)
 
 
 def test_a_job_that_nobody_waits_for_is_not_begun() -> None:
-    sharing = Batching()
-    job, other = add(sharing, GLIBC), add(sharing, GLIBC, BASH)
-    assert sharing.withdraw(job)
-    assert sharing.take().jobs == (other,)
-    assert not sharing.withdraw(other)
+    batching = Batching()
+    job, other = add(batching, GLIBC), add(batching, GLIBC, BASH)
+    assert batching.withdraw(job)
+    assert batching.take().jobs == (other,)
+    assert not batching.withdraw(other)
 
 
 def test_a_root_that_is_used_all_the_time_is_renewed_once_per_interval() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    sharing.used(job.roots)
-    assert sharing.due(NOW + 1) == ()  # the copy was a moment ago
-    assert sharing.due(NOW + 6) == job.roots
-    sharing.renewed(job.roots, NOW + 6)
-    sharing.used(job.roots)
-    assert sharing.due(NOW + 6 + RENEWAL_INTERVAL - 1) == ()
-    assert sharing.due(NOW + 6 + RENEWAL_INTERVAL) == job.roots
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    batching.used(job.roots)
+    assert batching.due(NOW + 1) == ()  # the copy was a moment ago
+    assert batching.due(NOW + 6) == job.roots
+    batching.renewed(job.roots, NOW + 6)
+    batching.used(job.roots)
+    assert batching.due(NOW + 6 + RENEWAL_INTERVAL - 1) == ()
+    assert batching.due(NOW + 6 + RENEWAL_INTERVAL) == job.roots
 
 
 def test_a_root_that_is_not_used_is_not_renewed() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    assert sharing.due(NOW + 1e6) == ()
-    sharing.used(job.roots)
-    sharing.renewed(job.roots, NOW + 1e6)
-    assert sharing.due(NOW + 2e6) == ()
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    assert batching.due(NOW + 1e6) == ()
+    batching.used(job.roots)
+    batching.renewed(job.roots, NOW + 1e6)
+    assert batching.due(NOW + 2e6) == ()
 
 
 def test_what_cannot_be_renewed_is_tried_less_and_less_often_and_not_given_up() -> None:
-    sharing = Batching()
-    job = add(sharing, GLIBC, BASH)
-    sharing.succeeded(sharing.take(), NOW)
-    sharing.used(job.roots)
+    batching = Batching()
+    job = add(batching, GLIBC, BASH)
+    batching.succeeded(batching.take(), NOW)
+    batching.used(job.roots)
     now, waits = NOW, []
     for _ in range(9):
         begun = now
-        while not sharing.due(now):
+        while not batching.due(now):
             now += 1
         waits.append(now - begun)
-        sharing.not_renewed(job.roots, now)
+        batching.not_renewed(job.roots, now)
     assert waits == sorted(waits)
     assert waits[-1] == 3600
 
@@ -199,7 +199,7 @@ class Server(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sharing = Batching()
+        self.batching = Batching()
         self.open: list[Job] = []
         self.running: list[Group] = []
         self.kept_in_session: set[DurableRoot] = set()
@@ -213,43 +213,43 @@ class Server(RuleBasedStateMachine):
         """A machine that is restored from a snapshot has a clock that was put back."""
         self.now += seconds
 
-    @precondition(lambda self: self.sharing.believed and not self.running)
+    @precondition(lambda self: self.batching.believed and not self.running)
     @rule(data=st.data())
     def a_root_is_used_from_knowledge(self, data: st.DataObject) -> None:
-        root = data.draw(st.sampled_from(sorted(self.sharing.believed, key=str)))
-        self.sharing.used([root])
+        root = data.draw(st.sampled_from(sorted(self.batching.believed, key=str)))
+        self.batching.used([root])
         self.used_at.setdefault(root, self.now)
 
     @precondition(lambda self: not self.running)
     @rule()
     def what_is_due_is_renewed(self) -> None:
-        due = self.sharing.due(self.now)
-        lost = self.sharing.owed_for(due)
+        due = self.batching.due(self.now)
+        lost = self.batching.owed_for(due)
         if lost.renewed:
             self.running.append(lost)
             return
-        self.sharing.renewed(due, self.now)
+        self.batching.renewed(due, self.now)
         for root in due:
             del self.used_at[root]
-        assert not self.sharing.due(self.now)
+        assert not self.batching.due(self.now)
 
     @precondition(lambda self: not self.running)
     @rule()
     def it_cannot_be_renewed(self) -> None:
-        due = self.sharing.due(self.now)
+        due = self.batching.due(self.now)
         self.the_session_ends()
-        self.sharing.not_renewed(due, self.now)
+        self.batching.not_renewed(due, self.now)
 
     @rule(name=NAMES, contents=st.booleans())
     def somebody_comes(self, name: str, contents: bool) -> None:
         options = CopyOptions(check=Check.CONTENTS) if contents else DEFAULTS
-        self.open.append(self.sharing.add([GLIBC, info(name, "glibc")], [root(name)], options))
+        self.open.append(self.batching.add([GLIBC, info(name, "glibc")], [root(name)], options))
 
-    @precondition(lambda self: self.sharing.waiting and not self.running)
+    @precondition(lambda self: self.batching.waiting and not self.running)
     @rule()
     def a_copy_begins(self) -> None:
-        promised = self.sharing.next_job
-        group = self.sharing.take()
+        promised = self.batching.next_job
+        group = self.batching.take()
         assert promised in group.jobs or not group.jobs
         assert set(group.jobs) <= set(self.open)
         assert len({job.options for job in group.jobs}) <= 1
@@ -261,15 +261,15 @@ class Server(RuleBasedStateMachine):
         group = self.running.pop()
         if any(one.path == path("bad") for one in group.roots):
             self.kept_in_session.clear()
-            for job in self.sharing.failed(group, MISSING):
+            for job in self.batching.failed(group, MISSING):
                 assert job.roots == (root("bad"),), "another job's failure"
                 self.open.remove(job)
-            if root("bad") not in self.sharing._owed:
+            if root("bad") not in self.batching._owed:
                 self.used_at.pop(root("bad"), None)  # given up
         else:
             for made in group.roots:
                 self.used_at.pop(made, None)
-            self.sharing.succeeded(group, self.now)
+            self.batching.succeeded(group, self.now)
             self.open = [job for job in self.open if job not in group.jobs]
             self.kept_in_session |= set(group.roots)
             self.answered |= {one for job in group.jobs for one in job.roots}
@@ -279,48 +279,48 @@ class Server(RuleBasedStateMachine):
     def the_connection_breaks(self) -> None:
         group = self.running.pop()
         self.kept_in_session.clear()
-        for job in self.sharing.failed(group, BROKEN):
+        for job in self.batching.failed(group, BROKEN):
             self.open.remove(job)
 
     @precondition(lambda self: not self.running)
     @rule()
     def the_session_ends(self) -> None:
-        self.sharing.forget()
+        self.batching.forget()
         self.kept_in_session.clear()
 
     @precondition(lambda self: self.open and not self.running)
     @rule(data=st.data())
     def somebody_leaves(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.open))
-        assert self.sharing.withdraw(job)
+        assert self.batching.withdraw(job)
         self.open.remove(job)
 
     @precondition(lambda self: not self.running)
     @rule()
     def those_who_are_known_are_answered(self) -> None:
-        for job in self.sharing.take_known():
+        for job in self.batching.take_known():
             assert self.kept_in_session.issuperset(job.roots)
             self.open.remove(job)
 
     @invariant()
     def nothing_is_believed_that_this_session_does_not_keep(self) -> None:
-        assert self.sharing.believed <= self.kept_in_session
+        assert self.batching.believed <= self.kept_in_session
 
     @invariant()
     def what_was_answered_is_believed_or_owed(self) -> None:
-        owed = set(self.sharing._owed)
-        assert self.answered <= owed | self.sharing.believed
+        owed = set(self.batching._owed)
+        assert self.answered <= owed | self.batching.believed
 
     @invariant()
     def every_use_reaches_the_server_within_the_interval(self) -> None:
         later = self.now + 2 * 3600
-        assert set(self.sharing.due(later)) == set(self.used_at)
+        assert set(self.batching.due(later)) == set(self.used_at)
 
     def teardown(self) -> None:
         """Everybody is answered in the end, whatever happened before."""
         for _ in range(3 * len(self.open) + 10):
             if not self.running:
-                if not self.sharing.waiting:
+                if not self.batching.waiting:
                     break
                 self.a_copy_begins()
             self.it_ends()

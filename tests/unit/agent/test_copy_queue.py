@@ -1,4 +1,4 @@
-"""One server's line, with a server that loses sessions and paths when a test says so."""
+"""One server's queue, with a server that loses sessions and paths when a test says so."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def line(server: Server, clock: Clock, tmp_path: Path) -> CopyQueue:
+def queue(server: Server, clock: Clock, tmp_path: Path) -> CopyQueue:
     def turn(listener: events.Listener) -> UploadLock:
         return UploadLock(tmp_path / "turn", patience=10, listener=listener)
 
@@ -191,21 +191,21 @@ def line(server: Server, clock: Clock, tmp_path: Path) -> CopyQueue:
 
 
 @pytest.fixture
-def agent(line: CopyQueue) -> Iterator[CopyQueue]:
-    """A line with a thread of its own, as an agent has it."""
-    thread = threading.Thread(target=line.work, daemon=True)
+def agent(queue: CopyQueue) -> Iterator[CopyQueue]:
+    """A queue with a thread of its own, as an agent has it."""
+    thread = threading.Thread(target=queue.work, daemon=True)
     thread.start()
-    yield line
-    line.stop()
+    yield queue
+    queue.stop()
     thread.join(10)
     assert not thread.is_alive()
 
 
 def submit(
-    line: CopyQueue, *closure: PathInfo, listener: events.Listener = events.ignore
+    queue: CopyQueue, *closure: PathInfo, listener: events.Listener = events.ignore
 ) -> PendingCopy:
     top = closure[-1].path
-    return line.submit([DurableRoot(top, f"roots/{top}")], lambda: closure, OPTIONS, listener)
+    return queue.submit([DurableRoot(top, f"roots/{top}")], lambda: closure, OPTIONS, listener)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -215,8 +215,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def outcome(ticket: PendingCopy) -> CopyResult:
-    return ticket.future.result(10)
+def outcome(pending: PendingCopy) -> CopyResult:
+    return pending.future.result(10)
 
 
 def failure(future: Future[CopyResult]) -> NixRemoteError:
@@ -226,11 +226,11 @@ def failure(future: Future[CopyResult]) -> NixRemoteError:
 
 
 def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
-    line: CopyQueue, server: Server
+    queue: CopyQueue, server: Server
 ) -> None:
     others: list[PendingCopy] = []
-    server.before_login = lambda: others.append(submit(line, GLIBC, GCC))
-    result = line.lead(submit(line, GLIBC, BASH))
+    server.before_login = lambda: others.append(submit(queue, GLIBC, GCC))
+    result = queue.lead(submit(queue, GLIBC, BASH))
     assert result.sent == (GLIBC.path, BASH.path)
     (other,) = others
     assert outcome(other).sent == (GCC.path,)
@@ -238,82 +238,84 @@ def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
     assert (server.logins, server.secured) == (1, 1)
 
 
-def test_who_arrives_during_the_login_is_waited_for(line: CopyQueue, server: Server) -> None:
+def test_who_arrives_during_the_login_is_waited_for(queue: CopyQueue, server: Server) -> None:
     others: list[PendingCopy] = []
 
     def arrives() -> bool:
         if not others:
-            others.append(submit(line, GLIBC, GCC))
+            others.append(submit(queue, GLIBC, GCC))
             return True
         return False
 
-    line.somebody_arrives = arrives
-    line.lead(submit(line, GLIBC, BASH))
+    queue.somebody_arrives = arrives
+    queue.lead(submit(queue, GLIBC, BASH))
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.secured == 1
 
 
 def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(
-    line: CopyQueue, monkeypatch: pytest.MonkeyPatch
+    queue: CopyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nix_remote.agent.copy_queue._GATHER", 0.2)
     monkeypatch.setattr("nix_remote.agent.copy_queue._LONGEST_STAY", 0.2)
-    line.somebody_arrives = lambda: True
+    queue.somebody_arrives = lambda: True
     begun = time.monotonic()
-    line.lead(submit(line, GLIBC, BASH))
+    queue.lead(submit(queue, GLIBC, BASH))
     assert time.monotonic() - begun < 10
 
 
-def test_who_leads_alone_waits_for_nobody(line: CopyQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = submit(line, GLIBC, BASH)
+def test_who_leads_alone_waits_for_nobody(
+    queue: CopyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending = submit(queue, GLIBC, BASH)
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
-    line.lead(ticket)
+    queue.lead(pending)
     assert waits == []
 
 
-def test_who_leads_takes_along_those_who_came_meanwhile(line: CopyQueue, server: Server) -> None:
+def test_who_leads_takes_along_those_who_came_meanwhile(queue: CopyQueue, server: Server) -> None:
     others: list[PendingCopy] = []
 
     def somebody_comes() -> None:
         if not others:
-            others.append(submit(line, GLIBC, GCC))
+            others.append(submit(queue, GLIBC, GCC))
 
     server.while_sending = somebody_comes
-    line.lead(submit(line, GLIBC))
+    queue.lead(submit(queue, GLIBC))
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
 
 
-def test_in_a_crowd_who_leads_stays_for_the_next_one(line: CopyQueue, server: Server) -> None:
-    first, second = submit(line, GLIBC), submit(line, GLIBC, BASH)
+def test_in_a_crowd_who_leads_stays_for_the_next_one(queue: CopyQueue, server: Server) -> None:
+    first, second = submit(queue, GLIBC), submit(queue, GLIBC, BASH)
     others: list[PendingCopy] = []
 
     def arrives() -> bool:
         if first.future.done() and not others:
-            others.append(submit(line, GLIBC, GCC))
+            others.append(submit(queue, GLIBC, GCC))
         return False
 
-    line.somebody_arrives = arrives
-    line.lead(first)
+    queue.somebody_arrives = arrives
+    queue.lead(first)
     outcome(second)
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
 
 
-def test_who_has_failed_waits_for_nobody(line: CopyQueue, server: Server) -> None:
+def test_who_has_failed_waits_for_nobody(queue: CopyQueue, server: Server) -> None:
     server.refuses = HostNotFound("s", "s", None)
-    first = submit(line, GLIBC)
-    submit(line, GLIBC, BASH)
+    first = submit(queue, GLIBC)
+    submit(queue, GLIBC, BASH)
     asked_afterwards: list[bool] = []
 
     def arrives() -> bool:
         asked_afterwards.extend([True] if first.future.done() else [])
         return False
 
-    line.somebody_arrives = arrives
+    queue.somebody_arrives = arrives
     with pytest.raises(HostNotFound):
-        line.lead(first)
+        queue.lead(first)
     assert asked_afterwards == []
 
 
@@ -386,51 +388,51 @@ def test_paths_deleted_in_spite_of_their_roots_are_found_by_the_question(
 
 
 def test_roots_are_made_once_more_before_the_server_is_let_go(
-    line: CopyQueue, server: Server
+    queue: CopyQueue, server: Server
 ) -> None:
-    thread = threading.Thread(target=line.work, daemon=True)
+    thread = threading.Thread(target=queue.work, daemon=True)
     thread.start()
-    outcome(submit(line, GLIBC, BASH))
-    outcome(submit(line, GLIBC, GCC))
+    outcome(submit(queue, GLIBC, BASH))
+    outcome(submit(queue, GLIBC, GCC))
     made = set(server.roots)
     server.roots.clear()
-    line.stop()
+    queue.stop()
     thread.join(10)
     assert server.roots == made
     assert server.sessions[-1].ended
 
 
-def test_who_waits_when_it_stops_is_answered(line: CopyQueue, server: Server) -> None:
-    ticket = submit(line, GLIBC, BASH)
-    line.stop()
-    line.work()
-    assert outcome(ticket).sent == (GLIBC.path, BASH.path)
+def test_who_waits_when_it_stops_is_answered(queue: CopyQueue, server: Server) -> None:
+    pending = submit(queue, GLIBC, BASH)
+    queue.stop()
+    queue.work()
+    assert outcome(pending).sent == (GLIBC.path, BASH.path)
 
 
-def test_one_jobs_path_fails_only_that_job(line: CopyQueue, server: Server) -> None:
-    good, bad = submit(line, GLIBC, BASH), submit(line, GLIBC, BAD)
-    line.stop()
-    line.work()
+def test_one_jobs_path_fails_only_that_job(queue: CopyQueue, server: Server) -> None:
+    good, bad = submit(queue, GLIBC, BASH), submit(queue, GLIBC, BAD)
+    queue.stop()
+    queue.work()
     assert outcome(good).sent == (GLIBC.path, BASH.path)
     assert isinstance(failure(bad.future), PathContentMissing)
 
 
 def test_a_login_that_fails_is_the_failure_of_all_and_tried_once(
-    line: CopyQueue, server: Server
+    queue: CopyQueue, server: Server
 ) -> None:
     server.refuses = HostNotFound("s", "s", None)
     attempts: list[int] = []
     server.before_login = lambda: attempts.append(1)
-    tickets = [submit(line, GLIBC, BASH), submit(line, GLIBC, GCC)]
-    line.stop()
-    line.work()
-    assert [type(failure(each.future)) for each in tickets] == [HostNotFound, HostNotFound]
+    pending = [submit(queue, GLIBC, BASH), submit(queue, GLIBC, GCC)]
+    queue.stop()
+    queue.work()
+    assert [type(failure(each.future)) for each in pending] == [HostNotFound, HostNotFound]
     assert len(attempts) == 1
 
 
 @pytest.mark.parametrize("broken", [BROKEN, DaemonNotReached("s", "me", "no socket")])
 def test_a_login_that_breaks_is_tried_again_and_that_is_said(
-    line: CopyQueue, server: Server, broken: NixRemoteError
+    queue: CopyQueue, server: Server, broken: NixRemoteError
 ) -> None:
     server.refuses = broken
     heard: list[events.Event] = []
@@ -440,8 +442,8 @@ def test_a_login_that_breaks_is_tried_again_and_that_is_said(
         server.refuses = None
 
     options = CopyOptions(retry=RetryPolicy(retries=1, first_delay=0.001))
-    ticket = line.submit([], lambda: [GLIBC], options, listen)
-    assert line.lead(ticket).sent == (GLIBC.path,)
+    pending = queue.submit([], lambda: [GLIBC], options, listen)
+    assert queue.lead(pending).sent == (GLIBC.path,)
     assert heard[0] == events.Retrying(broken, 0.001)
 
 
@@ -477,19 +479,19 @@ def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on
 
 
 def test_a_line_that_cannot_make_sure_once_more_ends_all_the_same(
-    line: CopyQueue, server: Server
+    queue: CopyQueue, server: Server
 ) -> None:
     failed = threading.Event()
     threads = Threads(lambda _: None, failed.set)
-    thread = threads.start("line", line.work)
-    outcome(submit(line, GLIBC, BASH))
+    thread = threads.start("queue", queue.work)
+    outcome(submit(queue, GLIBC, BASH))
     server.reboot()
 
     def defect() -> None:
         raise FileNotFoundError("no folder for temporary files")
 
     server.before_login = defect
-    line.stop()
+    queue.stop()
     thread.join(10)
     assert not thread.is_alive()
     assert not failed.is_set()
@@ -541,25 +543,25 @@ def test_what_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
     assert outcome(asked[0]).sent == ()
 
 
-def test_a_job_that_was_withdrawn_is_not_copied(line: CopyQueue, server: Server) -> None:
-    kept, withdrawn = submit(line, GLIBC, BASH), submit(line, GLIBC, GCC)
-    line.withdraw(withdrawn)
-    line.stop()
-    line.work()
+def test_a_job_that_was_withdrawn_is_not_copied(queue: CopyQueue, server: Server) -> None:
+    kept, withdrawn = submit(queue, GLIBC, BASH), submit(queue, GLIBC, GCC)
+    queue.withdraw(withdrawn)
+    queue.stop()
+    queue.work()
     outcome(kept)
     assert GCC.path not in server.valid
 
 
 def test_each_hears_of_the_paths_that_are_sent_for_it_or_that_it_waits_for(
-    line: CopyQueue, server: Server
+    queue: CopyQueue, server: Server
 ) -> None:
     server.valid.add(HELLO.path)
     heard: dict[str, list[events.Event]] = {"bash": [], "gcc": [], "glibc": [], "hello": []}
     wanted = {"bash": [GLIBC, BASH], "gcc": [GLIBC, GCC], "glibc": [GLIBC], "hello": [HELLO]}
     for name, closure in wanted.items():
-        submit(line, *closure, listener=heard[name].append)
-    line.stop()
-    line.work()
+        submit(queue, *closure, listener=heard[name].append)
+    queue.stop()
+    queue.work()
     sent: dict[str, list[str]] = {}
     for name, told in heard.items():
         (ready,) = [event for event in told if isinstance(event, events.PlanReady)]

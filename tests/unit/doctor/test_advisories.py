@@ -9,6 +9,7 @@ import pytest
 
 from nix_remote.doctor import advisories
 from nix_remote.doctor.finding import Status
+from nix_remote.protocol.advisories import ADVISORIES, affecting
 from nix_remote.protocol.implementations import from_sentence
 from nix_remote.setup import advisory_check
 
@@ -58,7 +59,7 @@ KNOWN = [
 def test_the_flaws_of_a_version(said: str, flaws: set[int]) -> None:
     nix = from_sentence(said)
     assert nix is not None
-    assert {advisories.ADVISORIES.index(each) for each in advisories.affecting(nix)} == flaws
+    assert {ADVISORIES.index(each) for each in affecting(nix)} == flaws
 
 
 @pytest.mark.parametrize(("said", "flaws"), KNOWN)
@@ -74,7 +75,7 @@ def test_the_servers_script_says_the_same(said: str, flaws: set[int], tmp_path: 
         check=True,
     )
     # Determinate Nix has no number of its own for the oldest: those that are so old are gone.
-    told = {number for number, each in enumerate(advisories.ADVISORIES) if each.name in done.stderr}
+    told = {number for number, each in enumerate(ADVISORIES) if each.name in done.stderr}
     assert told == flaws
 
 

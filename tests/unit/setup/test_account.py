@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nix_remote.doctor.advisories import VERSION_COMMAND
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.server import connect
 from nix_remote.server.gc_roots import home
 from nix_remote.server.gc_roots.names import GCROOTS
 from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
 from nix_remote.server.nix_commands import COLLECT_NOTHING, FIND_ROOTS, realise
+from nix_remote.server.server_commands import VERSION_COMMAND
 from nix_remote.server.stores.base import DurableRoot
 from nix_remote.server.verify import PRESENT_COMMAND, VERIFY
 from nix_remote.setup import account as restricted

@@ -151,8 +151,8 @@ def test_new_keys_by_an_algorithm_that_paramiko_lacks_are_left_to_ssh(
     channel = over_paramiko.open(["true"])
     monkeypatch.setattr(paramiko_transport, "connect", lambda _: over_paramiko)
     monkeypatch.setattr(openssh_transport, "connect", lambda *_: None)
-    way = ssh_connect.Connector(TransportChoice.AUTO)
-    assert way.connect(config) == (over_paramiko, "")
+    connector = ssh_connect.Connector(config, TransportChoice.AUTO)
+    assert connector.connect() == (over_paramiko, "")
     assert over_paramiko.shortfall == ""
 
     server.get_security_options().ciphers = ("3des-cbc",)
@@ -160,7 +160,7 @@ def test_new_keys_by_an_algorithm_that_paramiko_lacks_are_left_to_ssh(
         server.renegotiate_keys()
     with pytest.raises(ConnectionBroken):
         _read_to_the_end(channel)
-    transport, why = way.connect(config)
+    transport, why = connector.connect()
     assert transport is None
     assert "no acceptable ciphers" in why
     connection.close()

@@ -8,9 +8,9 @@ from typing import Mapping
 
 import pytest
 
-from nix_remote.agent import copy_request
+from nix_remote.agent import request_queue
 from nix_remote.agent.registry import QueueKey
-from nix_remote.cli import copy
+from nix_remote.cli import copy, copy_options
 from nix_remote.cli.command import add_command
 
 _ENVIRONMENT = {"HOME": "/home/x", "PATH": "/bin:/usr/bin"}
@@ -31,7 +31,7 @@ def key(config: Path, host: str = "s", **variables: str) -> QueueKey:
         "NIX_REMOTE_SSH_CONFIG": str(config),
         **variables,
     }
-    return copy_request.prepare(options, environment, "/").key
+    return request_queue.key(copy_options.prepare(options, environment, "/"))
 
 
 _DIRECT = "Host s\n HostName 127.0.0.1\n"

@@ -1,0 +1,63 @@
+"""The command line of an agent's client: read, and answered, as `nix-remote copy` does its own."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import NoReturn, Optional
+
+from nix_remote.agent.protocol import Run
+from nix_remote.agent.request_handler import Parse
+from nix_remote.agent.server import Client, Declined
+from nix_remote.cli import copy_options
+from nix_remote.cli.command import Command, add_command
+from nix_remote.cli.output import conclude
+from nix_remote.cli.render import Renderer
+from nix_remote.cli.result import Result
+from nix_remote.copy.engine import CopyResult
+from nix_remote.copy.request import CopyRequest
+from nix_remote.errors import NixRemoteError
+
+
+def parse_with(command: Command) -> Parse:
+    """Reads clients' command lines; `command` is `nix-remote copy`."""
+    parser = _Parser()
+    add_command(parser.add_subparsers(required=True), command)
+    return lambda run: ClientInvocation(command, parser.parse_args(run.arguments), run)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Neither prints nor exits: the full program explains a command line that it cannot read."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Declined(message)
+
+    def exit(self, status: int = 0, message: Optional[str] = None) -> NoReturn:
+        raise Declined(message or "")
+
+
+@dataclass(frozen=True)
+class ClientInvocation:
+    """One invocation; an `Invocation`."""
+
+    command: Command
+    options: argparse.Namespace
+    run: Run
+
+    def prepare(self) -> CopyRequest:
+        return copy_options.prepare(self.options, self.run.environment, self.run.folder)
+
+    def renderer(self, request: CopyRequest, client: Client) -> Renderer:
+        chosen = request.settings
+        return Renderer(
+            client, host=chosen.host, package=chosen.package, verbose=self.options.verbose
+        )
+
+    def succeed(self, request: CopyRequest, done: CopyResult, client: Client) -> int:
+        return self._conclude(copy_options.result(request, done), client)
+
+    def fail(self, error: NixRemoteError, client: Client) -> int:
+        return self._conclude(Result(self.command.name, error=error), client)
+
+    def _conclude(self, result: Result, client: Client) -> int:
+        return conclude(self.command, self.options, result, client)

@@ -1,0 +1,47 @@
+"""Every command that runs on the server besides the programs of the two Nix protocols.
+
+The catalogue of `DISPATCHED` is what `setup server` builds into the dispatcher: an account
+that is restricted to the dispatcher may run these commands, word by word.
+
+Does not belong here: what a command's output means (the module that runs it).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Mapping
+
+from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.gc_roots.counted import COUNT_COMMAND
+from nix_remote.server.gc_roots.home import HOME_COMMAND
+from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
+from nix_remote.server.nix_commands import FIND_ROOTS
+from nix_remote.server.verify import PRESENT_COMMAND
+
+VERSION_COMMAND: Final = ("nix-store", "--version")
+"""Which implementation of Nix the server has. The dispatcher allows it as a plain command."""
+
+# One line, and no single quotes: every login shell hands it on as it is. What it reads is not
+# secret; an account that runs nothing else may run it (setup/dispatcher.sh).
+EXPORTS_COMMAND: Final = (
+    "sh",
+    "-c",
+    "for file in /etc/exports /etc/exports.d/*.exports; do"
+    ' [ -r "$file" ] && sed "s|^|export |" "$file"; done;'
+    " for file in /proc/net/tcp /proc/net/tcp6; do"
+    " while read -r _ at _ state _; do"
+    ' [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done;'
+    ' echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)";'
+    ' echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"',
+)
+
+DISPATCHED: Final[Mapping[str, tuple[str, ...]]] = {
+    "LIST": LIST_COMMAND,
+    "REMOVE": REMOVE_COMMAND,
+    "LOOK": LOOK_COMMAND,
+    "PRESENT": PRESENT_COMMAND,
+    "EXPORTS": EXPORTS_COMMAND,
+    "HOME": HOME_COMMAND,
+    "FIND_ROOTS": FIND_ROOTS,
+    "COUNT_ROOTS": COUNT_COMMAND,
+}
+"""By the mark (`@LIST@`) in `setup/dispatcher.sh` that a command takes the place of."""
