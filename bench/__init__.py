@@ -3,7 +3,7 @@
 `tools/bench NAME` runs one. All contenders are run by turns, from the same state of
 the same server, whose store is in memory; only ratios within one run mean something.
 Belongs here: what is measured and how. The hosts, the distance between them and the
-content are the lab's (`tests/lab`). Of nix_remote only the command line is used.
+content are the lab's (`lab`). Of nix_remote only the command line is used.
 
     cold.py, incremental.py, ...   one benchmark each: the content, and what the server has
     contenders.py                  who is measured, and the limits

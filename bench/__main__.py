@@ -25,8 +25,8 @@ from bench import (
 from bench.contenders import COPIERS, EARLIER
 from bench.own_figures import Plan
 from bench.rig import Rig
-from tests.lab.commands import LabError
-from tests.lab.lab import Lab, remove_abandoned
+from lab.commands import LabError
+from lab.lab import Lab, remove_abandoned
 
 _BENCHMARKS = {
     module.BENCHMARK.name: module.BENCHMARK

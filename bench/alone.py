@@ -7,9 +7,9 @@ from typing import Iterator
 
 from bench.own_figures import Figures, Plan, distance
 from bench.rig import Rig
-from tests.lab import sshd
-from tests.lab.content import Shape, make_closure
-from tests.lab.lab import ACCOUNT
+from lab import sshd
+from lab.content import Shape, make_closure
+from lab.lab import ACCOUNT
 
 NAME = "alone"
 _CONFIG = "/root/.ssh/config"

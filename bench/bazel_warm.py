@@ -12,11 +12,11 @@ from typing import Optional, Sequence
 
 from bench.own_figures import WAYS, Figures, Plan, distance, working
 from bench.rig import Rig
+from lab import bazel, lab
+from lab.lab import Lab
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode, Package, Project, Rules
 from tests.integration.herd import Herd
-from tests.lab import bazel, lab
-from tests.lab.lab import Lab
 
 NAME = "bazel-warm"
 _PACKAGES = 30

@@ -7,8 +7,8 @@ import time
 
 from bench.own_figures import WAYS, Figures, Plan, distance, working
 from bench.rig import Rig
+from lab.content import Shape, make_closure
 from tests.integration.herd import Herd
-from tests.lab.content import Shape, make_closure
 
 NAME = "burst"
 _COPIERS = 50

@@ -10,9 +10,9 @@ from typing import Callable, Optional
 from bench.contenders import COPIERS, LIMITS, OF_NIX_REMOTE, OURS, Copier, Limit
 from bench.rig import Measurement, Rig
 from bench.round_trips import RoundTrips, count
-from tests.lab import nix
-from tests.lab.commands import LabError
-from tests.lab.wan import wide_area_link
+from lab import nix
+from lab.commands import LabError
+from lab.wan import wide_area_link
 
 _SLOW = 30.0
 """Seconds. A rival that takes longer for a run is not run again."""

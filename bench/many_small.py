@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.contenders import IMPORT
 from bench.harness import Benchmark
 from bench.rig import Rig
-from tests.lab.content import Shape, make_closure
+from lab.content import Shape, make_closure
 
 
 def _prepare(rig: Rig, scale: float) -> str:

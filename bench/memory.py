@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.contenders import IMPORT
 from bench.harness import Benchmark
 from bench.rig import Rig
-from tests.lab.content import make_sparse_file
+from lab.content import make_sparse_file
 
 
 def _prepare(rig: Rig, scale: float) -> str:

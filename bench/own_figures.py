@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
 
 from bench.rig import Rig
+from lab.wan import wide_area_link
 from tests.integration.herd import Herd
-from tests.lab.wan import wide_area_link
 
 Progress = Callable[[str], None]
 

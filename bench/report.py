@@ -8,8 +8,8 @@ from typing import Any, Callable, Optional
 from bench.contenders import EARLIER, OURS
 from bench.harness import Result
 from bench.rig import Measurement, Rig
-from tests.lab import images
-from tests.lab.commands import run
+from lab import images
+from lab.commands import run
 
 _RATIOS = {
     "best_rival_over_ours": ("ssh-ng", "ssh", "nix-copy-closure"),

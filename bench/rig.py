@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from tests.lab import nix, sshd
-from tests.lab.commands import check
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import Lab, alias
+from lab import nix, sshd
+from lab.commands import check
+from lab.host import Host, wait_until
+from lab.lab import Lab, alias
 
 _TIMED = "/opt/timed.py"
 _STREAM = "/dev/shm/stream"

@@ -21,11 +21,11 @@ from typing import Sequence
 
 from bench.contenders import Copier
 from bench.rig import Rig
-from tests.lab import sshd
-from tests.lab.commands import LabError
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT
-from tests.lab.network import enter_namespace
+from lab import sshd
+from lab.commands import LabError
+from lab.host import Host
+from lab.lab import ACCOUNT
+from lab.network import enter_namespace
 
 _SILENCE = 0.5
 _PORT = 2300

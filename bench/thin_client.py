@@ -6,8 +6,8 @@ import shlex
 
 from bench.own_figures import Figures, Plan, distance, working
 from bench.rig import Rig
+from lab.content import Shape, make_closure
 from tests.integration.herd import LAUNCHER, Herd
-from tests.lab.content import Shape, make_closure
 
 NAME = "thin-client"
 _AT_ONCE = 20

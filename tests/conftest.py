@@ -11,9 +11,9 @@ from typing import Callable, Iterator, Optional
 import hypothesis
 import pytest
 
-from tests.lab import lab as laboratory
-from tests.lab import server_nix, sshd
-from tests.lab.other_bazel import OtherBazel
+from lab import lab as laboratory
+from lab import server_nix, sshd
+from lab.other_bazel import OtherBazel
 
 pytest_plugins = ["tests.compatibility.recording"]
 
@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--server-nix",
         type=_builds,
         metavar="[PART=]TAR",
-        help="a build of Nix or Lix for the lab's current servers; see tests/lab/server_nix.py",
+        help="a build of Nix or Lix for the lab's current servers; see lab/server_nix.py",
     )
     parser.addoption(
         "--buildbarn",

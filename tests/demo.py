@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.lab import bazel, images, nix, prerequisites
-from tests.lab.commands import LabError, Outcome
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, Lab
+from lab import bazel, images, nix, prerequisites
+from lab.commands import LabError, Outcome
+from lab.host import Host
+from lab.lab import ALIAS, Lab
 
 _EXAMPLES = images.REPOSITORY / "examples"
 _STAND_IN = images.REPOSITORY / "tests" / "bazel" / "rules_nixpkgs_stand_in"

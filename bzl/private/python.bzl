@@ -50,7 +50,7 @@ _LAUNCHER = """\
 exec {python} -I -S -X pycache_prefix={bytecode} -c {client} {program} "$@"
 """
 
-_CLIENT = "import sys; sys.path.insert(0, {}); import client; sys.exit(client.main())"
+_CLIENT = "import sys; sys.path.insert(0, {}); import thin_client; sys.exit(thin_client.main())"
 
 _PROGRAM = """\
 import sys

@@ -1,6 +1,6 @@
 """The life of an agent that stays: its beginning, its idle end, and an orderly stop.
 
-Also its log. What it does for clients is `server.py` and `line.py`.
+Also its log. What it does for clients is `server.py` and `copy_queue.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The agent's side of PROTOCOL.md: frames in, requests out. Sans-IO.
 
-The client's side is `client.py`, which has to do without this module.
+The client's side is `thin_client.py`, which has to do without this module.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Bazel starts one of these per package, so it imports next to nothing, nothing
 of nix_remote, and runs with `python -I -S`. PROTOCOL.md says what it relies on.
 
-    python -I -S client.py PROGRAM COMMAND...    PROGRAM is the full program, for what it cannot do
+    python -I -S thin_client.py PROGRAM COMMAND...    PROGRAM is the full program, for what it cannot do
 """
 
 from __future__ import annotations

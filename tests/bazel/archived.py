@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Final
 
+from lab import nix
 from tests.bazel.project import Mode, Project, Rules
-from tests.lab import nix
 
 NAME: Final = "archived"
 """Of the Nix repository."""

@@ -7,14 +7,14 @@ from typing import Iterator, Optional
 
 import pytest
 
+from lab import bazel
+from lab.bazel import Defaults
+from lab.host import Host
+from lab.lab import Lab
+from lab.other_bazel import OtherBazel
 from tests.bazel.modes import skip_unless_possible
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode, Project
-from tests.lab import bazel
-from tests.lab.bazel import Defaults
-from tests.lab.host import Host
-from tests.lab.lab import Lab
-from tests.lab.other_bazel import OtherBazel
 
 
 @pytest.fixture(scope="session")

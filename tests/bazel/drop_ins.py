@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lab import bazel, images, nix
 from tests.bazel.project import Mode
-from tests.lab import bazel, images, nix
 
 _HERE = images.REPOSITORY / "tests" / "bazel"
 

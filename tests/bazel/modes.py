@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lab import bazel
+from lab.host import Host
 from tests.bazel.project import Mode
-from tests.lab import bazel
-from tests.lab.host import Host
 
 ONE_OF_MODES = pytest.mark.parametrize(
     "project",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.lab.host import Host
+from lab.host import Host
 
 _LOG = "/root/copies"
 

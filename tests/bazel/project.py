@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Mapping, Optional
 
+from lab import bazel, lab, nix
+from lab.commands import Outcome
 from tests.bazel.observed_python import ObservedPython
-from tests.lab import bazel, lab, nix
-from tests.lab.commands import Outcome
 
 _numbers = itertools.count(1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tests.lab import nix
-from tests.lab.bazel import Workspace
-from tests.lab.host import Host
+from lab import nix
+from lab.bazel import Workspace
+from lab.host import Host
 
 _STORE_PATH = r"/nix/store/[0-9a-z]{32}-[0-9a-zA-Z+._?=-]+"
 

@@ -10,13 +10,13 @@ from typing import Iterator
 
 import pytest
 
+from lab import bazel, images, nix, remote_execution
+from lab import lab as laboratory
+from lab.bazel import Workspace
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import Lab
 from tests.bazel import store_paths
-from tests.lab import bazel, images, nix, remote_execution
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Workspace
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -10,12 +10,12 @@ from typing import Final, Iterator, Optional
 
 import pytest
 
+from lab import lab as laboratory
+from lab import nix, remote_execution
+from lab.commands import Outcome
+from lab.lab import Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
-from tests.lab import lab as laboratory
-from tests.lab import nix, remote_execution
-from tests.lab.commands import Outcome
-from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.timeout(300), ONE_OF_MODES]
 

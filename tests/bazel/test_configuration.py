@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lab import bazel, nix
+from lab import lab as laboratory
+from lab.host import Host, wait_until
+from lab.lab import Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Package, Project, new_package
-from tests.lab import bazel, nix
-from tests.lab import lab as laboratory
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from lab import lab as laboratory
+from lab import nix
+from lab.lab import Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
-from tests.lab import lab as laboratory
-from tests.lab import nix
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(180)
 

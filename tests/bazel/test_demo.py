@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import images
-from tests.lab.lab import Lab
+from lab import images
+from lab.lab import Lab
 
 
 @pytest.mark.timeout(400)

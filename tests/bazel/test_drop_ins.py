@@ -12,16 +12,16 @@ from typing import Iterator
 
 import pytest
 
+from lab import bazel, nix
+from lab import lab as laboratory
+from lab.bazel import Defaults
+from lab.host import Host
+from lab.lab import Lab
 from tests.bazel import drop_ins
 from tests.bazel.drop_ins import ENTRIES, Entry
 from tests.bazel.modes import skip_unless_possible
 from tests.bazel.observed_python import ObservedPython
 from tests.bazel.project import Mode
-from tests.lab import bazel, nix
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Defaults
-from tests.lab.host import Host
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 

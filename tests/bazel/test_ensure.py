@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from lab import lab as laboratory
+from lab import nix
+from lab.commands import Outcome
+from lab.lab import Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
-from tests.lab import lab as laboratory
-from tests.lab import nix
-from tests.lab.commands import Outcome
-from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.timeout(180), ONE_OF_MODES]
 

@@ -10,11 +10,11 @@ from typing import Final
 
 import pytest
 
+from lab import lab as laboratory
+from lab import nix
+from lab.lab import Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
-from tests.lab import lab as laboratory
-from tests.lab import nix
-from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.timeout(300), ONE_OF_MODES]
 

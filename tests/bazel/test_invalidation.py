@@ -13,13 +13,13 @@ from typing import Callable, Iterator
 
 import pytest
 
+from lab import lab as laboratory
+from lab import nix
+from lab.bazel import apparent_name
+from lab.commands import Outcome
+from lab.lab import Lab
 from tests.bazel import archived
 from tests.bazel.project import Mode, Package, Project, new_package
-from tests.lab import lab as laboratory
-from tests.lab import nix
-from tests.lab.bazel import apparent_name
-from tests.lab.commands import Outcome
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 

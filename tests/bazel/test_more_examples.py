@@ -11,13 +11,13 @@ from typing import Iterator
 
 import pytest
 
+from lab import bazel, images, nix
+from lab import lab as laboratory
+from lab.bazel import Workspace
+from lab.host import Host
+from lab.lab import Lab
 from tests.bazel import store_paths
 from tests.bazel.test_cc_example import NIXPKGS
-from tests.lab import bazel, images, nix
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Workspace
-from tests.lab.host import Host
-from tests.lab.lab import Lab
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.thorough]
 

@@ -9,11 +9,11 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab import bazel, images, nix, other_bazel
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Workspace
-from tests.lab.lab import Lab
-from tests.lab.other_bazel import OtherBazel
+from lab import bazel, images, nix, other_bazel
+from lab import lab as laboratory
+from lab.bazel import Workspace
+from lab.lab import Lab
+from lab.other_bazel import OtherBazel
 
 _SKYLIB = '''\
 """A module."""

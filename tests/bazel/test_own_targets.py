@@ -6,9 +6,9 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab.bazel import Workspace
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
+from lab.bazel import Workspace
+from lab.commands import Outcome
+from lab.host import Host
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -7,8 +7,8 @@ from typing import Iterator, Mapping, Optional
 
 import pytest
 
+from lab.host import Host
 from tests.bazel.project import Mode, Project, new_package
-from tests.lab.host import Host
 
 pytestmark = [
     pytest.mark.timeout(180),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.host import Host
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
-from tests.lab.host import Host
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,14 +7,14 @@ from typing import Iterator
 
 import pytest
 
+from lab import bazel, images, nix
+from lab import lab as laboratory
+from lab.bazel import Workspace
+from lab.host import Host
+from lab.lab import Lab
 from tests.bazel import store_paths
 from tests.bazel.modes import skip_unless_possible
 from tests.bazel.project import Mode
-from tests.lab import bazel, images, nix
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Workspace
-from tests.lab.host import Host
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(180)
 

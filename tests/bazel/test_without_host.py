@@ -8,10 +8,10 @@ from typing import Optional
 
 import pytest
 
+from lab import lab as laboratory
+from lab.bazel import apparent_name
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
-from tests.lab import lab as laboratory
-from tests.lab.bazel import apparent_name
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -7,14 +7,14 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 
+from lab import bazel, buildbarn, buildbarn_programs, images, nix
+from lab.bazel import Workspace
+from lab.host import wait_until
+from lab.lab import Lab
+from lab.other_bazel import OtherBazel
 from tests.bazel.test_cc_example import NIXPKGS
 from tests.buildbarn.remote import Remote
 from tests.compatibility.recording import Recorder
-from tests.lab import bazel, buildbarn, buildbarn_programs, images, nix
-from tests.lab.bazel import Workspace
-from tests.lab.host import wait_until
-from tests.lab.lab import Lab
-from tests.lab.other_bazel import OtherBazel
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Mapping, Sequence
 
-from tests.lab import buildbarn, images, nix, trexe
-from tests.lab import lab as laboratory
-from tests.lab.bazel import Workspace
-from tests.lab.buildbarn_programs import Release
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import Lab
+from lab import buildbarn, images, nix, trexe
+from lab import lab as laboratory
+from lab.bazel import Workspace
+from lab.buildbarn_programs import Release
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import Lab
 
 NOT_READY: Final = 'Worker failed readiness check: Path "/nix/store/.links"'
 """What a worker logs while its runner has no store."""

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from lab import nix
+from lab.bazel import Workspace
 from tests.buildbarn.remote import Remote
-from tests.lab import nix
-from tests.lab.bazel import Workspace
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("pod")]
 

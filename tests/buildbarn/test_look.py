@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from lab import nix
+from lab.lab import ALIAS
 from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import Remote
-from tests.lab import nix
-from tests.lab.lab import ALIAS
 
 pytestmark = pytest.mark.timeout(400)
 

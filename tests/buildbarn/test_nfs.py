@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
+from lab import buildbarn, nix
+from lab.bazel import Workspace
+from lab.host import Host, wait_until
 from nix_remote.setup import nfs as chosen
 from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import NOT_READY, Remote
-from tests.lab import buildbarn, nix
-from tests.lab.bazel import Workspace
-from tests.lab.host import Host, wait_until
 from tests.nfs import site as sites
 
 pytestmark = pytest.mark.timeout(400)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lab import nix
+from lab.host import wait_until
+from lab.lab import ALIAS
 from tests.buildbarn.conftest import Observe
 from tests.buildbarn.remote import NOT_READY, Remote
-from tests.lab import nix
-from tests.lab.host import wait_until
-from tests.lab.lab import ALIAS
 
 pytestmark = pytest.mark.timeout(400)
 

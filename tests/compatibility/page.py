@@ -1,6 +1,6 @@
 """The tables of `docs/compatibility.md`: one per subject, made from records.
 
-And what each release of Nix speaks, from `tests/lab/implementations/releases.py`. Pure.
+And what each release of Nix speaks, from `lab/implementations/releases.py`. Pure.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import itertools
 from pathlib import Path
 from typing import Final, Iterator, Sequence
 
+from lab.implementations.releases import SPEECHES
 from tests.compatibility.records import How, Record, Result, version_order
-from tests.lab.implementations.releases import SPEECHES
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 

@@ -15,13 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Callable, Final, Sequence
 
+from lab import nix, sshd
+from lab.content import Shape, make_closure
+from lab.host import wait_until
+from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
 from nix_remote.agent.thin_client import SILENCE
 from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
-from tests.lab import nix, sshd
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
 
 _COPIERS: Final = 5
 _PATHS: Final = 15
@@ -134,7 +134,7 @@ def upgrade(trial: Trial) -> None:
     host = trial.lab.workstation
     host.sh(
         "mkdir -p /tmp/upgraded && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
-        " /src/nix_remote/nix_remote/agent/client.py >/tmp/upgraded/client.py"
+        " /src/nix_remote/nix_remote/agent/thin_client.py >/tmp/upgraded/client.py"
         f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/upgraded#' {LAUNCHER} >/tmp/upgraded/run"
     )
     top = make_closure(host, Shape(f"upgrade-{trial.chance.random()}", 2))[-1]

@@ -15,13 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Iterable, Sequence
 
+from lab import sshd
+from lab.commands import LabError
+from lab.content import Shape, make_closure
+from lab.host import Host, wait_until
+from lab.lab import ACCOUNT, alias
+from lab.relay import Action, Direction, Fault, Relay
 from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
-from tests.lab import sshd
-from tests.lab.commands import LabError
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import ACCOUNT, alias
-from tests.lab.relay import Action, Direction, Fault, Relay
 
 _PATHS: Final = 8
 _FILES: Final = 4

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Sequence
 
-from tests.lab.host import Host
+from lab.host import Host
 
 ENDINGS = frozenset({"connection-broken", "server-ended-session"})
 """The errors that a copy may end with when its connection or its server was struck."""

@@ -21,11 +21,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Iterator, Mapping, Sequence
 
+from lab import content, nix
+from lab.commands import LabError, Outcome
+from lab.host import Host
+from lab.lab import alias
 from tests.endurance.findings import invalid
-from tests.lab import content, nix
-from tests.lab.commands import LabError, Outcome
-from tests.lab.host import Host
-from tests.lab.lab import alias
 
 _CLOSURES: Final = 24
 _PER_ROUND: Final = 6

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from lab.lab import Lab
 from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.herd import Herd
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(14400)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab.lab import Lab
 from tests.endurance.faults import Trials
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(7200)
 

@@ -10,10 +10,10 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab.host import Host
+from lab.lab import ALIAS, Lab
 from nix_remote.setup import retention
 from tests.integration.copier import Copier, new_closure, root_links
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, Lab
 
 pytestmark = pytest.mark.timeout(3600)
 

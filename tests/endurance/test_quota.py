@@ -7,12 +7,12 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix
+from lab.commands import check
+from lab.host import Host
+from lab.lab import Lab, alias
+from lab.nix import Version
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
-from tests.lab import nix
-from tests.lab.commands import check
-from tests.lab.host import Host
-from tests.lab.lab import Lab, alias
-from tests.lab.nix import Version
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -7,9 +7,9 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab.host import Host
-from tests.lab.lab import Lab
-from tests.lab.nix import Version
+from lab.host import Host
+from lab.lab import Lab
+from lab.nix import Version
 from tests.races import servers
 from tests.races.race import Races, product
 

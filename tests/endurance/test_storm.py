@@ -6,10 +6,10 @@ from typing import Iterator
 
 import pytest
 
+from lab.host import Host
+from lab.lab import Lab
+from lab.nix import Version
 from tests.endurance.storm import Storm, mutant, with_two_sessions
-from tests.lab.host import Host
-from tests.lab.lab import Lab
-from tests.lab.nix import Version
 from tests.races import servers
 
 pytestmark = pytest.mark.timeout(7200)

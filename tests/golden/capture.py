@@ -7,11 +7,11 @@ import subprocess
 import sys
 from typing import Any
 
+from lab.host import Host
+from lab.lab import Lab
+from lab.nix import Version
 from nix_remote.protocol.conversation import Event, Logged
 from tests.golden.script import PROTOCOLS, Recording, begin, describe
-from tests.lab.host import Host
-from tests.lab.lab import Lab
-from tests.lab.nix import Version
 
 _COMMANDS = {
     "worker": ["nix-daemon", "--stdio"],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab.lab import Lab
 from tests.integration.copier import Copier
-from tests.lab.lab import Lab
 
 
 @pytest.fixture(scope="session")

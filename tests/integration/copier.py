@@ -11,10 +11,10 @@ from typing import Any, Mapping, Optional
 
 import pytest
 
-from tests.lab import nix
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, WORKSPACE
+from lab import nix
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import ALIAS, WORKSPACE
 
 over_both_transports = pytest.mark.parametrize("copier", ["paramiko", "openssh"], indirect=True)
 """For tests of what depends on the transport; the others run over the one that is chosen."""

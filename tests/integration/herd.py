@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Iterator, Mapping, Optional, Sequence
 
-from tests.lab.commands import Outcome
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import ALIAS, WORKSPACE
+from lab.commands import Outcome
+from lab.host import Host, wait_until
+from lab.lab import ALIAS, WORKSPACE
 
 PROGRAM = "/usr/local/lib/nix-remote/copier.py"
 LAUNCHER = "/usr/local/bin/nix-remote-fetch"
@@ -28,8 +28,8 @@ sys.exit(main())
 _LAUNCHER_TEXT = f"""\
 #!/bin/sh
 exec /opt/nix-remote/bin/python -I -S -X pycache_prefix=/var/cache/nix-remote -c \
-  'import sys; sys.path.insert(0, "{_SOURCES}/nix_remote/agent"); import client; \
-sys.exit(client.main())' {PROGRAM} "$@"
+  'import sys; sys.path.insert(0, "{_SOURCES}/nix_remote/agent"); import thin_client; \
+sys.exit(thin_client.main())' {PROGRAM} "$@"
 """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab.nix import Version
+from lab.nix import Version
 
 
 def server_versions(*every_run: Version) -> list[object]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import Iterator
 
-from tests.lab import sshd
-from tests.lab.lab import Lab
+from lab import sshd
+from lab.lab import Lab
 
 
 def leading_to(lab: Lab, server: sshd.SshServer) -> list[str]:

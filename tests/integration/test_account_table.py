@@ -11,6 +11,10 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.host import Host
+from lab.lab import ACCOUNT, GUEST, Lab
+from lab.nix import SigningKeys, Version
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -20,10 +24,6 @@ from tests.integration.copier import (
     root_links,
 )
 from tests.integration.server_versions import server_versions
-from tests.lab import nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT, GUEST, Lab
-from tests.lab.nix import SigningKeys, Version
 
 pytestmark = pytest.mark.timeout(180)
 

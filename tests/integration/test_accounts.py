@@ -7,6 +7,10 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.host import Host
+from lab.lab import Lab
+from lab.nix import SigningKeys, Version
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -15,10 +19,6 @@ from tests.integration.copier import (
     over_openssh_if_thorough,
 )
 from tests.integration.versions import makes_roots_on_request
-from tests.lab import nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import Lab
-from tests.lab.nix import SigningKeys, Version
 
 _WORKER = "nix-daemon --stdio"
 _SERVE = "nix-store --serve --write"
@@ -204,8 +204,8 @@ _PLANT = """
 import sys
 from nix_remote import events, settings
 from nix_remote.errors import RootRefused
-from nix_remote.remote import connect
-from nix_remote.remote.store import DurableRoot
+from nix_remote.server import connect
+from nix_remote.server.stores.base import DurableRoot
 chosen = settings.choose(host=sys.argv[1])
 with connect.open_store(chosen, events.ignore) as store:
     try:

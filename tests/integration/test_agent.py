@@ -8,16 +8,16 @@ from typing import Callable, Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.content import Shape, make_closure
+from lab.host import wait_until
+from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
 from nix_remote.agent.freshness import LIFE
 from tests.conftest import AddEntry
 from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.copier import assert_kept_whole, new_closure, root_links
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
 from tests.integration.test_interruptions import in_the_middle
-from tests.lab import nix, sshd
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
 
 _numbers = itertools.count(1)
 _COPIERS = 12
@@ -322,7 +322,7 @@ def test_a_client_of_another_version_works_alone_and_the_agent_leaves(
     top = closures(lab)[-1]
     lab.workstation.sh(
         "mkdir -p /tmp/other && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
-        " /src/nix_remote/nix_remote/agent/client.py >/tmp/other/client.py"
+        " /src/nix_remote/nix_remote/agent/thin_client.py >/tmp/other/client.py"
         f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/other#' {LAUNCHER} >/tmp/other/run"
     )
     command = herd.command(top)
@@ -361,9 +361,9 @@ def test_an_agent_without_room_for_its_log_works(lab: Lab, herd: Herd) -> None:
 def test_an_account_cannot_use_the_agent_of_another(lab: Lab, herd: Herd, agent: int) -> None:
     sshd.add_account(lab.workstation, "other")
     code = (
-        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent'); import client\n"
-        f"try: print(client.connect({FOLDER!r}))\n"
-        "except client.Unusable as error: print(error)"
+        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent'); import thin_client\n"
+        f"try: print(thin_client.connect({FOLDER!r}))\n"
+        "except thin_client.Unusable as error: print(error)"
     )
     tried = lab.workstation.run(["python3", "-I", "-c", code], user="other").check()
     assert "Permission denied" in tried.stdout

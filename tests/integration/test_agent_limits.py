@@ -8,14 +8,14 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.content import Shape, make_closure
+from lab.host import wait_until
+from lab.lab import ACCOUNT, ALIAS, WORKSPACE, Lab
 from nix_remote.agent.freshness import LIFE
 from tests.conftest import AddEntry
 from tests.integration.copier import root_links
 from tests.integration.herd import LAUNCHER, Herd
-from tests.lab import nix, sshd
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, ALIAS, WORKSPACE, Lab
 
 _numbers = itertools.count(1)
 

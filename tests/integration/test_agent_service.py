@@ -7,14 +7,14 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.content import Shape, make_closure
+from lab.host import wait_until
+from lab.lab import ACCOUNT, Lab
+from lab.user_manager import RUNTIME, UserManager
 from tests.integration.copier import assert_kept_whole, new_closure
 from tests.integration.herd import Herd
 from tests.integration.test_interruptions import in_the_middle
-from tests.lab import nix, sshd
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, Lab
-from tests.lab.user_manager import RUNTIME, UserManager
 
 SOCKET, SERVICE = "nix-remote-agent.socket", "nix-remote-agent.service"
 _COPIERS = 6

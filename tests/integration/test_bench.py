@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import images
+from lab import images
 
 
 @pytest.mark.timeout(300)

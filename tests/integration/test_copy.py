@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from lab import nix
+from lab.lab import ALIAS, ROOT_ALIAS, Lab
 from tests.integration.copier import (
     Copier,
     assert_kept_whole,
@@ -13,8 +15,6 @@ from tests.integration.copier import (
     over_both_transports,
     root_links,
 )
-from tests.lab import nix
-from tests.lab.lab import ALIAS, ROOT_ALIAS, Lab
 
 
 @over_both_transports

@@ -13,13 +13,13 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.host import Host
+from lab.lab import GUEST, Lab, alias
+from lab.nix import SigningKeys, Version
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
 from tests.integration.server_versions import server_versions
-from tests.lab import nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import GUEST, Lab, alias
-from tests.lab.nix import SigningKeys, Version
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from typing import Any, Iterator, Mapping, Optional
 
 import pytest
 
+from lab import nix, sshd
+from lab.host import Host
+from lab.lab import ALIAS, GUEST, Lab, alias
 from nix_remote.doctor import advisories
 from tests.conftest import AddEntry
-from tests.lab import nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, GUEST, Lab, alias
 
 Finding = dict[str, Any]
 

@@ -11,9 +11,9 @@ from typing import Final, Iterator
 
 import pytest
 
+from lab.commands import Outcome
+from lab.lab import ALIAS, Lab
 from tests.integration.copier import Copier, new_closure
-from tests.lab.commands import Outcome
-from tests.lab.lab import ALIAS, Lab
 
 _numbers = itertools.count(1)
 PLACE: Final = "bazel-support/nix-remote/manifest.json"

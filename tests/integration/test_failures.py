@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lab import sshd
+from lab.host import wait_until
+from lab.lab import ACCOUNT, ALIAS, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure, over_both_transports
-from tests.lab import sshd
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, ALIAS, Lab
 
 
 @pytest.fixture(scope="module")

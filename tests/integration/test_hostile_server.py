@@ -12,6 +12,8 @@ from typing import Callable, Iterator
 
 import pytest
 
+from lab.host import Host, wait_until
+from lab.lab import Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -19,8 +21,6 @@ from tests.integration.copier import (
     over_both_transports,
     over_openssh_if_thorough,
 )
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import Lab
 
 PYTHON = "/opt/nix-remote/bin/python"
 SCRIPT = "/src/nix_remote/tests/support/hostile_server.py"

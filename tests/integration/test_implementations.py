@@ -1,7 +1,7 @@
 """Copies to servers that answer as Nix 2.18, as Lix, and as every other release that is known.
 
 Each release's words and protocol are replayed in front of the lab's own Nix: see
-`tests/lab/implementations`. Without `--thorough`, the two that most servers have, and what their
+`lab/implementations`. Without `--thorough`, the two that most servers have, and what their
 words and protocols change.
 """
 
@@ -14,16 +14,16 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+from lab import images, nix
+from lab.host import Host, wait_until
+from lab.implementations.releases import REPLAYED, USUAL, greeting, printed, speech
+from lab.implementations.replay import answer_as, record_replay
+from lab.lab import GUEST, Lab, alias
 from nix_remote.doctor import advisories
 from nix_remote.protocol.implementations import Implementation, Kind
 from tests.compatibility.recording import Recorder
 from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
 from tests.integration.invalidation import INVALIDATE
-from tests.lab import images, nix
-from tests.lab.host import Host, wait_until
-from tests.lab.implementations.releases import REPLAYED, USUAL, greeting, printed, speech
-from tests.lab.implementations.replay import answer_as, record_replay
-from tests.lab.lab import GUEST, Lab, alias
 from tests.races.collector import Collector, Point, waiting_for_lock
 from tests.races.held_copier import FOLDER, REACHED, RELEASED
 

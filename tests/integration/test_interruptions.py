@@ -8,15 +8,15 @@ from typing import Callable
 
 import pytest
 
+from lab import nix
+from lab.host import wait_until
+from lab.lab import Lab
 from tests.integration.copier import (
     Copier,
     assert_kept_whole,
     new_closure,
     over_openssh_if_thorough,
 )
-from tests.lab import nix
-from tests.lab.host import wait_until
-from tests.lab.lab import Lab
 
 _MEGABYTES = 300
 

@@ -9,9 +9,9 @@ from typing import Any, Mapping
 
 import pytest
 
-from tests.lab import sshd
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT, Lab
+from lab import sshd
+from lab.host import Host
+from lab.lab import ACCOUNT, Lab
 
 _PORT = 2290
 _CERTIFIED_PORT = 2291

@@ -8,18 +8,18 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab import images, nix, sshd
-from tests.lab.commands import LabError, run
-from tests.lab.content import Shape, make_closure, make_sparse_file
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import ACCOUNT, GUEST, Lab, alias
-from tests.lab.relay import Action, Direction, Fault, Relay
-from tests.lab.wan import wide_area_link
+from lab import images, nix, sshd
+from lab.commands import LabError, run
+from lab.content import Shape, make_closure, make_sparse_file
+from lab.host import Host, wait_until
+from lab.lab import ACCOUNT, GUEST, Lab, alias
+from lab.relay import Action, Direction, Fault, Relay
+from lab.wan import wide_area_link
 
 VERSIONS = list(nix.Version)
 
 
-@pytest.mark.parametrize("program", ["tests.lab.__main__", "tests.demo", "bench.__main__"])
+@pytest.mark.parametrize("program", ["lab.__main__", "tests.demo", "bench.__main__"])
 def test_what_a_fresh_machine_runs_needs_the_standard_library_alone(program: str) -> None:
     python = [sys.executable, "-S", "-c", f"import {program}"]
     run(python, cwd=images.REPOSITORY).check()

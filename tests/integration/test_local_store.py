@@ -8,11 +8,11 @@ from typing import Iterator, Sequence
 
 import pytest
 
+from lab import content, nix, sshd
+from lab.host import Host
+from lab.lab import Lab, alias
+from lab.nix import Version
 from tests.integration.copier import Copier, new_closure
-from tests.lab import content, nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import Lab, alias
-from tests.lab.nix import Version
 
 _PYTHON = "/opt/nix-remote/bin/python"
 

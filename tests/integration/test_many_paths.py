@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from lab import content, nix
+from lab.lab import Lab, alias
 from tests.integration.copier import Copier, over_openssh_if_thorough
-from tests.lab import content, nix
-from tests.lab.lab import Lab, alias
 
 pytestmark = pytest.mark.timeout(300)
 

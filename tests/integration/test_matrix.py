@@ -9,13 +9,13 @@ from typing import Iterator, Mapping
 
 import pytest
 
+from lab import nix
+from lab.host import Host
+from lab.lab import GUEST, Lab, alias
+from lab.nix import Version
 from tests.compatibility.recording import Recorder
 from tests.integration.copier import Copier, assert_kept_whole, new_closure, root_links
 from tests.integration.versions import record_nix, record_openssh, record_python
-from tests.lab import nix
-from tests.lab.host import Host
-from tests.lab.lab import GUEST, Lab, alias
-from tests.lab.nix import Version
 
 _OPERATIONS = "/src/nix_remote/tests/integration/every_operation.py"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lab import nix, sshd
+from lab.lab import ALIAS, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
-from tests.lab import nix, sshd
-from tests.lab.lab import ALIAS, Lab
 
 OPENSSH = "--transport=openssh"
 

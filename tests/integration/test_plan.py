@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from lab import nix
+from lab.lab import ALIAS, Lab
 from tests.integration.copier import Copier, new_closure, root_links
-from tests.lab import nix
-from tests.lab.lab import ALIAS, Lab
 
 
 def test_the_plan_is_what_the_copy_then_sends(lab: Lab, copier: Copier) -> None:

@@ -7,11 +7,11 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix
+from lab.content import Shape, make_closure
+from lab.host import Host, wait_until
+from lab.lab import Lab
 from tests.integration.invalidation import INVALIDATE
-from tests.lab import nix
-from tests.lab.content import Shape, make_closure
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import Lab
 from tests.races import servers
 from tests.races.collector import Point
 from tests.races.held_copier import FOLDER, REACHED, RELEASED, Step

@@ -10,11 +10,11 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab import nix, remote_execution
+from lab.commands import Outcome
+from lab.lab import ALIAS, Lab
 from nix_remote.remote_execution.protobuf import encode
 from tests.integration.copier import Copier
-from tests.lab import nix, remote_execution
-from tests.lab.commands import Outcome
-from tests.lab.lab import ALIAS, Lab
 from tests.unit.remote_execution.examples import EXAMPLES
 
 Finding = dict[str, Any]

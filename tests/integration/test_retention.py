@@ -8,12 +8,12 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
-from tests.lab import nix, sshd
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import Lab
 
 ACCOUNT = "keeper"
 COLLECT = "/usr/local/bin/nix-remote-collect"

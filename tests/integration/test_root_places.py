@@ -8,13 +8,13 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix, sshd
+from lab.host import Host
+from lab.lab import ACCOUNT, Lab
+from lab.nix import Version
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
 from tests.integration.server_versions import server_versions
-from tests.lab import nix, sshd
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT, Lab
-from tests.lab.nix import Version
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -8,10 +8,10 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import ALIAS, Lab
 from tests.integration.copier import Copier, new_closure, root_links
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, Lab
 
 
 def roots(lab: Lab, *words: str) -> list[dict[str, Any]]:
@@ -101,8 +101,8 @@ def test_a_root_that_is_used_meanwhile_stays(lab: Lab, copier: Copier) -> None:
     code = """
 import sys
 from nix_remote import events, settings
-from nix_remote.remote import connect
-from nix_remote.remote.roots import list_roots, remove_roots
+from nix_remote.server import connect
+from nix_remote.server.gc_roots.listing import list_roots, remove_roots
 chosen = settings.choose(host=sys.argv[1])
 with connect.open_programs(chosen, events.ignore) as programs:
     found = list_roots(programs, chosen.host)

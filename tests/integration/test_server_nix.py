@@ -8,11 +8,11 @@ from typing import Iterator
 
 import pytest
 
+from lab import images, nix, server_nix
+from lab.commands import run
+from lab.host import Host
+from lab.lab import ACCOUNT, Lab, alias
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
-from tests.lab import images, nix, server_nix
-from tests.lab.commands import run
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT, Lab, alias
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 

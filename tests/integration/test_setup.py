@@ -7,11 +7,11 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab import sshd
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import ACCOUNT, Lab
 from tests.integration.copier import Copier, new_closure
-from tests.lab import sshd
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import ACCOUNT, Lab
 
 CONFIG, KNOWN = "/root/.ssh/config", "/root/.ssh/known_hosts"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab import nix
+from lab.lab import Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -12,8 +14,6 @@ from tests.integration.copier import (
     over_openssh_if_thorough,
 )
 from tests.integration.ssh_entries import leading_to, ssh_server
-from tests.lab import nix
-from tests.lab.lab import Lab
 
 
 def sessions(lab: Lab) -> int:

@@ -12,12 +12,12 @@ from typing import Iterator, Mapping, Sequence
 
 import pytest
 
+from lab import sshd
+from lab.host import wait_until
+from lab.lab import ACCOUNT, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
 from tests.integration.ssh_entries import leading_to, ssh_server
-from tests.lab import sshd
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, Lab
 
 _FIRST_PORT = 2600
 _KEYS = "/root/one-algorithm"
@@ -29,13 +29,14 @@ import json, os, sys
 from pathlib import Path
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
-from nix_remote.ssh import choose, config
+from nix_remote.ssh import connect
+from nix_remote.ssh.config import host_config
 from nix_remote.ssh.transport import ChannelTimeout
 
 def connected(alias, choice, file):
-    host = config.resolve(alias, file, config.this_user(os.environ))
+    host = host_config.resolve(alias, file, host_config.this_user(os.environ))
     try:
-        transport, why = choose.connect(host, choice, file)
+        transport, why = connect.connect(host, choice, file)
     except NixRemoteError as error:
         return error.code
     try:

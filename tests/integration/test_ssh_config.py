@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.lab import sshd
-from tests.lab.lab import Lab
-from tests.lab.nix import Version
+from lab import sshd
+from lab.lab import Lab
+from lab.nix import Version
 
 _FOLDER = Path(__file__).parent / "ssh_config"
 _PYTHON = "/opt/nix-remote/bin/python"

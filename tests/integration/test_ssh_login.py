@@ -6,6 +6,9 @@ from typing import Iterator
 
 import pytest
 
+from lab import sshd
+from lab.host import Host, wait_until
+from lab.lab import ACCOUNT, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -14,9 +17,6 @@ from tests.integration.copier import (
     over_openssh_if_thorough,
 )
 from tests.integration.ssh_entries import leading_to, ssh_server
-from tests.lab import sshd
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import ACCOUNT, Lab
 
 _KEYS = "/root/login"
 _AGENT = "/root/login/agent"

@@ -7,6 +7,9 @@ from typing import Iterator
 
 import pytest
 
+from lab import sshd
+from lab.host import wait_until
+from lab.lab import ACCOUNT, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import (
     Copier,
@@ -15,9 +18,6 @@ from tests.integration.copier import (
     over_openssh_if_thorough,
 )
 from tests.integration.ssh_entries import leading_to, ssh_server
-from tests.lab import sshd
-from tests.lab.host import wait_until
-from tests.lab.lab import ACCOUNT, Lab
 
 _HOP_PORTS = (2401, 2402)
 
@@ -277,11 +277,12 @@ _LISTEN = """
 import sys
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
-from nix_remote.ssh import choose, config
+from nix_remote.ssh import connect
+from nix_remote.ssh.config import host_config
 from nix_remote.ssh.transport import ChannelTimeout
 
-host = config.resolve(sys.argv[1], None, config.this_user({}))
-transport, _ = choose.connect(host, TransportChoice(sys.argv[2]))
+host = host_config.resolve(sys.argv[1], None, host_config.this_user({}))
+transport, _ = connect.connect(host, TransportChoice(sys.argv[2]))
 channel = transport.open(["sh", "-c", "echo ready; sleep 50"])
 while True:
     try:

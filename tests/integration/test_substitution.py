@@ -7,11 +7,11 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix
+from lab.host import Host, wait_until
+from lab.lab import Lab, alias
+from lab.nix import SigningKeys, Version
 from tests.integration.copier import Copier, assert_kept_whole, new_closure
-from tests.lab import nix
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import Lab, alias
-from tests.lab.nix import SigningKeys, Version
 
 _CACHE = "/root/cache"
 _PORT = 8080

@@ -12,11 +12,11 @@ from typing import Callable, Iterator
 
 import pytest
 
+from lab import images, sshd
+from lab.host import Host, wait_until
+from lab.lab import ACCOUNT, Lab
+from lab.nix import Version
 from tests.integration.copier import Copier, new_closure
-from tests.lab import images, sshd
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import ACCOUNT, Lab
-from tests.lab.nix import Version
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 

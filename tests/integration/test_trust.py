@@ -7,6 +7,10 @@ from typing import Iterator
 
 import pytest
 
+from lab import nix
+from lab.host import Host
+from lab.lab import GUEST, Lab, alias
+from lab.nix import SigningKeys, Version
 from nix_remote.server.trust import PROBE
 from tests.integration.copier import (
     Copier,
@@ -16,10 +20,6 @@ from tests.integration.copier import (
     root_links,
 )
 from tests.integration.server_versions import server_versions
-from tests.lab import nix
-from tests.lab.host import Host
-from tests.lab.lab import GUEST, Lab, alias
-from tests.lab.nix import SigningKeys, Version
 
 EXPERIMENTAL = ("--extra-experimental-features", "nix-command")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lab.lab import Lab
 from tests.endurance.faults import Trials
 from tests.endurance.storm import Storm, with_two_sessions
-from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from lab.host import Host
+from lab.implementations.releases import speech
 from nix_remote.protocol.implementations import Implementation, from_sentence
 from tests.compatibility.recording import Recorder
-from tests.lab.host import Host
-from tests.lab.implementations.releases import speech
 
 _PACKAGES: Final = ("paramiko", "cryptography", "sshconf")
 

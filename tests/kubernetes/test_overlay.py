@@ -13,11 +13,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from lab.commands import check
+from lab.go_tools import JSONNET, KUSTOMIZE
 from nix_remote.cli.main import main
 from nix_remote.setup.kubernetes import Volume
 from nix_remote.setup.nfs import MOUNT_OPTIONS
-from tests.lab.commands import check
-from tests.lab.go_tools import JSONNET, KUSTOMIZE
 
 pytestmark = pytest.mark.timeout(900)  # The first time, both programs are built.
 

@@ -6,7 +6,7 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab.lab import Lab
+from lab.lab import Lab
 from tests.nfs import site as sites
 from tests.nfs.site import Site
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Mapping
 
-from tests.lab.images import REPOSITORY
+from lab.images import REPOSITORY
 
 _BLOCK: Final = re.compile(r"^```sh (?P<where>\S+)\n(?P<script>.*?)^```$", re.M | re.S)
 

@@ -10,9 +10,9 @@ import contextlib
 import os
 import sys
 
+from lab.lab import Lab
+from lab.wan import wide_area_link
 from nix_remote.setup import nfs as chosen
-from tests.lab.lab import Lab
-from tests.lab.wan import wide_area_link
 from tests.nfs import headers, visibility
 from tests.nfs.site import Site, running
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Iterator, Mapping
 
-from tests.lab import images, nfs, nix
-from tests.lab.host import Host
-from tests.lab.kernel_host import KernelHost
-from tests.lab.lab import Lab
+from lab import images, nfs, nix
+from lab.host import Host
+from lab.kernel_host import KernelHost
+from lab.lab import Lab
 
 STORE = "/nix/store"
 

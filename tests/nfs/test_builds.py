@@ -8,11 +8,11 @@ from typing import Iterator
 
 import pytest
 
+from lab import bazel, images, nix, remote_execution, sshd
+from lab.bazel import Workspace
+from lab.commands import Outcome
+from lab.host import wait_until
 from nix_remote.setup import nfs as chosen
-from tests.lab import bazel, images, nix, remote_execution, sshd
-from tests.lab.bazel import Workspace
-from tests.lab.commands import Outcome
-from tests.lab.host import wait_until
 from tests.nfs.site import Site
 
 pytestmark = pytest.mark.timeout(400)

@@ -7,8 +7,8 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab import nfs
 from nix_remote.setup import nfs as chosen
-from tests.lab import nfs
 from tests.nfs.site import STORE, Site
 
 Finding = dict[str, Any]

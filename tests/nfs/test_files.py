@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from lab import nix, sshd
+from lab.host import Host
 from tests.golden.setup_files import BUNDLES
-from tests.lab import nix, sshd
-from tests.lab.host import Host
 from tests.nfs.site import Site
 
 

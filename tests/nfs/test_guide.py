@@ -11,9 +11,9 @@ from typing import Iterator
 
 import pytest
 
-from tests.lab import bazel, images, nix, remote_execution, sshd
-from tests.lab.host import Host
-from tests.lab.lab import Lab
+from lab import bazel, images, nix, remote_execution, sshd
+from lab.host import Host
+from lab.lab import Lab
 from tests.nfs.guide import blocks
 from tests.nfs.site import Site
 

@@ -7,9 +7,9 @@ from typing import Any, Iterator
 
 import pytest
 
+from lab import nix, remote_execution
+from lab.host import wait_until
 from nix_remote.setup import nfs as chosen
-from tests.lab import nix, remote_execution
-from tests.lab.host import wait_until
 from tests.nfs.site import STORE, Site
 
 pytestmark = pytest.mark.timeout(300)

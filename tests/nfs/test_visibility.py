@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lab import nix
 from nix_remote.setup import nfs as chosen
-from tests.lab import nix
 from tests.nfs import headers
 from tests.nfs.site import STORE, Site
 from tests.nfs.visibility import seconds_until_visible

@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from tests.lab.host import Host, wait_until
+from lab.host import Host, wait_until
 
 _LOCK: Final = "nix/var/nix/gc.lock"
 

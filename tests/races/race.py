@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Callable, Final, Iterator, Optional
 
+from lab import content
+from lab.host import Host, wait_until
+from lab.lab import alias
 from tests.endurance.findings import invalid
 from tests.integration.copier import new_closure
-from tests.lab import content
-from tests.lab.host import Host, wait_until
-from tests.lab.lab import alias
 from tests.races import servers
 from tests.races.collector import Collector, Point, root_of, waiting_for_lock
 from tests.races.held_copier import FOLDER, REACHED, RELEASED, Step

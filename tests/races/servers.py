@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Mapping
 
+from lab import images, nix
+from lab.host import Host
+from lab.implementations import replay
+from lab.lab import Lab
 from nix_remote.protocol.implementations import Implementation, Kind
-from tests.lab import images, nix
-from tests.lab.host import Host
-from tests.lab.implementations import replay
-from tests.lab.lab import Lab
 
 CURRENT: Final = "current"
 V2_26: Final = "2.26"

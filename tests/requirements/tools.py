@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final, Sequence
 
-from tests.lab import cache
-from tests.lab.commands import Outcome, check, run
+from lab import cache
+from lab.commands import Outcome, check, run
 from tests.requirements import lock
 from tests.requirements.lock import Pin
 

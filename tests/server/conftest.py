@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.lab import nix, sshd
-from tests.lab.commands import Outcome
-from tests.lab.lab import Lab
-from tests.lab.system_host import SystemHost
+from lab import nix, sshd
+from lab.commands import Outcome
+from lab.lab import Lab
+from lab.system_host import SystemHost
 
 ACCOUNT = "copies"
 ALIAS = "whole-system"

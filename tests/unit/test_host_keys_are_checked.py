@@ -20,8 +20,8 @@ ONLY_READ = {
     "tests/integration/ssh_config/flags.conf",
     "tests/integration/ssh_config/strictness.conf",
     "tests/integration/ssh_config/upper-and-lower-case.conf",
-    "tests/unit/ssh/test_config.py",
-    "tests/unit/ssh/test_host_keys.py",
+    "tests/unit/ssh/config/test_host_config.py",
+    "tests/unit/ssh/test_host_key_check.py",
 }
 """What the option means and how it is read; none of these connects anywhere."""
 

@@ -35,7 +35,8 @@ SSH_LAYERS: Final = (
     ("host_key_check",),
     ("config",),
     ("keys",),
-    ("transport", "backoff", "patterns", "memory"),
+    ("memory",),
+    ("transport", "backoff", "patterns"),
 )
 
 # All of these packages, and every module whose docstring says "Pure" or "Sans-IO".
@@ -45,6 +46,7 @@ PURE_MODULES: Final = {
     *("__future__", "collections", "dataclasses", "enum", "hashlib", "pathlib", "re", "shlex"),
     *("base64", "binascii", "hmac", "json", "cryptography", "types", "typing", "nix_remote"),
     *("ipaddress", "urllib", "abc", "heapq", "functools", "importlib", "itertools", "posixpath"),
+    *("difflib", "sshconf"),  # their functions for text
 }
 
 LONGEST_MODULE: Final = 300
@@ -202,7 +204,7 @@ def calls(module: str) -> set[str]:
 # Bytes become text here without being a `PeerText`. What each makes of them is checked, or
 # escaped by what shows it.
 DECODING = {
-    "agent.thin_client": "has to do without the package; what it shows, the agent has made printable",
+    "agent.thin_client": "does without the package; what it shows, the agent has made printable",
     "agent.lifecycle": "the words of the agent, in an error",
     "agent.protocol": "arguments and environment of a client, which is this user",
     "local.signing": "base 64",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import server_nix
-from tests.lab.commands import LabError
-from tests.lab.server_nix import from_option
+from lab import server_nix
+from lab.commands import LabError
+from lab.server_nix import from_option
 
 
 @pytest.fixture

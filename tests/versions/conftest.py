@@ -8,11 +8,11 @@ from typing import Mapping
 
 import pytest
 
-from tests.lab import lab as laboratory
-from tests.lab import nix, remote_execution, sshd
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.lab import ALIAS, WORKSPACE, Lab
+from lab import lab as laboratory
+from lab import nix, remote_execution, sshd
+from lab.commands import Outcome
+from lab.host import Host
+from lab.lab import ALIAS, WORKSPACE, Lab
 from tests.versions import pythons
 from tests.versions.cells import Cell, cells
 

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 from typing import Final, Optional
 
-from tests.lab import cache, images
-from tests.lab.commands import check, run
-from tests.lab.images import Debian, Image, Layer
+from lab import cache, images
+from lab.commands import check, run
+from lab.images import Debian, Image, Layer
 from tests.versions.cells import Cell
 
 _DEBIAN_11: Final = Debian(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from lab import nix, remote_execution, sshd
+from lab.lab import ACCOUNT, ALIAS, Lab
 from tests.compatibility.recording import Recorder
-from tests.lab import nix, remote_execution, sshd
-from tests.lab.lab import ACCOUNT, ALIAS, Lab
 from tests.versions.conftest import CONFIG, KEY_TYPES, POOL, Tried
 
 # Whoever comes first to a Python builds its root tree.

@@ -4,7 +4,7 @@ Durable roots are made below it by their absolute location: the folder in which
 a session runs may be another one, if the login shell changes it or if the home
 folder does not exist.
 
-Does not belong here: where roots go if they cannot go there (`placing.py`).
+Does not belong here: where roots go if they cannot go there (`placement.py`).
 """
 
 from __future__ import annotations

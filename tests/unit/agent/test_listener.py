@@ -121,14 +121,14 @@ def test_what_was_handed_over_to_another_process_is_not_taken(folder: str, proce
 
 _TAKE = """
 import os, sys
-from nix_remote.agent import client
-from nix_remote.agent.place import lent
+from nix_remote.agent import thin_client
+from nix_remote.agent.listener import inherited
 try:
-    place = lent(os.environ, sys.argv[1])
-except client.Unusable as error:
+    place = inherited(os.environ, sys.argv[1])
+except thin_client.Unusable as error:
     sys.exit(str(error))
 print(os.get_inheritable(3))
-client.connect(sys.argv[1])
+thin_client.connect(sys.argv[1])
 place.listener.accept()[0].close()
 """
 

@@ -77,8 +77,8 @@ def test_the_lead_survives_becoming_another_program(runtime: Path) -> None:
     lead = thin_client.try_to_lead(thin_client.folder())
     assert lead is not None
     code = (
-        "import sys; from nix_remote.agent import client; lead = client.taken_over(sys.argv[1]);"
-        "connection, _ = lead.listener._accept(); print(client.peer.__name__)"
+        "import sys; from nix_remote.agent import thin_client; lead = thin_client.taken_over(sys.argv[1]);"
+        "connection, _ = lead.listener._accept(); print(thin_client.peer.__name__)"
     )
     text = thin_client.hand_over(lead)
     lock, listener = map(int, text.split(",")[:2])

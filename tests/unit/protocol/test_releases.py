@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.implementations.releases import REPLAYED, greeting, printed, speech
 from nix_remote.protocol import versions
 from nix_remote.protocol.implementations import (
     Implementation,
@@ -13,7 +14,6 @@ from nix_remote.protocol.implementations import (
 )
 from nix_remote.text import PeerText
 from tests.golden.script import Recording, recordings
-from tests.lab.implementations.releases import REPLAYED, greeting, printed, speech
 
 
 @pytest.mark.parametrize("release", REPLAYED, ids=str)

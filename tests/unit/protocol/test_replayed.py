@@ -12,14 +12,14 @@ from typing import Iterator
 
 import pytest
 
+from lab.implementations.releases import REPLAYED, greeting, sentences, speech
+from lab.implementations.replay import RELAY, profile, record_replay
 from nix_remote.protocol.conversation import Event, Greeted, Refused
 from nix_remote.protocol.implementations import Implementation, Kind
 from nix_remote.protocol.versions import WORKER_CLIENT, WorkerServer
 from nix_remote.protocol.words import OF_A_PATH, Meaning, first
 from tests.compatibility.recording import Recorder
 from tests.golden.script import Recording, begin, recordings
-from tests.lab.implementations.releases import REPLAYED, greeting, sentences, speech
-from tests.lab.implementations.replay import RELAY, profile, record_replay
 
 # Of the recorded daemons, the one that was asked for nothing that some releases do not have.
 RECORDING = next(

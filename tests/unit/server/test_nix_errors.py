@@ -2,6 +2,7 @@ from typing import Optional
 
 import pytest
 
+from lab.implementations.releases import REPLAYED, Sentence, sentences
 from nix_remote.copy.retry import RetryPolicy
 from nix_remote.errors import (
     AccountNotAllowed,
@@ -23,7 +24,6 @@ from nix_remote.protocol.implementations import Implementation
 from nix_remote.protocol.words import Meaning
 from nix_remote.server.nix_errors import Account, ReferenceVanished, meaning, turned_away
 from nix_remote.store.paths import PathInfo
-from tests.lab.implementations.releases import REPLAYED, Sentence, sentences
 from tests.support.paths import info, path
 
 ACCOUNT = Account("server", "me")

@@ -55,7 +55,7 @@ def host(tmp_path: Path, *lines: str) -> HostConfig:
 def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
-    monkeypatch.setattr(transport, "PATIENCE", 0.3)
+    monkeypatch.setattr(transport, "GIVE_UP_AFTER", 0.3)
     with listener(answer) as (port, taken):
         with pytest.raises(ServerBusy) as caught:
             transport.connect(host(tmp_path, f"Port {port}"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from tests.lab.commands import LabError, run
+from lab.commands import LabError, run
 
 # command -> the Debian package that has it
 _COMMANDS = {

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
-from tests.lab import images, nix, other_bazel, remote_execution
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
-from tests.lab.other_bazel import OtherBazel
+from lab import images, nix, other_bazel, remote_execution
+from lab.commands import Outcome
+from lab.host import Host
+from lab.other_bazel import OtherBazel
 
 RULES_NIXPKGS = "/opt/rules_nixpkgs"
 """Where `prepare` puts rules_nixpkgs."""

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Iterator
 
-from tests.lab.commands import Outcome
-from tests.lab.host import Host, wait_until
+from lab.commands import Outcome
+from lab.host import Host, wait_until
 
 RUNTIME = "/run/user/0"
 """What `XDG_RUNTIME_DIR` says in a session of root."""

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.commands import check, run
+from lab.commands import check, run
 
 _SUBNET = "10.77.0"
 

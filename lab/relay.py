@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Optional
 
-from tests.lab import sshd
-from tests.lab.commands import LabError
-from tests.lab.host import Host
-from tests.lab.network import enter_namespace
+from lab import sshd
+from lab.commands import LabError
+from lab.host import Host
+from lab.network import enter_namespace
 
 _PIECE = 64 * 1024
 

@@ -22,13 +22,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
-from tests.lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
-from tests.lab.commands import LabError, remove_tree
-from tests.lab.host import Host, HostPlan, end_host
-from tests.lab.kernel_host import KernelHost
-from tests.lab.network import Switch
-from tests.lab.server_nix import ServerNix
-from tests.lab.system_host import SystemHost
+from lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
+from lab.commands import LabError, remove_tree
+from lab.host import Host, HostPlan, end_host
+from lab.kernel_host import KernelHost
+from lab.network import Switch
+from lab.server_nix import ServerNix
+from lab.system_host import SystemHost
 
 ALIAS = "nix-server"
 """The `Host` entry of every SSH config that tests use: a trusted user of `Lab.server`."""

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Mapping
 
-from tests.lab import cache
-from tests.lab.commands import LabError
-from tests.lab.host import Host
+from lab import cache
+from lab.commands import LabError
+from lab.host import Host
 
 PARTS: Final = ("daemon", "path", "collector")
 

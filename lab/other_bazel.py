@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Iterable, Iterator, Mapping
 
-from tests.lab.commands import LabError
-from tests.lab.host import Host
+from lab.commands import LabError
+from lab.host import Host
 
 _FOLDER: Final = "/opt/other-bazel"
 _PROGRAM: Final = f"{_FOLDER}/bazel"

@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Mapping, Optional
 
-from tests.lab import disk, images, sshd
-from tests.lab.commands import LabError
-from tests.lab.host import Host, HostPlan
-from tests.lab.kernel_host import HOST_KEY, KernelHost
+from lab import disk, images, sshd
+from lab.commands import LabError
+from lab.host import Host, HostPlan
+from lab.kernel_host import HOST_KEY, KernelHost
 
 _BOOT = Path(__file__).with_name("system_boot.sh")
 _DISK = "/disk.ext4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Sequence
 
-from tests.lab.host import Host, wait_until
+from lab.host import Host, wait_until
 
 PORT = 50051
 

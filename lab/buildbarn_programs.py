@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Optional, Sequence
 
-from tests.lab import cache, go_tools, prerequisites
-from tests.lab.commands import LabError, check
-from tests.lab.go_tools import Workshop
+from lab import cache, go_tools, prerequisites
+from lab.commands import LabError, check
+from lab.go_tools import Workshop
 
 _REMOTE_EXECUTION: Final = "github.com/buildbarn/bb-remote-execution"
 _VERSION: Final = "v0.0.0-20260319042723-cd89f0554d18"

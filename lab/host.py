@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Callable, Mapping, Optional, Sequence, Union
 
-from tests.lab import images
-from tests.lab.commands import Argument, LabError, Outcome, remove_tree, run
-from tests.lab.network import Switch, address
+from lab import images
+from lab.commands import Argument, LabError, Outcome, remove_tree, run
+from lab.network import Switch, address
 
 _INIT = Path(__file__).with_name("host_init.sh")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Mapping, Optional, Sequence
 
-from tests.lab import sshd
-from tests.lab.commands import Argument, LabError
-from tests.lab.host import Host, HostPlan, wait_until
-from tests.lab.network import Switch
+from lab import sshd
+from lab.commands import Argument, LabError
+from lab.host import Host, HostPlan, wait_until
+from lab.network import Switch
 
 _INIT = Path(__file__).with_name("kernel_init.sh")
 _TUN = Path("/dev/net/tun")

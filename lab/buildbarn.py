@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Mapping, Sequence
 
-from tests.lab.host import Host, wait_until
+from lab.host import Host, wait_until
 
 PORT: Final = 8980
 """Where the frontend answers Bazel."""

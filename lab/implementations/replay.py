@@ -11,18 +11,18 @@ import re
 from pathlib import Path
 from typing import Any, Final, Iterator, Mapping, Optional
 
-from nix_remote.protocol.implementations import Implementation, from_sentence
-from nix_remote.protocol.words import Meaning
-from tests.compatibility.recording import Recorder
-from tests.compatibility.records import How
-from tests.lab.host import Host
-from tests.lab.implementations.releases import (
+from lab.host import Host
+from lab.implementations.releases import (
     DAEMON_SOCKET,
     greeting,
     printed,
     sentences,
     speech,
 )
+from nix_remote.protocol.implementations import Implementation, from_sentence
+from nix_remote.protocol.words import Meaning
+from tests.compatibility.recording import Recorder
+from tests.compatibility.records import How
 
 _FOLDER: Final = "/opt/implementations"
 _PROGRAMS: Final = ("nix-daemon", "nix-store")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.lab import cache, images
-from tests.lab.commands import run
+from lab import cache, images
+from lab.commands import run
 
 _FILE = "disk.ext4"
 _SIZE = "4G"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterable, Mapping
 
-from tests.lab.host import Host, wait_until
+from lab.host import Host, wait_until
 
 PORT = 2222
 """Not 22, so that `[host]:port` entries of known_hosts are what every test uses."""
