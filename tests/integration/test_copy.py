@@ -129,5 +129,5 @@ def test_verbose_says_how(lab: Lab, copier: Copier) -> None:
     text = copier.run("-v", new_closure(lab.workstation)[-1]).check().stderr
     transport = {"paramiko": r"paramiko, aes\d+-gcm", "openssh": "openssh, [a-z0-9-]+@openssh.com"}
     assert re.search(f"connected to nix-server: {transport[copier.transport or '']}", text)
-    assert re.search(r"worker protocol 1\.37, Nix 2\.\d+", text)
+    assert re.search(r"worker protocol 1\.\d+, (Nix|Lix|Determinate Nix) \d+\.\d+", text)
     assert "which trusts us" in text

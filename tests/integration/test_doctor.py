@@ -64,6 +64,16 @@ def test_a_healthy_server_has_only_ticks(lab: Lab) -> None:
     assert re.search(rf"{ALIAS}: 1[23] ✓", for_people.stderr)
 
 
+def test_an_account_that_is_not_in_allowed_users_is_named_with_the_fix(
+    lab: Lab, doctor: Any
+) -> None:
+    with nix.configured(lab.server, "allowed-users = root copier"):
+        found = doctor(alias(lab.server, GUEST))
+    (finding,) = (each for each in found.values() if "account-not-allowed" in each["text"])
+    assert finding["status"] == "broken"
+    assert "allowed-users" in finding["fix"]
+
+
 def test_flaws_of_the_servers_nix_are_named(lab: Lab) -> None:
     printed = lab.server.sh("nix-store --version")
     done = lab.workstation.run(["nix-remote", "doctor", "--json", ALIAS, "--not-exported"]).check()

@@ -74,18 +74,29 @@ def start(workstation: Host, mode: str, port: int) -> str:
 
 
 @pytest.fixture
-def meet(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> Iterator[Meet]:
+def hostile(lab: Lab, entry: AddEntry) -> Iterator[Callable[[str], str]]:
+    """Starts a server that behaves in a mode; returns the name of a `Host` entry for it."""
     started = []
 
-    def copy(mode: str, *, within: float, stall: int = 2, protocol: str = "worker") -> Ending:
+    def add(mode: str) -> str:
         port = next(_ports)
         known = start(lab.workstation, mode, port)
         started.append(port)
         lab.workstation.write(f"/root/known_{port}", known)
-        alias = entry(
+        return entry(
             f"hostile-{port}",
             *("HostName 127.0.0.1", f"Port {port}", f"UserKnownHostsFile /root/known_{port}"),
         )
+
+    yield add
+    for port in started:
+        lab.workstation.stop_service(f"hostile-{port}")
+
+
+@pytest.fixture
+def meet(lab: Lab, copier: Copier, path: str, hostile: Callable[[str], str]) -> Meet:
+    def copy(mode: str, *, within: float, stall: int = 2, protocol: str = "worker") -> Ending:
+        alias = hostile(mode)
         env = {"NIX_REMOTE_STALL_TIMEOUT": str(stall), "NIX_REMOTE_PROTOCOL": protocol}
         verbose = ["-v"] if "escapes" in mode else []
         command = ["python3", "-c", MEASURED, *copier.command(*verbose, path, alias=alias)]
@@ -101,9 +112,7 @@ def meet(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> Iterator[Meet]
         assert "Traceback" not in ending.text
         return ending
 
-    yield copy
-    for port in started:
-        lab.workstation.stop_service(f"hostile-{port}")
+    return copy
 
 
 @over_both_transports
@@ -164,6 +173,18 @@ def test_a_key_that_changes_between_two_connections_ends_the_copy(meet: Meet) ->
     # The first session ends at once, and only then the server changes its key: another
     # connection is made, by a second attempt or before the first has begun, and checked anew.
     assert meet("changing_key", within=40).code == "host-key-changed"
+
+
+@pytest.mark.parametrize("mode", ["escapes_in_version", "escapes_in_ssh_version"])
+def test_the_doctor_prints_no_control_characters(
+    lab: Lab, hostile: Callable[[str], str], mode: str
+) -> None:
+    command = ["nix-remote", "doctor", hostile(mode), "--not-exported"]
+    env = {"NIX_REMOTE_STALL_TIMEOUT": "2"}
+    done = lab.workstation.run(command, env=env, timeout=60)
+    assert "visible" in done.text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", done.text)
+    assert "Traceback" not in done.text
 
 
 @pytest.mark.parametrize("mode", ["wrong_magic", "endless_output", "dripping_greeting"])
