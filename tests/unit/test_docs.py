@@ -30,3 +30,19 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    root = DOCS.parent
+    for document in [*root.glob("*.md"), *DOCS.rglob("*.md"), *root.glob("examples/**/*.md")]:
+        links = re.findall(r"\]\(([^)#]*)#([^)]*)\)", document.read_text())
+        for target, heading in links:
+            if "://" not in target:
+                text = (document.parent / target if target else document).read_text()
+                assert heading in headings(text), f"{document.name}: {target}#{heading}"
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    lines = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
