@@ -26,7 +26,9 @@ def updated(page: str) -> str:
 
 def diagrams() -> str:
     """Both diagrams, as Markdown."""
-    return f"```text\n{_diagram('nix_remote', LAYERS)}\n{_diagram('nix_remote/ssh', SSH_LAYERS)}```\n"
+    return (
+        f"```text\n{_diagram('nix_remote', LAYERS)}\n{_diagram('nix_remote/ssh', SSH_LAYERS)}```\n"
+    )
 
 
 def _diagram(title: str, layers: Sequence[Sequence[str]]) -> str:
