@@ -26,7 +26,8 @@ _HEAD: Final = "| Version | Run | Replayed | Read |\n|---|---|---|---|\n"
 _RELEASES_HEAD: Final = (
     "### What each release speaks\n\n"
     "| From | Worker protocol | Serve protocol"
-    " | An ordinary account's `nix-daemon --stdio` is greeted by | Durable roots are made by |\n"
+    " | The greeting of an ordinary account's `nix-daemon --stdio` comes from"
+    " | Durable roots are made by |\n"
     "|---|---|---|---|---|\n"
 )
 
@@ -52,7 +53,7 @@ def _releases() -> str:
     """What each release speaks: one line per row of the table of releases."""
     lines = [
         f"| {kind.value} {'.'.join(map(str, first))} | {spoken.worker} | {spoken.serve} |"
-        f" {'itself' if spoken.decodes else 'the daemon'} |"
+        f" {'the program itself' if spoken.decodes else 'the daemon'} |"
         f" {'the worker protocol' if spoken.decodes else 'a command, `nix-store`'} |\n"
         for kind, since in SPEECHES.items()
         for first, spoken in since.items()

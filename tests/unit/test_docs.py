@@ -30,3 +30,20 @@ def test_links_between_documents_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
             if "://" not in target:
                 assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_links_to_headings_lead_somewhere() -> None:
+    root = DOCS.parent
+    broken = [
+        f"{document.name}: {target}#{heading}"
+        for document in [*root.glob("*.md"), *DOCS.rglob("*.md"), *root.glob("examples/**/*.md")]
+        for target, heading in re.findall(r"\]\(([^)#:]*)#([^)]*)\)", document.read_text())
+        if heading not in headings((document.parent / target if target else document).read_text())
+    ]
+    assert broken == []
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    lines = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in lines}
