@@ -27,7 +27,7 @@ from nix_remote.server.disk_check import LOOK_COMMAND
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.server_commands import EXPORTS_COMMAND, VERSION_COMMAND
 from nix_remote.settings import Settings
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def examine(patient: Target) -> list[Finding]:
 def _server(patient: Target) -> list[Finding]:
     settings = patient.settings
     try:
-        local = host_config.this_user(settings.environment)
-        host = host_config.resolve(settings.host, settings.ssh_config, local)
+        host = resolve.for_this_user(settings.host, settings.ssh_config, settings.environment)
     except NixRemoteError as error:
         return [from_error(ssh_checks.LAYER, "config", error)]
     found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]

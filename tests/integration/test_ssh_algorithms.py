@@ -30,11 +30,11 @@ from pathlib import Path
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.transport import ChannelTimeout
 
 def connected(alias, choice, file):
-    host = host_config.resolve(alias, file, host_config.this_user(os.environ))
+    host = resolve.resolve(alias, file, resolve.this_user(os.environ))
     try:
         transport, why = connect.connect(host, choice, file)
     except NixRemoteError as error:

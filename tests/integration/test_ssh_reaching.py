@@ -278,10 +278,10 @@ import sys
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.transport import ChannelTimeout
 
-host = host_config.resolve(sys.argv[1], None, host_config.this_user({}))
+host = resolve.resolve(sys.argv[1], None, resolve.this_user({}))
 transport, _ = connect.connect(host, TransportChoice(sys.argv[2]))
 channel = transport.open(["sh", "-c", "echo ready; sleep 50"])
 while True:

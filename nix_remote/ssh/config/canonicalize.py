@@ -7,10 +7,10 @@ import socket
 from typing import Optional
 
 from nix_remote.ssh import patterns
-from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.config.lookup import Lookup
 
 
-def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
+def canonical_name(host: str, found: Lookup, *, proxied: bool) -> str:
     """The name to connect to instead of `host`, as OpenSSH finds it.
 
     Addresses become what they mean (`127.1` is `127.0.0.1`) and names lower case in
@@ -40,7 +40,7 @@ def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
     return _aliased(host, found)
 
 
-def _aliased(host: str, found: Found) -> str:
+def _aliased(host: str, found: Lookup) -> str:
     """The host's name as it is, or the one it is an alias of."""
     permitted = found.words("canonicalizepermittedcnames")
     return _following_alias(host, _alias(host), found) if permitted else host
@@ -65,7 +65,7 @@ def _alias(name: str) -> Optional[str]:
     return found[0][3].lower().rstrip(".")
 
 
-def _following_alias(name: str, alias: Optional[str], found: Found) -> str:
+def _following_alias(name: str, alias: Optional[str], found: Lookup) -> str:
     for rule in found.words("canonicalizepermittedcnames") or ():
         sources, _, targets = rule.partition(":")
         if rule == "*":

@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Iterator, Optional
 
-from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.config.lookup import Lookup
 from nix_remote.ssh.keys import algorithms
 from nix_remote.ssh.keys.algorithms import Algorithms
 from nix_remote.ssh.keys.key_files import is_security_key
 
 
 def reasons(
-    found: Found,
+    found: Lookup,
     chosen: Algorithms,
     identity_files: tuple[Path, ...],
     control_path: Optional[Path],
 ) -> tuple[str, ...]:
     """Why paramiko cannot follow this configuration, in words; empty if it can."""
     return (
-        *found.beyond_us,
+        *found.openssh_only,
         *_directives(found),
         *_ways_to_log_in(found),
         *_algorithms(chosen),
@@ -28,7 +28,7 @@ def reasons(
     )
 
 
-def _directives(found: Found) -> Iterator[str]:
+def _directives(found: Lookup) -> Iterator[str]:
     for directive, name in (
         ("pkcs11provider", "PKCS11Provider"),
         ("securitykeyprovider", "SecurityKeyProvider"),
@@ -45,7 +45,7 @@ def _directives(found: Found) -> Iterator[str]:
         yield "ProxyUseFdpass yes"
 
 
-def _ways_to_log_in(found: Found) -> Iterator[str]:
+def _ways_to_log_in(found: Lookup) -> Iterator[str]:
     # Systems switch GSSAPI on for everybody, tickets or not: that is no wish of the user's.
     if found.is_on("gssapiauthentication") and "gssapiauthentication" in found.origins:
         yield "GSSAPIAuthentication yes"

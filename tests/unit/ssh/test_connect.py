@@ -22,7 +22,8 @@ from nix_remote.errors import (
 )
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect as ssh_connect
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.openssh import transport as openssh_transport
 from nix_remote.ssh.paramiko import transport as paramiko_transport
 from nix_remote.ssh.paramiko.handshake import Connection

@@ -10,7 +10,8 @@ from nix_remote.errors import (
     HostKeyUnknown,
 )
 from nix_remote.ssh import host_key_check
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.keys.known_hosts import fingerprint
 
 KEY = paramiko.ECDSAKey.generate()

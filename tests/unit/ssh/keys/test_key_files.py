@@ -4,7 +4,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.keys import key_files
 from nix_remote.ssh.keys.key_files import UnusableKey
 
@@ -63,7 +63,7 @@ def test_a_key_in_hardware_needs_the_ssh_program(tmp_path: Path) -> None:
     file.write_text(openssh_file(IN_HARDWARE))
     settings = tmp_path / "config"
     settings.write_text(f"IdentityFile {file}\n")
-    found = host_config.resolve("nix", settings, host_config.this_user({}))
+    found = resolve.resolve("nix", settings, resolve.this_user({}))
     assert found.needs_openssh == (f"{file} is a FIDO key",)
     assert not key_files.is_security_key(tmp_path / "absent")
 

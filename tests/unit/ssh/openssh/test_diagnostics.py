@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nix_remote import errors
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.ssh.openssh import diagnostics
 
@@ -25,7 +25,7 @@ def _config() -> HostConfig:
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(_TEXT)
         file.flush()
-        return host_config.resolve("nix-server", Path(file.name), host_config.this_user({}))
+        return resolve.resolve("nix-server", Path(file.name), resolve.this_user({}))
 
 
 CONFIG = _config()

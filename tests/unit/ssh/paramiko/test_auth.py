@@ -6,7 +6,8 @@ import paramiko
 import pytest
 
 from nix_remote.errors import ConnectionBroken, LoginRefused
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.paramiko.auth import authenticate
 from nix_remote.ssh.paramiko.handshake import Connection
 from nix_remote.ssh.paramiko.unsupported import Unsupported

@@ -13,7 +13,8 @@ from nix_remote.errors import (
     ServerBusy,
     SshConfigUnsupported,
 )
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.paramiko import transport
 from nix_remote.ssh.paramiko.handshake import Connection
 from nix_remote.ssh.paramiko.unsupported import Unsupported
