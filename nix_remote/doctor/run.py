@@ -61,7 +61,7 @@ def _server(patient: Target) -> list[Finding]:
     seen: list[Finding] = []
     try:
         with connect.open_programs(settings, events.ignore) as programs:
-            found += ssh_checks.gates(host, None)
+            found += ssh_checks.stages(host, None)
             trial = store.new_trial(patient.user)
             sent = store.examine(settings, patient.key, trial)
             found += sent
@@ -73,7 +73,7 @@ def _server(patient: Target) -> list[Finding]:
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
             found += _over(programs, patient, refused=refused)
     except NixRemoteError as error:
-        found += ssh_checks.gates(host, error)
+        found += ssh_checks.stages(host, error)
     return found + seen
 
 

@@ -119,13 +119,13 @@ me@10.77.0.20: Permission denied (publickey).
             "ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo",
         ),
         (CHANGED, errors.HostKeyChanged, "known hosts:7 has another ED25519 key"),
-        (REVOKED, errors.HostKeyRevoked, "is revoked"),
+        (REVOKED, errors.HostKeyRevoked, "as revoked"),
         (REFUSED, errors.LoginRefused, "/home/me/.ssh/locked (needs a passphrase"),
-        (REFUSED, errors.LoginRefused, "work from the agent"),
+        (REFUSED, errors.LoginRefused, "work from the SSH agent"),
         (
             KNOWN + "me@h: Permission denied (gssapi-with-mic,password).",
             errors.LoginRefused,
-            "nothing: there is no key",
+            "nothing: no key was found",
         ),
         (
             "/home/me/.ssh/config: line 3: Bad configuration option: prot\n"
@@ -133,7 +133,7 @@ me@10.77.0.20: Permission denied (publickey).
             errors.SshConfigUnreadable,
             "line 3: Bad configuration option: prot",
         ),
-        ("", errors.ConnectionBroken, "without a word"),
+        ("", errors.ConnectionBroken, "without a message"),
         (
             GREETED + "Unable to negotiate with 10.77.0.20 port 2222: no matching cipher found. "
             "Their offer: chacha20-poly1305@openssh.com",
@@ -163,7 +163,7 @@ me@10.77.0.20: Permission denied (publickey).
             "kex_exchange_identification: read: Connection reset by peer\n"
             "Connection reset by 10.77.0.20 port 2501",
             errors.NegotiationFailed,
-            "'220 mail ready', which is no greeting of SSH",
+            "'220 mail ready', which is not an SSH greeting",
         ),
         (
             SHOWN + "ssh_dispatch_run_fatal: Connection to 10.77.0.20 port 2222: "
@@ -192,7 +192,7 @@ def test_an_agent_that_is_gone_is_named() -> None:
     )
     error = diagnostics.failure(KNOWN + gone + "me@h: Permission denied (publickey).", CONFIG)
     assert type(error) is errors.AgentUnreachable
-    assert "nobody is there: it was left by a session that has ended" in error.why
+    assert "no SSH agent listens there; the session that started it has ended" in error.why
 
 
 def test_an_own_address_that_cannot_be_had_is_named() -> None:
@@ -219,9 +219,9 @@ def test_of_several_hops_the_one_whose_key_is_refused_is_named(cut_off: int) -> 
 
 
 def test_it_may_be_the_agent_that_it_waits_for_until_it_has_its_keys() -> None:
-    assert not diagnostics.is_asking_the_agent(SHOWN)
-    assert diagnostics.is_asking_the_agent(KNOWN)
-    assert not diagnostics.is_asking_the_agent(REFUSED)
+    assert not diagnostics.may_wait_for_agent(SHOWN)
+    assert diagnostics.may_wait_for_agent(KNOWN)
+    assert not diagnostics.may_wait_for_agent(REFUSED)
 
 
 def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:
@@ -300,7 +300,7 @@ def test_of_several_hops_the_one_that_cannot_negotiate_is_named(cut_off: int) ->
 
 def test_a_public_key_among_the_identity_files_is_called_one() -> None:
     error = diagnostics.failure(REFUSED, CONFIG, {"/home/me/.ssh/id_ed25519"})
-    assert "/home/me/.ssh/id_ed25519 (a public key, and the agent has no private key" in error.why
+    assert "/home/me/.ssh/id_ed25519 (a public key whose private key is not in" in error.why
     assert "chmod" not in error.why
 
 

@@ -38,13 +38,9 @@ class Answers(Connection):
         super().__init__(stream, config)
         self.answer = answer
         self.ended = False
-        self.goodbye = False
 
     def is_active(self) -> bool:
         return not self.ended
-
-    def said_goodbye(self) -> bool:
-        return self.goodbye
 
     def auth_publickey(self, *_: object) -> NoReturn:
         raise self.answer
@@ -68,10 +64,11 @@ def good_key(tmp_path: Path) -> str:
     return f"IdentityFile {tmp_path}/key"
 
 
+DISCONNECTED = {"ended": True, "disconnect_message": "Disconnect (code 2): Too many"}
 REFUSED = paramiko.AuthenticationException("Authentication failed.")
 
 
-def ended_with(config: HostConfig, answer: Exception, **state: bool) -> Exception:
+def ended_with(config: HostConfig, answer: Exception, **state: object) -> Exception:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         connection = Answers(ours, config, answer)
@@ -95,19 +92,19 @@ def test_a_refusal_of_a_good_key_is_the_last_word(
         ([], paramiko.SSHException("no way to sign"), {}, "no way to sign"),
         ([], TypeError("a defect"), {}, "a defect"),
         ([], paramiko.AuthenticationException("no algorithm"), {"ended": True}, "no algorithm"),
-        ([], paramiko.SSHException("x"), {"ended": True, "goodbye": True}, "too many keys"),
+        ([], paramiko.SSHException("x"), DISCONNECTED, "too many keys"),
         (["PubkeyAcceptedAlgorithms +ssh-rsa"], REFUSED, {}, "PubkeyAcceptedAlgorithms ssh-rsa"),
         (["GSSAPIAuthentication yes"], REFUSED, {}, "GSSAPIAuthentication"),
         (["IdentityFile {folder}/odd"], REFUSED, {}, "odd"),
     ],
-    ids=["sign", "defect", "algorithm", "goodbye", "old-rsa", "kerberos", "odd-key"],
+    ids=["sign", "defect", "algorithm", "disconnect", "old-rsa", "kerberos", "odd-key"],
 )
 def test_what_ssh_may_get_over_is_left_to_ssh(
     tmp_path: Path,
     entry: Callable[..., HostConfig],
     lines: list[str],
     answer: Exception,
-    state: dict[str, bool],
+    state: dict[str, object],
     why: str,
 ) -> None:
     odd = tmp_path / "odd"

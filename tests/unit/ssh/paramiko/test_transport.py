@@ -13,6 +13,7 @@ from nix_remote.errors import (
     ServerBusy,
     SshConfigUnsupported,
 )
+from nix_remote.ssh import backoff
 from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.paramiko import transport
@@ -56,7 +57,7 @@ def host(tmp_path: Path, *lines: str) -> HostConfig:
 def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
-    monkeypatch.setattr(transport, "GIVE_UP_AFTER", 0.3)
+    monkeypatch.setattr(backoff, "_GIVE_UP_AFTER", 0.3)
     with listener(answer) as (port, taken):
         with pytest.raises(ServerBusy) as caught:
             transport.connect(host(tmp_path, f"Port {port}"))
