@@ -45,6 +45,7 @@ class OpenTransport(paramiko.Transport):
         super().__init__(stream, default_window_size=_WINDOW, packetizer_class=_BoundedPacketizer)
         self._host_keys = host_keys
         self._signatures = signatures
+        self._closed_with: Optional[Exception] = None
         self.lines_before_greeting: list[str] = []
         """What the server sent before its greeting, or instead of one."""
         self.disconnect_message = ""
@@ -86,13 +87,14 @@ class OpenTransport(paramiko.Transport):
 
     def get_exception(self) -> Optional[Exception]:
         """See `paramiko.Transport`, which returns each exception once only."""
-        error = super().get_exception()
+        # paramiko's thread ends with an exception of its own when the connection is closed.
+        error = self._closed_with or super().get_exception()
         self.last_error = error or self.last_error
         return error
 
     def close_with(self, error: Exception) -> None:
-        """Closes the connection; whatever waits for it raises `error`."""
-        self.saved_exception = error
+        """Closes the connection; `get_exception` returns `error` from then on."""
+        self._closed_with = error
         self.close()
 
     def request_exec(self, channel: paramiko.Channel, command: str) -> None:
