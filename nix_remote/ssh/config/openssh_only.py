@@ -1,4 +1,4 @@
-"""What of a configuration only the `ssh` program can follow, and why."""
+"""The parts of a configuration that only the `ssh` program supports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def reasons(
     identity_files: tuple[Path, ...],
     control_path: Optional[Path],
 ) -> tuple[str, ...]:
-    """Why paramiko cannot follow this configuration, in words; empty if it can."""
+    """Reasons why paramiko does not support this configuration; empty if it does."""
     return (
         *found.openssh_only,
         *_directives(found),
-        *_ways_to_log_in(found),
+        *_login_methods(found),
         *_algorithms(chosen),
         *(f"{path} is a FIDO key" for path in identity_files if is_security_key(path)),
-        *((f"{control_path} is a connection that is open",) if _is_open(control_path) else ()),
+        *((f"{control_path} is an open connection",) if _is_open(control_path) else ()),
     )
 
 
@@ -45,8 +45,9 @@ def _directives(found: Lookup) -> Iterator[str]:
         yield "ProxyUseFdpass yes"
 
 
-def _ways_to_log_in(found: Lookup) -> Iterator[str]:
-    # Systems switch GSSAPI on for everybody, tickets or not: that is no wish of the user's.
+def _login_methods(found: Lookup) -> Iterator[str]:
+    # Some systems enable GSSAPI for all users, with and without tickets: only the user's own
+    # config counts.
     if found.is_on("gssapiauthentication") and "gssapiauthentication" in found.origins:
         yield "GSSAPIAuthentication yes"
     if found.is_on("hostbasedauthentication"):

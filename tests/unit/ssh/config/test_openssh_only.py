@@ -45,8 +45,6 @@ def test_a_master_that_is_up_is_used_by_openssh(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as master:
         master.bind(str(tmp_path / "m"))
         text = f"Host nix\n  ControlPath {tmp_path}/m\n"
-        assert resolved(tmp_path, text).needs_openssh == (
-            f"{tmp_path}/m is a connection that is open",
-        )
+        assert resolved(tmp_path, text).needs_openssh == (f"{tmp_path}/m is an open connection",)
     (tmp_path / "m").unlink()
     assert resolved(tmp_path, text).needs_openssh == ()

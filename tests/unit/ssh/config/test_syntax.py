@@ -41,7 +41,7 @@ def test_times(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "1x", "1s1s", "1 s", "-1", "1.5m", "99999999999", "1e3"])
 def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a time"):
+    with pytest.raises(ValueError, match="invalid time"):
         parse_seconds(text)
 
 
@@ -61,7 +61,7 @@ def test_hops(text: str, expected: Destination) -> None:
 
 @pytest.mark.parametrize("text", ["", "@host", "me@", "host:0", "host:70000", "a:b:c", "[]"])
 def test_what_is_no_hop(text: str) -> None:
-    with pytest.raises(ValueError, match="is not"):
+    with pytest.raises(ValueError, match="invalid"):
         parse_destination(text)
 
 
