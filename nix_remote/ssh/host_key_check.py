@@ -179,7 +179,7 @@ class _Verification:
         return refusal
 
     def _is_known_without_port(self, port: int) -> bool:
-        """Whether the key is known for the host name on port 22, as OpenSSH accepts it."""
+        """Whether the key is known for the host name without the port, which OpenSSH accepts."""
         if port == _STANDARD_PORT or self.config.host_key_alias is not None:
             return False
         return self.verify(_STANDARD_PORT, only_known=True) is None
@@ -229,7 +229,7 @@ class _Verification:
     def _unless_off(self, refusal: HostKeyError) -> Optional[HostKeyError]:
         if self.config.host_key_policy is not HostKeyPolicy.NO:
             return refusal
-        self.notes.append(f"although {refusal.what}, because of StrictHostKeyChecking no")
+        self.notes.append(f"accepted because of StrictHostKeyChecking no: {refusal.what}")
         return None
 
     def _revoked(self, entry: Entry) -> HostKeyRevoked:

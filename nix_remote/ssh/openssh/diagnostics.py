@@ -242,7 +242,7 @@ def _tried(log: str, refused: re.Match[str], public: Collection[str]) -> str:
     if refused["disconnected"]:
         return "; ".join(tried) + " (the server disconnected: too many keys)"
     wanted = refused["wanted"]
-    only = "" if "publickey" in wanted.split(",") else f" (the server wants {wanted})"
+    only = "" if "publickey" in wanted.split(",") else f" (the server accepts only {wanted})"
     return "; ".join(tried) + only
 
 

@@ -55,7 +55,7 @@ def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> bool:
         try:
             still_needed = connection.auth_publickey(config.user, key)
         except paramiko.BadAuthenticationType as error:
-            keys.tried.append(f"{name} (the server wants {', '.join(error.allowed_types)})")
+            keys.tried.append(f"{name} (the server accepts only {', '.join(error.allowed_types)})")
             break
         except Exception as error:  # any that paramiko's thread raised
             if isinstance(error, paramiko.AuthenticationException) and connection.is_active():
@@ -76,7 +76,7 @@ def _try_all(connection: Connection, config: HostConfig, keys: _Keys) -> bool:
         if not still_needed:
             return True
         wanted = ", ".join(still_needed)
-        keys.tried.append(f"{name} (accepted, but the server wants {wanted} as well)")
+        keys.tried.append(f"{name} (accepted, but the server also requires {wanted})")
     return False
 
 
