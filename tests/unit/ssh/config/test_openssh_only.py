@@ -23,25 +23,25 @@ from tests.unit.ssh.config.entries import ada, resolved
         ("BindInterface eth0", "bindinterface ("),
     ],
 )
-def test_what_only_openssh_can_do_is_told(tmp_path: Path, text: str, reason: str) -> None:
+def test_options_that_need_openssh_are_reported(tmp_path: Path, text: str, reason: str) -> None:
     (said,) = resolved(tmp_path, f"Host nix\n  {text}\n").needs_openssh
     assert said.startswith(reason)
     assert resolved(tmp_path, f"Host other\n  {text}\n").needs_openssh == ()
 
 
-def test_what_a_hop_needs_the_host_needs(tmp_path: Path) -> None:
+def test_a_host_needs_what_its_jump_host_needs(tmp_path: Path) -> None:
     text = "Host nix\n  ProxyJump hop\nHost hop\n  PKCS11Provider /x.so\n"
     assert resolved(tmp_path, text).needs_openssh == ("PKCS11Provider /x.so, of hop",)
 
 
-def test_gssapi_for_everybody_by_the_system_is_no_wish_of_the_users(
+def test_gssapi_in_the_systems_config_does_not_need_openssh(
     tmp_path: Path, system_config: Path
 ) -> None:
     system_config.write_text("Host *\n  GSSAPIAuthentication yes\n")
     assert resolve("nix", None, ada(tmp_path)).needs_openssh == ()
 
 
-def test_a_master_that_is_up_is_used_by_openssh(tmp_path: Path) -> None:
+def test_an_open_master_connection_needs_openssh(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as master:
         master.bind(str(tmp_path / "m"))
         text = f"Host nix\n  ControlPath {tmp_path}/m\n"

@@ -13,7 +13,7 @@ from nix_remote.ssh.config.resolve import DEFAULT_CONNECT_TIMEOUT, resolve
 from tests.unit.ssh.config.entries import ada, resolved
 
 
-def test_an_entry_gives_everything(tmp_path: Path) -> None:
+def test_an_entry_sets_values(tmp_path: Path) -> None:
     found = resolved(
         tmp_path,
         "Host nix\n  HostName 10.0.0.1\n  Port 2222\n  User ada\n  IdentityFile ~/.ssh/work\n"
@@ -38,11 +38,11 @@ def test_a_name_without_entry_is_a_host_name(tmp_path: Path) -> None:
     assert tmp_path / ".ssh" / "id_ed25519" in found.identity_files
 
 
-def test_no_config_at_all_is_fine(tmp_path: Path) -> None:
+def test_a_config_is_not_required(tmp_path: Path) -> None:
     assert resolve("nix", None, ada(tmp_path)).hostname == "nix"
 
 
-def test_a_hop_has_its_own_entry_and_hops_of_its_own(tmp_path: Path) -> None:
+def test_a_jump_host_has_its_own_entry_and_jump_host(tmp_path: Path) -> None:
     found = resolved(
         tmp_path,
         "Host nix\n  ProxyJump two\n"
@@ -58,7 +58,7 @@ def test_a_hop_has_its_own_entry_and_hops_of_its_own(tmp_path: Path) -> None:
     assert first.jump is None
 
 
-def test_hops_that_are_listed_win_over_a_hops_own(tmp_path: Path) -> None:
+def test_listed_jump_hosts_override_the_jump_hosts_own(tmp_path: Path) -> None:
     found = resolved(tmp_path, "Host nix\n  ProxyJump one,two\nHost two\n  ProxyJump other\n")
     assert found.jump is not None
     assert found.jump.alias == "two"
@@ -67,13 +67,13 @@ def test_hops_that_are_listed_win_over_a_hops_own(tmp_path: Path) -> None:
     assert found.jump.jump.jump is None
 
 
-def test_jumping_in_a_circle_is_an_error(tmp_path: Path) -> None:
+def test_a_loop_of_jump_hosts_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SshConfigUnreadable, match="config") as caught:
         resolved(tmp_path, "Host *\n  ProxyJump bastion\n")
     assert "forms a loop" in caught.value.why
 
 
-def test_a_proxy_command_is_ready_for_the_shell(tmp_path: Path) -> None:
+def test_tokens_of_a_proxy_command_are_expanded(tmp_path: Path) -> None:
     text = "Host nix\n  HostName h\n  User u\n  ProxyCommand nc -u '%r' %h %p %% ${HOME} # %n\n"
     assert resolved(tmp_path, text).proxy_command == "nc -u 'u' h 22 % ${HOME} # nix"
 
@@ -89,13 +89,15 @@ def test_a_proxy_command_is_ready_for_the_shell(tmp_path: Path) -> None:
         ("/run/%r/socket", Path("/run/ada/socket"), "IdentityAgent"),
     ],
 )
-def test_where_the_agent_is(tmp_path: Path, value: str, socket_path: Path, named_by: str) -> None:
+def test_the_socket_of_the_ssh_agent(
+    tmp_path: Path, value: str, socket_path: Path, named_by: str
+) -> None:
     text = f"Host nix\n  IdentityAgent {value}\n"
     found = resolved(tmp_path, text, SSH_AUTH_SOCK="/run/agent", OTHER="/run/other")
     assert (found.agent_socket, found.agent_named_by) == (socket_path, named_by)
 
 
-def test_values_have_the_types_they_need(tmp_path: Path) -> None:
+def test_the_types_of_values(tmp_path: Path) -> None:
     found = resolved(
         tmp_path,
         "AddressFamily inet6\nStrictHostKeyChecking accept-new\nServerAliveInterval 1m\n"
@@ -121,7 +123,7 @@ _CONFIG = st.lists(st.lists(_WORD, max_size=5).map(" ".join), max_size=8).map("\
 
 
 @given(text=st.one_of(_CONFIG, st.text(max_size=200)))
-def test_any_text_is_followed_or_refused_with_our_own_error(
+def test_any_text_is_parsed_or_refused_with_an_ssh_config_error(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "any"

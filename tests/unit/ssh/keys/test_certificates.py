@@ -1,4 +1,4 @@
-"""Certificates here are made with our own hands; `tests/integration` has those of ssh-keygen."""
+"""Certificates that the tests make; `tests/integration` has those of ssh-keygen."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_good_certificate_has_no_problem() -> None:
         (Recipe(critical=text(b"x") + text(b"")), "critical option"),
     ],
 )
-def test_a_certificate_that_proves_nothing(recipe: Recipe, problem: str) -> None:
+def test_a_certificate_that_is_not_valid_for_the_host(recipe: Recipe, problem: str) -> None:
     assert problem in certificates.parse(recipe.make()).problem("nix.example.org", 1500, ALGORITHMS)
 
 
@@ -75,7 +75,7 @@ def test_another_signature_is_refused() -> None:
         certificates.parse(Recipe(signer=paramiko.ECDSAKey.generate()).make())
 
 
-def test_an_unknown_kind_is_refused() -> None:
+def test_an_unknown_key_type_is_refused() -> None:
     with pytest.raises(BadCertificate, match="unknown key type"):
         certificates.parse(Recipe(kind=b"ssh-new-cert").make())
 

@@ -13,7 +13,7 @@ from nix_remote.ssh.paramiko.handshake import Connection
 from nix_remote.ssh.paramiko.unsupported import Unsupported
 
 
-def test_a_connection_that_ended_before_a_key_was_offered_is_broken_and_no_key_refused(
+def test_a_connection_that_ended_before_a_key_was_offered_is_reported_as_broken(
     tmp_path: Path,
 ) -> None:
     key = tmp_path / "key"
@@ -32,7 +32,7 @@ def test_a_connection_that_ended_before_a_key_was_offered_is_broken_and_no_key_r
 
 
 class Answers(Connection):
-    """A connection to a server that answers every login in one way."""
+    """A connection to a server that answers every login with the same error."""
 
     def __init__(self, stream: socket.socket, config: HostConfig, answer: Exception) -> None:
         super().__init__(stream, config)
@@ -79,7 +79,7 @@ def ended_with(config: HostConfig, answer: Exception, **state: object) -> Except
     return caught.value
 
 
-def test_a_refusal_of_a_good_key_is_the_last_word(
+def test_if_the_server_refuses_a_usable_key_ssh_is_not_tried(
     tmp_path: Path, entry: Callable[..., HostConfig]
 ) -> None:
     assert isinstance(ended_with(entry(good_key(tmp_path)), REFUSED), LoginRefused)
@@ -99,7 +99,7 @@ def test_a_refusal_of_a_good_key_is_the_last_word(
     ],
     ids=["sign", "defect", "algorithm", "disconnect", "old-rsa", "kerberos", "odd-key"],
 )
-def test_what_ssh_may_get_over_is_left_to_ssh(
+def test_failures_that_ssh_may_avoid_are_left_to_ssh(
     tmp_path: Path,
     entry: Callable[..., HostConfig],
     lines: list[str],
@@ -117,7 +117,7 @@ def test_what_ssh_may_get_over_is_left_to_ssh(
     assert isinstance(found.error, LoginRefused)
 
 
-def test_without_an_agent_the_variable_that_would_name_one_is_told(tmp_path: Path) -> None:
+def test_without_an_ssh_agent_the_error_names_the_variable_for_one(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text("HostName 127.0.0.1\nIdentityFile none\n")
     for variables, named in (({}, True), ({"SSH_AUTH_SOCK": str(tmp_path / "s")}, False)):
