@@ -89,16 +89,16 @@ def _check_permissions(path: Path, local: LocalUser) -> None:
     writable = status.st_mode & stat.S_IWOTH or (
         status.st_mode & stat.S_IWGRP and not _is_private_group(status.st_gid, local)
     )
-    if status.st_uid not in (0, local.number) or writable:
+    if status.st_uid not in (0, local.uid) or writable:
         raise SshConfigUnreadable(
             str(path), f"other users can write to it, so OpenSSH refuses it too: chmod 600 {path}"
         )
 
 
-def _is_private_group(number: int, local: LocalUser) -> bool:
+def _is_private_group(gid: int, local: LocalUser) -> bool:
     """Whether a group has this user alone, as Debian creates one for each user."""
     try:
-        group = grp.getgrgid(number)
+        group = grp.getgrgid(gid)
     except KeyError:
         return False
     return group.gr_name == local.name and set(group.gr_mem) <= {local.name}

@@ -21,7 +21,7 @@ class LocalUser:
     """
 
     name: str
-    number: int
+    uid: int
     home: str
     hostname: str
     environment: Mapping[str, str]
@@ -89,7 +89,7 @@ def connection_tokens(
         "L": local.hostname.partition(".")[0],
         "d": local.home,
         "h": host,
-        "i": str(local.number),
+        "i": str(local.uid),
         "j": jump_host,
         "k": key_alias,
         "l": local.hostname,
@@ -100,10 +100,10 @@ def connection_tokens(
     }
 
 
-def local_user(number: int, environment: Mapping[str, str]) -> LocalUser:
+def local_user(uid: int, environment: Mapping[str, str]) -> LocalUser:
     """The local user with that user ID. Raises `ValueError` if there is none."""
     try:
-        entry = pwd.getpwuid(number)
+        entry = pwd.getpwuid(uid)
     except KeyError:
-        raise ValueError(f"no user has the ID {number} (see: getent passwd)") from None
-    return LocalUser(entry.pw_name, number, entry.pw_dir, socket.gethostname(), environment)
+        raise ValueError(f"no user has the ID {uid} (see: getent passwd)") from None
+    return LocalUser(entry.pw_name, uid, entry.pw_dir, socket.gethostname(), environment)

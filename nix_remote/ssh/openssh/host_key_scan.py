@@ -21,7 +21,7 @@ from nix_remote.ssh.openssh import diagnostics
 _BOUND: Final = 10.0
 """Seconds in addition to ConnectTimeout."""
 
-# `ssh` records the key in a temporary file, and has no method to log in with.
+# `ssh` records the key in a temporary file, and tries no key to log in with.
 _KEY_EXCHANGE_ONLY: Final = (
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "UpdateHostKeys=no"),
     *("-o", "GlobalKnownHostsFile=/dev/null", "-o", "PreferredAuthentications=none"),

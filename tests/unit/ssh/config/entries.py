@@ -8,8 +8,8 @@ from nix_remote.ssh.config.tokens import LocalUser
 
 
 def ada(home: Path, **environment: str) -> LocalUser:
-    number = this_user({}).number
-    return LocalUser("ada", number, str(home), "desk.example.org", environment)
+    uid = this_user({}).uid
+    return LocalUser("ada", uid, str(home), "desk.example.org", environment)
 
 
 def resolved(tmp_path: Path, text: str, alias: str = "nix", **environment: str) -> HostConfig:
