@@ -21,4 +21,6 @@ def is_of_busy_server(lines: Iterable[str]) -> bool:
 def no_greeting(lines: Iterable[str]) -> str:
     """Why a server that closes the connection after these lines is no SSH server."""
     first = next(iter(lines), "").strip()
-    return f"the server sends {first[:80]!r}, which is not an SSH greeting, and closes the connection"
+    return (
+        f"the server sends {first[:80]!r}, which is not an SSH greeting, and closes the connection"
+    )
