@@ -14,8 +14,10 @@ from nix_remote.cli.result import Result
 from nix_remote.errors import SetupInputUnusable
 from nix_remote.setup import key_pair
 from nix_remote.setup.ssh_entry import HostEntry, difference, with_entry
-from nix_remote.ssh.config import host_config
-from nix_remote.ssh.openssh.host_key_scan import ShownKey, shown_key
+from nix_remote.ssh.config import resolve
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.openssh import host_key_scan
+from nix_remote.ssh.openssh.host_key_scan import ScannedKey
 
 
 def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -57,11 +59,9 @@ def _set_up(options: argparse.Namespace) -> Result:
             key_pair.create(identity, f"nix-remote on {platform.node()}")
         if after != before:
             replace(file, after)
-    resolved = host_config.resolve(
-        options.alias, chosen.ssh_config, host_config.this_user(chosen.environment)
-    )
+    resolved = resolve.for_this_user(options.alias, chosen.ssh_config, chosen.environment)
     overrides = [f"{name}={value}" for name, value in wanted.directives().items()]
-    key = shown_key(resolved, overrides, chosen.ssh_config)
+    key = host_key_scan.scan(resolved, overrides, chosen.ssh_config)
     recorded = _record(options, resolved, key)
     return Result(
         "setup",
@@ -78,7 +78,7 @@ def _set_up(options: argparse.Namespace) -> Result:
     )
 
 
-def _overruled(wanted: HostEntry, resolved: host_config.HostConfig) -> list[str]:
+def _overruled(wanted: HostEntry, resolved: HostConfig) -> list[str]:
     """What something else in the SSH config says otherwise, and before our entry."""
     pairs = (
         ("HostName", wanted.hostname, resolved.hostname),
@@ -88,7 +88,7 @@ def _overruled(wanted: HostEntry, resolved: host_config.HostConfig) -> list[str]
     return [f"{name} {found}" for name, want, found in pairs if want not in (None, found)]
 
 
-def _record(options: argparse.Namespace, resolved: host_config.HostConfig, key: ShownKey) -> bool:
+def _record(options: argparse.Namespace, resolved: HostConfig, key: ScannedKey) -> bool:
     """Whether the server's key is the one that is expected, and has been recorded."""
     if options.record_host_key is None or not options.write:
         return False

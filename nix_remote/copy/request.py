@@ -20,7 +20,8 @@ from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
 from nix_remote.server.gc_roots.names import Owner, location
 from nix_remote.server.stores.base import DurableRoot
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
+from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.store.paths import PathInfo, StorePath
 
 _USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
@@ -48,10 +49,10 @@ class CopyRequest:
         return durable_roots(self.settings, self.tops)
 
     @cached_property
-    def destination(self) -> host_config.HostConfig:
+    def destination(self) -> HostConfig:
         """Where the host's name leads, resolved once per request. Raises `SshConfigError`."""
-        local = host_config.this_user(self.settings.environment)
-        return host_config.resolve(self.settings.host, self.settings.ssh_config, local)
+        chosen = self.settings
+        return resolve.for_this_user(chosen.host, chosen.ssh_config, chosen.environment)
 
     def closure(self) -> Sequence[PathInfo]:
         """Everything the top paths need. Raises `LocalStoreError`."""

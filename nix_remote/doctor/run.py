@@ -27,7 +27,7 @@ from nix_remote.server.disk_check import LOOK_COMMAND
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.server_commands import EXPORTS_COMMAND, VERSION_COMMAND
 from nix_remote.settings import Settings
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,14 @@ def examine(patient: Target) -> list[Finding]:
 def _server(patient: Target) -> list[Finding]:
     settings = patient.settings
     try:
-        local = host_config.this_user(settings.environment)
-        host = host_config.resolve(settings.host, settings.ssh_config, local)
+        host = resolve.for_this_user(settings.host, settings.ssh_config, settings.environment)
     except NixRemoteError as error:
         return [from_error(ssh_checks.LAYER, "config", error)]
     found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]
     seen: list[Finding] = []
     try:
         with connect.open_programs(settings, events.ignore) as programs:
-            found += ssh_checks.gates(host, None)
+            found += ssh_checks.stages(host, None)
             trial = store.new_trial(patient.user)
             sent = store.examine(settings, patient.key, trial)
             found += sent
@@ -74,7 +73,7 @@ def _server(patient: Target) -> list[Finding]:
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
             found += _over(programs, patient, refused=refused)
     except NixRemoteError as error:
-        found += ssh_checks.gates(host, error)
+        found += ssh_checks.stages(host, error)
     return found + seen
 
 

@@ -1,10 +1,8 @@
-"""From the host's name to a login: what is wrong with the SSH config, keys, agent, host key."""
+"""Checks of the SSH connection: config, identity files, SSH agent, host key, login."""
 
 from __future__ import annotations
 
-import os
 import shlex
-import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,40 +16,38 @@ from nix_remote.errors import (
     NixRemoteError,
 )
 from nix_remote.ssh.config.host_config import HostConfig
-from nix_remote.ssh.keys import key_files
-from nix_remote.ssh.keys.ssh_agent import Agent, AgentUnavailable
+from nix_remote.ssh.keys import key_files, ssh_agent
+from nix_remote.ssh.keys.ssh_agent import AgentUnavailable
 
 LAYER: Final = "ssh"
 
-# In the order in which they are passed: who fails at one has passed those before.
-_GATES: Final[tuple[tuple[str, type[NixRemoteError], str], ...]] = (
+# In the order in which a login reaches them: a failure at one means that the earlier ones passed.
+_STAGES: Final[tuple[tuple[str, type[NixRemoteError], str], ...]] = (
     ("connection", ConnectionFailed, "{0.hostname} answers on port {0.port}"),
-    ("host key", HostKeyError, "it is the key that known_hosts has"),
+    ("host key", HostKeyError, "known_hosts has it"),
     ("login", AuthenticationError, "as {0.user}, without a question"),
 )
-
-_AGENT_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
 class KeyFile:
-    """What there is of an identity file."""
+    """The state of an identity file."""
 
     path: Path
     mode: Optional[int]
-    """Its permission bits; None if there is no such file."""
+    """The permission bits; None if the file does not exist."""
     lacks_private_key: bool = False
-    """Whether it is a public key whose private key no agent has."""
+    """Whether it is a public key whose private key is not in the SSH agent."""
 
 
 def config(host: HostConfig) -> Finding:
-    """The SSH config was understood."""
+    """How the SSH config resolves the host."""
     where = f"by {host.entry_found_in}" if host.entry_found_in else "without an entry"
     return ok(LAYER, "config", f"{host.alias} is {host.user}@{host.address}, {where}")
 
 
 def keys(host: HostConfig) -> list[Finding]:
-    """The identity files that are named, as they are on this machine."""
+    """Checks the identity files on this machine."""
     public = [path for path in host.identity_files if key_files.is_public(path)]
     held = _held_by_agent(host) if public else frozenset()
     return judge_keys(
@@ -60,16 +56,11 @@ def keys(host: HostConfig) -> list[Finding]:
 
 
 def _held_by_agent(host: HostConfig) -> frozenset[bytes]:
-    """The public keys of what the agent holds; none if it cannot be asked."""
+    """The public keys in the SSH agent; none if it is unavailable."""
     if host.agent_socket is None:
         return frozenset()
     try:
-        asked = Agent(host.agent_socket, _AGENT_SECONDS)
-        try:
-            found = asked.keys()
-            return frozenset(key.blob for key in found)
-        finally:
-            asked.close()
+        return ssh_agent.probe(host.agent_socket)
     except AgentUnavailable:
         return frozenset()
 
@@ -81,64 +72,51 @@ def _key_file(path: Path, *, public: bool, held: frozenset[bytes]) -> KeyFile:
         return KeyFile(path, None)
     if not public:
         return KeyFile(path, mode)
-    # Anybody may read a public key.
+    # A public key need not be protected from other users.
     return KeyFile(path, mode & 0o700, key_files.public_key(path) not in held)
 
 
 def judge_keys(files: list[KeyFile]) -> list[Finding]:
-    """What is wrong with them. Those that ssh tries unasked need not exist."""
+    """The findings for identity files. OpenSSH's default files need not exist."""
     found = []
     for file in files:
         if file.mode is None:
             if not file.path.name.startswith("id_"):
-                fix = f"make it: nix-remote setup ssh ALIAS --identity {file.path} --create-key"
-                found.append(warning(LAYER, "key", f"there is no {file.path}", fix))
+                fix = f"create it: nix-remote setup ssh ALIAS --identity {file.path} --create-key"
+                found.append(warning(LAYER, "key", f"{file.path} does not exist", fix))
         elif file.lacks_private_key:
             fix = f"name the file of the private key in IdentityFile, or: ssh-add {_private(file)}"
-            text = f"{file.path} is a public key, and the agent has no private key for it"
+            text = f"{file.path} is a public key whose private key is not in the SSH agent"
             found.append(warning(LAYER, "key", text, fix))
         elif file.mode & 0o077:
-            text = f"{file.path} can be read by others: the ssh program refuses it"
+            text = f"other users can read {file.path}: the ssh program refuses it"
             found.append(warning(LAYER, "key", text, f"chmod 600 {file.path}"))
-    there = [str(file.path) for file in files if file.mode is not None]
-    return found or [ok(LAYER, "key", ", ".join(there) or "none on this machine: an agent's")]
+    existing = [str(file.path) for file in files if file.mode is not None]
+    text = ", ".join(existing) or "none on this machine; keys must be in an SSH agent"
+    return found or [ok(LAYER, "key", text)]
 
 
 def _private(file: KeyFile) -> str:
-    """Where the private key is, most of the time."""
+    """The usual file of the private key, quoted for a shell."""
     return shlex.quote(str(file.path).removesuffix(".pub"))
 
 
 def agent(host: HostConfig) -> Finding:
-    """The agent, if one is named: whether somebody listens there."""
+    """Checks that the SSH agent responds, if the host has one."""
     if host.agent_socket is None:
-        return ok(LAYER, "agent", "none is asked")
-    return judge_agent(host, _connection_problem(host.agent_socket))
+        return ok(LAYER, "agent", "no SSH agent is used")
+    try:
+        ssh_agent.probe(host.agent_socket)
+    except AgentUnavailable as error:
+        fix = "in a shell where ssh-add -l works; for Bazel's server: bazel shutdown"
+        return warning(LAYER, "agent", f"{host.agent_origin}: {error}", fix)
+    return ok(LAYER, "agent", f"listens at {host.agent_socket}")
 
 
-def _connection_problem(path: Path) -> str:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(_AGENT_SECONDS)
-        try:
-            probe.connect(os.fspath(path))
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
-
-
-def judge_agent(host: HostConfig, problem: str) -> Finding:
-    """`problem`: why nobody could be reached at its socket; empty if somebody was."""
-    if not problem:
-        return ok(LAYER, "agent", f"listens at {host.agent_socket}")
-    text = f"{host.agent_named_by} names {host.agent_socket}: {problem}"
-    fix = "in a shell where ssh-add -l works; for Bazel's server: bazel shutdown"
-    return warning(LAYER, "agent", text, fix)
-
-
-def gates(host: HostConfig, failure: Optional[NixRemoteError]) -> list[Finding]:
-    """What was passed on the way in. `failure` ended it; None if all was."""
+def stages(host: HostConfig, failure: Optional[NixRemoteError]) -> list[Finding]:
+    """The stages of connecting that were reached; `failure` is the error that ended it, if any."""
     found: list[Finding] = []
-    for subject, kind, passed in _GATES:
+    for subject, kind, passed in _STAGES:
         if failure is not None and isinstance(failure, kind):
             return [*found, from_error(LAYER, subject, failure)]
         found.append(ok(LAYER, subject, passed.format(host)))

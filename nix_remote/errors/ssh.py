@@ -1,4 +1,4 @@
-"""The way to the server: SSH config, connection, the server's identity, login."""
+"""Errors of the SSH config, the connection, the server's host key and the login."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nix_remote.errors.base import NixRemoteError
 
 
 class SshConfigError(NixRemoteError):
-    """The user's SSH configuration cannot be followed."""
+    """The user's SSH configuration is unreadable or unsupported."""
 
     exit_status = 10
 
@@ -23,7 +23,7 @@ class SshConfigUnreadable(SshConfigError):
         super().__init__(
             f"the SSH configuration {path} cannot be read",
             why=why,
-            fix=f"repair {path}; `ssh -G HOST` shows what OpenSSH makes of it",
+            fix=f"repair {path}; `ssh -G HOST` shows how OpenSSH reads it",
         )
 
 
@@ -32,10 +32,10 @@ class SshConfigUnsupported(SshConfigError):
 
     def __init__(self, alias: str, reasons: str) -> None:
         super().__init__(
-            f"the SSH configuration of {alias} asks for what only the ssh program can do",
+            f"the SSH configuration of {alias} needs the ssh program",
             why=reasons,
-            fix="let the ssh program connect: --transport openssh (or auto)\n"
-            "or add a Host entry for the Nix server that does without it",
+            fix="connect with the ssh program: --transport openssh (or auto)\n"
+            "or add a Host entry for the Nix server without these options",
         )
 
 
@@ -43,7 +43,7 @@ class SshConfigUnsupported(SshConfigError):
 
 
 class ConnectionFailed(NixRemoteError):
-    """There is no connection to the Nix server, or it broke."""
+    """The connection to the Nix server cannot be made, or it broke."""
 
     exit_status = 12
     fix_in_bazel = "to build without the server until then: --repo_env=BAZEL_NIX_REMOTE="
@@ -55,9 +55,9 @@ class OpenSshMissing(ConnectionFailed):
     def __init__(self, alias: str, reasons: str, why: str) -> None:
         needed = f", which the SSH configuration of {alias} needs ({reasons})" if reasons else ""
         super().__init__(
-            f"the program ssh cannot be started{needed}",
+            f"cannot start the ssh program{needed}",
             why=why,
-            fix="install an OpenSSH client, or do without it: --transport paramiko",
+            fix="install an OpenSSH client, or connect without it: --transport paramiko",
         )
 
 
@@ -66,12 +66,12 @@ class HostNotFound(ConnectionFailed):
 
     def __init__(self, alias: str, hostname: str, entry_found_in: Optional[str]) -> None:
         if entry_found_in is None:
-            why = f"no Host entry of your SSH config names {alias}, and it is no host name either"
+            why = f"your SSH config has no Host entry for {alias}, and the name does not resolve"
             fix = f"add an entry to ~/.ssh/config:\n{_HOST_ENTRY.format(alias=alias)}"
         else:
-            why = f"{entry_found_in} gives it the HostName {hostname}, which does not resolve"
+            why = f"its HostName in {entry_found_in}, {hostname}, does not resolve"
             fix = f"correct HostName in {entry_found_in}, or your DNS: getent hosts {hostname}"
-        super().__init__(f"the Nix server {alias} cannot be found", why=why, fix=fix)
+        super().__init__(f"Nix server not found: {alias}", why=why, fix=fix)
 
 
 _HOST_ENTRY: Final = "Host {alias}\n    HostName nix.example.org\n    User me"
@@ -82,9 +82,9 @@ class ConnectionRefused(ConnectionFailed):
 
     def __init__(self, alias: str, address: str, why: str) -> None:
         super().__init__(
-            f"{alias} ({address}) does not accept SSH connections",
+            f"{alias} ({address}) refuses SSH connections",
             why=why,
-            fix=f"check HostName and Port of {alias}, and that sshd runs there: ssh -v {alias}",
+            fix=f"check HostName and Port of {alias}, and that sshd runs on it: ssh -v {alias}",
         )
 
 
@@ -93,7 +93,7 @@ class HostUnreachable(ConnectionFailed):
 
     def __init__(self, alias: str, address: str, why: str) -> None:
         super().__init__(
-            f"{alias} ({address}) cannot be reached from here",
+            f"{alias} ({address}) is unreachable",
             why=why,
             fix="check the network of this machine, its VPN and its routes, and HostName of"
             f" {alias}:\nssh -v {alias}",
@@ -119,7 +119,7 @@ class ConnectionBroken(ConnectionFailed):
         super().__init__(
             f"the connection to {alias} broke while {doing}",
             why=why,
-            fix="run it again: paths that arrived whole are not sent a second time",
+            fix="run it again: paths that arrived completely are not sent again",
         )
 
 
@@ -128,10 +128,10 @@ class NegotiationFailed(ConnectionFailed):
 
     def __init__(self, alias: str, address: str, why: str) -> None:
         super().__init__(
-            f"no SSH connection to {alias} ({address}) could be negotiated",
+            f"cannot negotiate an SSH connection with {alias} ({address})",
             why=why,
             fix=f"check HostName and Port of {alias}, and what both sides offer: ssh -v {alias}\n"
-            "if that connects: --transport openssh (auto does so where there is a program ssh)",
+            "if that connects: --transport openssh (auto does so if the ssh program is installed)",
         )
 
 
@@ -140,9 +140,9 @@ class TransferStalled(ConnectionFailed):
 
     def __init__(self, alias: str, waiting_for: str, seconds: float) -> None:
         super().__init__(
-            f"nothing has moved between here and {alias} for {seconds:g} s",
+            f"no data was exchanged with {alias} for {seconds:g} s",
             why=f"waiting for {waiting_for}",
-            fix=f"look at the server: another copy may hold the path, a garbage collection may be\n"
+            fix=f"check the server: another copy may hold the path, a garbage collection may be\n"
             f"running, or its disk may be stuck: ssh {alias} 'pgrep -a nix'\n"
             "a longer bound: NIX_REMOTE_STALL_TIMEOUT=SECONDS",
         )
@@ -153,7 +153,7 @@ class ProxyFailed(ConnectionFailed):
 
     def __init__(self, alias: str, command: str, said: str) -> None:
         super().__init__(
-            f"the ProxyCommand of {alias} made no connection",
+            f"the ProxyCommand of {alias} failed",
             why=f"{command}: {said}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true",
         )
@@ -165,18 +165,18 @@ class ServerBusy(ConnectionFailed):
     def __init__(self, alias: str, address: str, attempts: int, seconds: float) -> None:
         super().__init__(
             f"{alias} ({address}) closes connections before its SSH greeting",
-            why=f"tried {attempts} times in {seconds:g} s; sshd does so when too many are logging\n"
-            "in at a time, and to addresses that it shuts out",
-            fix="try again later; on the server, raise MaxStartups in sshd_config, and see what\n"
-            "PerSourcePenalties and /etc/hosts.deny say about this machine",
+            why=f"tried {attempts} times in {seconds:.0f} s; sshd does so when too many clients are\n"
+            "logging in, and to addresses that it blocks",
+            fix="try again later; on the server, raise MaxStartups in sshd_config, and check that\n"
+            "neither PerSourcePenalties nor /etc/hosts.deny blocks this machine",
         )
 
 
-# The server's identity
+# The server's host key
 
 
 class HostKeyError(NixRemoteError):
-    """The server is not known to be the one that is meant."""
+    """The server's host key cannot be verified."""
 
     exit_status = 13
 
@@ -187,7 +187,7 @@ class HostKeyUnknown(HostKeyError):
     def __init__(self, alias: str, name: str, key: str, files: str) -> None:
         super().__init__(
             f"the host key of {alias} is not known",
-            why=f"it shows {key}, and no line for {name} is in {files}",
+            why=f"the server presents {key}; no entry for {name} in {files}",
             fix=f"connect once and compare the fingerprint with the server's: ssh {alias} true\n"
             "(on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)",
         )
@@ -200,9 +200,9 @@ class HostKeyChanged(HostKeyError):
         self, alias: str, name: str, key: str, expected: str, file: str, line: int
     ) -> None:
         super().__init__(
-            f"the host key of {alias} is not the one that is known: do not trust this connection",
-            why=f"it shows {key}; {file}:{line} has {expected} for {name}",
-            fix="somebody may be between you and the server. Only if you know that its key was\n"
+            f"the host key of {alias} has changed: do not trust this connection",
+            why=f"the server presents {key}; {file}:{line} has {expected} for {name}",
+            fix="another machine may be intercepting it. Only if you know that the key was\n"
             f"replaced: ssh-keygen -f {shlex.quote(file)} -R {shlex.quote(name)}; ssh {alias} true",
         )
 
@@ -213,7 +213,7 @@ class HostKeyRevoked(HostKeyError):
     def __init__(self, alias: str, key: str, place: str) -> None:
         super().__init__(
             f"the host key of {alias} is revoked: do not trust this connection",
-            why=f"it shows {key}; {place} says that this key, or who certified it, is revoked",
+            why=f"the server presents {key}; {place} marks it or its authority as revoked",
             fix="give the server a new host key; or, if the line is a mistake, remove it",
         )
 
@@ -223,9 +223,9 @@ class HostKeyUnacceptable(HostKeyError):
 
     def __init__(self, alias: str, why: str) -> None:
         super().__init__(
-            f"the host key of {alias} does not prove that it is the server that is meant",
+            f"the host key of {alias} is not acceptable",
             why=why,
-            fix=f"have the server's host key or its certificate renewed; see: ssh -v {alias} true",
+            fix=f"renew the server's host key or its certificate; see: ssh -v {alias} true",
         )
 
 
@@ -233,7 +233,7 @@ class HostKeyUnacceptable(HostKeyError):
 
 
 class AuthenticationError(NixRemoteError):
-    """The server does not let us in."""
+    """The server refuses the login."""
 
     exit_status = 14
 
@@ -244,16 +244,16 @@ class LoginRefused(AuthenticationError):
     def __init__(
         self, alias: str, user: str, tried: str, locked: str, not_set: Optional[str]
     ) -> None:
-        """`not_set` is the variable that would name an agent, if there is none for it."""
+        """`not_set` is the variable that names an SSH agent's socket, if it is not set."""
         super().__init__(
-            f"{alias} does not let {user} in",
+            f"{alias} refuses the login as {user}",
             why=f"tried {tried}",
             fix=f"check that this works without a question: ssh -o BatchMode=yes {alias} true\n"
-            f"keys with a passphrase must be in an agent: {f'ssh-add {locked}'.strip()}",
+            f"keys with a passphrase must be in the SSH agent: {f'ssh-add {locked}'.strip()}",
         )
         if not_set is not None:
             self.fix_in_bazel = (
-                f"{not_set} is not set here, so no agent was asked; if the key is in one, put into"
+                f"{not_set} is not set here, so no SSH agent was used; if the key is in one, add to"
                 f"\na bazelrc: common --repo_env={not_set}"
             )
 
@@ -263,8 +263,8 @@ class AgentUnreachable(AuthenticationError):
 
     def __init__(self, alias: str, user: str, agent: str, why: str, tried: str) -> None:
         super().__init__(
-            f"{alias} does not let {user} in, and the SSH agent cannot be asked",
+            f"{alias} refuses the login as {user}, and the SSH agent is unreachable",
             why=f"{agent}; {why}\ntried {tried}",
-            fix="in a shell where ssh-add -l lists your keys, run it again; Bazel's server keeps\n"
-            "the environment that it was started in, so before that: bazel shutdown",
+            fix="run it again in a shell where ssh-add -l lists your keys; Bazel's server keeps\n"
+            "the environment that it was started in, so first: bazel shutdown",
         )

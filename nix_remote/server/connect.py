@@ -40,7 +40,8 @@ from nix_remote.server.stores.signing import SigningStore
 from nix_remote.server.stores.worker import WorkerStore
 from nix_remote.settings import Settings, StoreProtocol
 from nix_remote.ssh import connect as ssh_connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
+from nix_remote.ssh.config.host_config import HostConfig
 
 Server = TypeVar("Server")
 Answer = TypeVar("Answer")
@@ -93,7 +94,7 @@ def _connected(
     settings: Settings,
     listener: events.Listener,
     connector: Optional[ssh_connect.Connector] = None,
-) -> Iterator[tuple[host_config.HostConfig, str, RemoteExec]]:
+) -> Iterator[tuple[HostConfig, str, RemoteExec]]:
     """Where the connection leads, how it is made in words, and what can be run over it."""
     connector = connector or _connector(settings)
     transport, why = connector.connect()
@@ -110,8 +111,7 @@ def _connected(
 
 
 def _connector(settings: Settings) -> ssh_connect.Connector:
-    local = host_config.this_user(settings.environment)
-    host = host_config.resolve(settings.host, settings.ssh_config, local)
+    host = resolve.for_this_user(settings.host, settings.ssh_config, settings.environment)
     return ssh_connect.Connector(host, settings.transport, settings.ssh_config)
 
 

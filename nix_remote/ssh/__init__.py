@@ -1,14 +1,14 @@
-"""SSH: which host is meant, whether it is the right one, and a channel to a command on it.
+"""SSH: resolves a host's config, verifies its host key, logs in, and runs commands on it.
 
-Exceptions of SSH libraries and of the operating system never leave this package.
+Exceptions of SSH libraries and the operating system do not leave this package.
 """
 
 import importlib
 import sys
 
 if "paramiko" not in sys.modules and "invoke" not in sys.modules:
-    # paramiko takes it for one directive of SSH configs, and can do without. Loading it
-    # would take longer than all the rest of paramiko, in every copy.
+    # paramiko uses invoke for one SSH config directive, and works without it. Importing it
+    # takes longer than the rest of paramiko.
     sys.modules["invoke"] = None  # type: ignore[assignment]
     try:
         importlib.import_module("paramiko")

@@ -1,19 +1,42 @@
-"""How long, and how often, a server is tried again that closes connections at once.
+"""Retries connecting while a busy server closes each connection before its greeting.
 
-Busy servers do so when too many are logging in at a time (`MaxStartups` of sshd_config).
+sshd does so while too many clients are logging in (`MaxStartups` of sshd_config).
 """
 
 from __future__ import annotations
 
 import random
-from typing import Final
+import time
+from typing import Callable, Final, TypeVar
 
-GIVE_UP_AFTER: Final = 30.0
+from nix_remote.errors import ServerBusy
+
+Connected = TypeVar("Connected")
+
+_GIVE_UP_AFTER: Final = 30.0
 """Seconds."""
-
 _LONGEST_PAUSE: Final = 4.0
 
 
-def pause_after(attempts: int) -> float:
-    """Seconds. By chance, lest all that were sent away together come back together."""
+class DroppedBeforeGreeting(Exception):
+    """The server closed the connection before its greeting, as a busy sshd does."""
+
+
+def retry_while_dropped(connect: Callable[[], Connected], alias: str, address: str) -> Connected:
+    """Calls `connect` until it raises no `DroppedBeforeGreeting`. Raises `ServerBusy`."""
+    begun = time.monotonic()
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            return connect()
+        except DroppedBeforeGreeting:
+            waited = time.monotonic() - begun
+            if waited > _GIVE_UP_AFTER:
+                raise ServerBusy(alias, address, attempts, waited) from None
+        time.sleep(_pause_after(attempts))
+
+
+def _pause_after(attempts: int) -> float:
+    """Seconds; random, so that clients that were dropped together do not retry together."""
     return random.uniform(0.5, 1.5) * min(0.1 * float(2**attempts), _LONGEST_PAUSE)

@@ -1,7 +1,7 @@
-"""Which of the two transports makes the connection to a host.
+"""Chooses the transport that connects to a host.
 
-`auto` takes paramiko first. Where paramiko falls short for a reason that may be its own, `ssh`
-is tried once: what works with `ssh` works here.
+`auto` tries paramiko first. If paramiko fails and the cause may be paramiko itself, `auto` tries
+`ssh` once: every host that `ssh` can connect to works here.
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ from nix_remote.ssh.transport import Transport
 def connect(
     config: HostConfig, choice: TransportChoice, config_file: Optional[Path] = None
 ) -> tuple[Transport, str]:
-    """Connects and logs in; also returns why that transport was chosen, in words, if there is why.
+    """Connects and logs in; also returns why the transport was chosen, if there is a reason.
 
-    `config_file` is read instead of the user's and the system's. Raises
-    `NixRemoteError`.
+    `config_file` replaces the user's and the system's config. Raises `NixRemoteError`.
     """
     return Connector(config, choice, config_file).connect()
 
 
 class Connector:
-    """Connects to a host as often as is needed, and remembers where paramiko fell short later on.
+    """Connects to a host repeatedly.
 
-    A connection can end hours after the login because paramiko cannot go on, when the server
-    wants new keys by another algorithm for instance. The next one is made by `ssh`.
+    paramiko may end a connection hours after the login, for instance when the server demands a
+    key exchange with another algorithm. The next connection is then made by `ssh`.
     """
 
     def __init__(
@@ -54,32 +53,32 @@ class Connector:
         """See `connect`."""
         config = self.config
         if self._choice is TransportChoice.OPENSSH:
-            return openssh_transport.connect(config, self._config_file), "asked for"
+            return openssh_transport.connect(config, self._config_file), "requested"
         automatic = self._choice is TransportChoice.AUTO
         try:
-            why = self._last.shortfall if automatic and self._last is not None else ""
+            why = self._last.why_unsupported if automatic and self._last is not None else ""
             if why:
-                raise Unsupported(why, ConnectionBroken(config.alias, "it was used", why))
+                raise Unsupported(why, ConnectionBroken(config.alias, "it was in use", why))
             self._last = paramiko_transport.connect(config)
             return self._last, ""
-        except Unsupported as found:
-            shortfall = found
+        except Unsupported as raised:
+            unsupported = raised
         if not automatic:
-            raise shortfall.error
+            raise unsupported.error
         try:
-            return openssh_transport.connect(config, self._config_file), shortfall.why
+            return openssh_transport.connect(config, self._config_file), unsupported.why
         except NixRemoteError as failure:
-            raise clearer(shortfall.error, failure) from None
+            raise more_specific(unsupported.error, failure) from None
 
 
-def clearer(with_paramiko: NixRemoteError, with_ssh: NixRemoteError) -> NixRemoteError:
-    """Of the failures of both transports, the one that says more.
+def more_specific(with_paramiko: NixRemoteError, with_ssh: NixRemoteError) -> NixRemoteError:
+    """The more specific one of the errors of both transports.
 
-    `ssh` is the measure of what can work, so its word counts, unless it has none: it is not
-    there, or says only that the connection broke.
+    `ssh` is the reference, so its error counts, unless `ssh` is not installed or only reports a
+    broken connection.
     """
     if isinstance(with_ssh, OpenSshMissing):
-        # A configuration that only `ssh` can follow says nothing about a machine without it.
+        # If the config needs `ssh`, the error to show is that `ssh` is missing.
         return with_ssh if isinstance(with_paramiko, SshConfigUnsupported) else with_paramiko
     if isinstance(with_ssh, ConnectionBroken) and not isinstance(with_paramiko, ConnectionBroken):
         return with_paramiko

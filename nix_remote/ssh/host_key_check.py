@@ -1,6 +1,6 @@
-"""Whether a server's host key is good enough to go on: OpenSSH's verdict, without its questions.
+"""Verifies a server's host key as OpenSSH does, but without asking questions.
 
-`StrictHostKeyChecking ask` refuses what is not known: this program cannot ask.
+With `StrictHostKeyChecking ask`, an unknown key is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nix_remote.errors import (
 )
 from nix_remote.ssh.config.host_config import HostConfig, HostKeyPolicy, on_port
 from nix_remote.ssh.keys import algorithms, certificates, known_hosts
-from nix_remote.ssh.keys.algorithms import CERTIFICATE, Algorithms
+from nix_remote.ssh.keys.algorithms import Algorithms, is_certificate, plain_kind
 from nix_remote.ssh.keys.certificates import BadCertificate, HostCertificate
 from nix_remote.ssh.keys.known_hosts import Entry, Marker, Names, fingerprint
 
@@ -31,7 +31,7 @@ _NEVER_RECORDED: Final = frozenset("@?*#[]|'\"\\")
 
 
 def preferred(config: HostConfig) -> tuple[str, ...]:
-    """Kinds of host keys to ask for, those first that could be verified."""
+    """The host key algorithms to offer, those first whose keys known_hosts can verify."""
     usable = algorithms.host_keys(config.algorithms)
     wanted = config.algorithms.host_keys
     if wanted is not None and wanted[0] not in "+-":
@@ -43,22 +43,22 @@ def preferred(config: HostConfig) -> tuple[str, ...]:
     by_authority = any(entry.marker is Marker.AUTHORITY for entry in found)
 
     def verifiable(kind: str) -> bool:
-        return (by_authority and kind.endswith(CERTIFICATE)) or _key_kind(kind) in known
+        return (by_authority and is_certificate(kind)) or _key_kind(kind) in known
 
     return tuple(sorted(usable, key=lambda kind: not verifiable(kind)))
 
 
 def _key_kind(algorithm: str) -> str:
-    """The kind of key behind an algorithm: an RSA key signs in several ways."""
-    plain = algorithm.removesuffix(CERTIFICATE)
+    """The key type that an algorithm needs: an RSA key has several."""
+    plain = plain_kind(algorithm)
     return "ssh-rsa" if plain.startswith("rsa-") else plain
 
 
 def needs_openssh(config: HostConfig) -> str:
-    """Why the `ssh` program may accept a server whose key is refused here; empty if it will not.
+    """Why the `ssh` program may accept a server whose key is refused here; empty if it does not.
 
-    That is the case where known_hosts has a key for it, or of an authority, of a kind that
-    paramiko does not have, or where HostKeyAlgorithms names such a kind.
+    It may if known_hosts has a host key or an authority's key of a type that paramiko lacks, or
+    if HostKeyAlgorithms names such an algorithm.
     """
     names = algorithms.unavailable_host_keys(config.algorithms)
     found = known_hosts.entries(config.known_hosts_files, config.known_hosts_name)
@@ -70,28 +70,28 @@ def needs_openssh(config: HostConfig) -> str:
 
 
 def check(config: HostConfig, offered: paramiko.PKey, ip: Optional[str]) -> str:
-    """Returns if the server's key can be relied on, as far as the config asks for that.
+    """Verifies the key that the server presented, as far as the config demands.
 
-    `ip` is the address connected to, if it is known. What is returned says, in
-    words, what went without proof; nothing, if the key is known. Raises `HostKeyError`.
+    `ip` is the server's address, if it is known. Returns what was accepted without verification,
+    in words; empty if the key is known. Raises `HostKeyError`.
     """
     if config.trust_localhost and config.host_key_alias is None and _is_loopback(ip):
-        return "its host key not checked, because it is this machine"
+        return "its host key not verified, because it is this machine"
     bits = offered.get_bits()
     if offered.get_name() == "ssh-rsa" and bits < config.required_rsa_size:
         why = f"it is an RSA key of {bits} bits, and RequiredRSASize is {config.required_rsa_size}"
         raise HostKeyUnacceptable(config.alias, why)
     certificate = None
-    if offered.public_blob is not None and offered.public_blob.key_type.endswith(CERTIFICATE):
+    if offered.public_blob is not None and is_certificate(offered.public_blob.key_type):
         try:
             certificate = certificates.parse(offered.public_blob.key_blob)
         except BadCertificate as error:
-            raise HostKeyUnacceptable(config.alias, f"of its certificate: {error}") from None
-    case = _Case(config, offered, certificate, ip)
-    refusal = case.examine(config.port)
+            raise HostKeyUnacceptable(config.alias, f"invalid certificate: {error}") from None
+    verification = _Verification(config, offered, certificate, ip)
+    refusal = verification.verify(config.port)
     if refusal is not None:
         raise refusal
-    return "; ".join(case.notes)
+    return "; ".join(verification.notes)
 
 
 def _is_loopback(ip: Optional[str]) -> bool:
@@ -99,18 +99,18 @@ def _is_loopback(ip: Optional[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class _Case:
-    """A key that was offered. Methods that return a `HostKeyError` return None to accept it."""
+class _Verification:
+    """Verifies a key. Methods that return a `HostKeyError` return None if they accept the key."""
 
     config: HostConfig
     offered: paramiko.PKey
     certificate: Optional[HostCertificate]
     ip: Optional[str]
     notes: list[str] = field(default_factory=list)
-    """What was accepted without proof, in words."""
+    """What was accepted without verification, in words."""
 
-    def examine(self, port: int, *, only_known: bool = False) -> Optional[HostKeyError]:
-        """With `only_known`, nothing is accepted that is not known, whatever the policy."""
+    def verify(self, port: int, *, only_known: bool = False) -> Optional[HostKeyError]:
+        """With `only_known`, accepts known keys only, regardless of the policy."""
         name = self.config.host_key_alias or on_port(self.config.hostname.lower(), port)
         found = known_hosts.entries(self.config.known_hosts_files, name)
         about_certificate = ""
@@ -122,7 +122,7 @@ class _Case:
         plain = {
             _key_kind(kind)
             for kind in algorithms.host_keys(self.config.algorithms)
-            if not kind.endswith(CERTIFICATE)
+            if not is_certificate(kind)
         }
         if self.offered.get_name() not in plain:
             why = f"HostKeyAlgorithms does not allow {self.offered.get_name()}{about_certificate}"
@@ -134,11 +134,11 @@ class _Case:
     ) -> Optional[HostKeyError]:
         revoked = _entry_with(found, Marker.REVOKED, self._key, certificate.authority)
         if revoked is not None:
-            return self._unless_off(HostKeyRevoked(self.config.alias, self._shown, revoked.place))
+            return self._unless_off(self._revoked(revoked))
         if _entry_with(found, Marker.AUTHORITY, certificate.authority) is None:
             if self._is_known_without_port(port):
                 return None
-            problem = "which is no authority for it"
+            problem = "known_hosts does not list that authority"
         else:
             host = self.config.host_key_alias or self.config.hostname.lower()
             allowed = algorithms.certificate_authorities(self.config.algorithms)
@@ -160,7 +160,7 @@ class _Case:
     ) -> Optional[HostKeyError]:
         revoked = _entry_with(found, Marker.REVOKED, self._key)
         if revoked is not None:
-            return self._unless_off(HostKeyRevoked(self.config.alias, self._shown, revoked.place))
+            return self._unless_off(self._revoked(revoked))
         other = [entry for entry in found if entry.marker is Marker.KNOWN]
         if _entry_with(other, Marker.KNOWN, self._key) is not None:
             return self._by_ip(port)
@@ -179,10 +179,10 @@ class _Case:
         return refusal
 
     def _is_known_without_port(self, port: int) -> bool:
-        """Whether the server's name alone, as on port 22, stands for this key."""
+        """Whether the key is known for the host name without the port, which OpenSSH accepts."""
         if port == _STANDARD_PORT or self.config.host_key_alias is not None:
             return False
-        return self.examine(_STANDARD_PORT, only_known=True) is None
+        return self.verify(_STANDARD_PORT, only_known=True) is None
 
     def _may_record(self) -> bool:
         return (
@@ -192,7 +192,7 @@ class _Case:
         )
 
     def _by_ip(self, port: int) -> Optional[HostKeyError]:
-        """`CheckHostIP`: whether another key is known for the address."""
+        """`CheckHostIP`: refuses the key if known_hosts has another one for the address."""
         if not self._checks_ip():
             return None
         assert self.ip is not None
@@ -224,13 +224,16 @@ class _Case:
             known_hosts.record(file, names, self._key, how)
             self.notes.append(f"its host key {self._shown} added to {file}")
         except OSError as error:
-            self.notes.append(f"its host key {self._shown} not known ({file}: {error.strerror})")
+            self.notes.append(f"its host key {self._shown} not recorded ({file}: {error.strerror})")
 
     def _unless_off(self, refusal: HostKeyError) -> Optional[HostKeyError]:
         if self.config.host_key_policy is not HostKeyPolicy.NO:
             return refusal
-        self.notes.append(f"although {refusal.what}, because of StrictHostKeyChecking no")
+        self.notes.append(f"accepted because of StrictHostKeyChecking no: {refusal.what}")
         return None
+
+    def _revoked(self, entry: Entry) -> HostKeyRevoked:
+        return HostKeyRevoked(self.config.alias, self._shown, entry.place)
 
     def _changed(self, name: str, entry: Entry) -> HostKeyChanged:
         expected = fingerprint(entry.key)
@@ -244,6 +247,7 @@ class _Case:
 
     @property
     def _shown(self) -> str:
+        """The fingerprint, for messages."""
         return fingerprint(self._key)
 
 

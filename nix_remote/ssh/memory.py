@@ -1,9 +1,7 @@
-"""A channel without a network: two ends in one process, for tests and experiments.
+"""An in-memory channel with both ends in one process, for tests and experiments.
 
-What one end writes, the other reads, in the order written. `MemoryChannel`
-is the client's end and keeps to `nix_remote.ssh.transport.Channel`;
-`MemoryCommand` is what a command on the server would have: input, output,
-standard error, exit status.
+`MemoryChannel` is the client's end and implements `nix_remote.ssh.transport.Channel`.
+`MemoryCommand` is the command on the server: input, output, standard error, exit status.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ _CAPACITY: Final = 64 * 1024
 
 
 class _Pipe:
-    """Bytes on their way in one direction, at most `capacity` at a time."""
+    """Bytes in transit in one direction, at most `capacity` at a time."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -66,11 +64,11 @@ class MemoryCommand:
         self.exit_status: Optional[int] = None
 
     def read(self, limit: int) -> bytes:
-        """As `Channel.read`: nothing when the client has closed the channel."""
+        """See `Channel.read`; empty when the client has closed the channel."""
         return self._incoming.read(limit)
 
     def write(self, data: Buffer) -> None:
-        """Writes all of `data`, waiting for the client to read."""
+        """Writes all of `data`; waits while the client does not read."""
         rest = memoryview(bytes(data))
         while rest:
             try:
@@ -124,7 +122,7 @@ class MemoryChannel:
 
 
 def pair(capacity: int = _CAPACITY) -> tuple[MemoryChannel, MemoryCommand]:
-    """Both ends of a new channel that holds up to `capacity` bytes in each direction."""
+    """The ends of a new channel that holds up to `capacity` bytes in each direction."""
     to_server, to_client = _Pipe(capacity), _Pipe(capacity)
     command = MemoryCommand(to_server, to_client)
     return MemoryChannel(to_server, to_client, command), command

@@ -1,14 +1,14 @@
-"""OpenSSH's patterns: `*`, `?`, and comma-separated lists of them with negation.
+"""OpenSSH's patterns: `*`, `?`, and comma-separated lists with negation.
 
-Shared by the SSH config and known_hosts. No input or output.
+SSH configs and known_hosts files use them. No input or output.
 """
 
 from __future__ import annotations
 
 
 def matches(text: str, pattern: str) -> bool:
-    """Whether all of `text` is described by one pattern; upper and lower case differ."""
-    # Goes back to the last star only, so that no pattern takes exponential time.
+    """Whether a pattern matches all of `text`; matching is case-sensitive."""
+    # Backtracks to the last star only, so that no pattern takes exponential time.
     at = in_pattern = 0
     star = after_star = -1
     while at < len(text):
@@ -27,7 +27,7 @@ def matches(text: str, pattern: str) -> bool:
 
 
 def matches_list(text: str, patterns: str) -> bool:
-    """Whether one pattern of the list matches, and no negated one does."""
+    """Whether a pattern of the list matches and no negated one does."""
     found = False
     for pattern in patterns.split(","):
         if pattern.startswith("!"):
@@ -39,5 +39,5 @@ def matches_list(text: str, patterns: str) -> bool:
 
 
 def host_matches_list(host: str, patterns: str) -> bool:
-    """As `matches_list`, for host names: upper and lower case are the same."""
+    """Like `matches_list`, for host names: matching ignores case."""
     return matches_list(host.lower(), patterns.lower())

@@ -1,9 +1,7 @@
-"""The seam between nix_remote and SSH: everything above it knows only these two interfaces.
+"""The interface between nix_remote and SSH, the only one that higher layers use.
 
-A `Transport` is a connection to a host, logged in; `open` runs a command
-there and gives the `Channel` to it. Both implementations and tests keep to
-what is written here, and raise nothing but `nix_remote.errors`, except for
-`ChannelTimeout`.
+A `Transport` is a connection to a host, logged in; its `open` runs a command and returns the
+`Channel` to it. Implementations raise `nix_remote.errors` and `ChannelTimeout` only.
 """
 
 from __future__ import annotations
@@ -13,35 +11,35 @@ from typing import Final, Optional, Protocol, Sequence, Union
 from nix_remote.text import PeerText
 
 POLL_SECONDS: Final = 0.5
-"""How long a read or a write waits before it gives its caller a chance to look around."""
+"""How long a read or write waits before it raises `ChannelTimeout`."""
 
 Buffer = Union[bytes, bytearray, memoryview]
 
 
 class ChannelTimeout(Exception):
-    """Nothing could be read or written for `POLL_SECONDS`. Not an error: try again."""
+    """Nothing could be read or written for `POLL_SECONDS`. Not an error: the caller may retry."""
 
 
 class Channel(Protocol):
-    """A command that runs on the host. Reading and writing may go on in two threads at a time."""
+    """A command that runs on the host. One thread may read while another one writes."""
 
     def read(self, limit: int) -> bytes:
-        """One to `limit` bytes of the command's output; nothing when it has ended it."""
+        """Reads one to `limit` bytes of the command's output; empty at its end."""
 
     def write(self, data: Buffer) -> int:
-        """Sends the beginning of `data`; returns how many bytes were taken, at least one."""
+        """Sends the beginning of `data`; returns the number of bytes sent, at least one."""
 
     def close_write(self) -> None:
-        """Ends the command's input. What it prints can still be read."""
+        """Closes the command's input. Its output can still be read."""
 
     def close(self) -> None:
-        """Gives the command up. Safe to repeat, and from any thread."""
+        """Ends the channel to the command. Safe to repeat, and from any thread."""
 
     def stderr_tail(self) -> PeerText:
-        """The last the command wrote to standard error."""
+        """The end of what the command wrote to standard error."""
 
     def exit_status(self) -> Optional[int]:
-        """The command's exit status, or None as long as it is not known."""
+        """The command's exit status; None until it is known."""
 
 
 class Transport(Protocol):
@@ -49,18 +47,18 @@ class Transport(Protocol):
 
     @property
     def description(self) -> str:
-        """How the connection is made, in words."""
+        """How the connection is made, for messages."""
 
     @property
     def opens_in_order(self) -> bool:
-        """Whether the server has accepted a command's session when `open` returns.
+        """Whether the server has accepted the command's session when `open` returns.
 
-        A server limits the sessions of a connection (`MaxSessions` of sshd_config): an accepted
-        session cannot be displaced by one that is opened later.
+        Servers limit the sessions of a connection (`MaxSessions` of sshd_config). A session that
+        the server has accepted keeps its place when further sessions are opened.
         """
 
     def open(self, command: Sequence[str]) -> Channel:
-        """Runs a command; its words reach it as they are, whatever they contain."""
+        """Runs a command; its words are quoted for the remote shell."""
 
     def close(self) -> None:
-        """Ends the connection and everything that runs over it. Safe to repeat."""
+        """Closes the connection and its channels. Safe to repeat."""

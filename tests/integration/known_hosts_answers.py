@@ -17,7 +17,7 @@ from typing import Any
 from nix_remote.errors import HostKeyError
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect as ssh_connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 
 FOLDER = Path("/root/known-hosts-cases")
 _REFUSED = re.compile(
@@ -58,7 +58,7 @@ def with_ssh(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_ours(case: dict[str, Any]) -> dict[str, Any]:
-    host = host_config.resolve("case", prepare(case), host_config.this_user({}))
+    host = resolve.resolve("case", prepare(case), resolve.this_user({}))
     try:
         transport, _ = ssh_connect.connect(host, TransportChoice.PARAMIKO)
     except HostKeyError as error:

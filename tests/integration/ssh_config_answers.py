@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Mapping, Optional, Sequence, Union
 
 from nix_remote.errors import NixRemoteError
-from nix_remote.ssh.config import host_config
-from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.config import resolve
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.lookup import Lookup
 from nix_remote.ssh.config.syntax import Destination, parse_destination
 from nix_remote.ssh.keys import algorithms
 
@@ -109,7 +110,7 @@ def used_by_ssh(
     }
 
 
-def used_by_us(host: host_config.HostConfig) -> Answer:
+def used_by_us(host: HostConfig) -> Answer:
     return {
         "identityfile": [str(path) for path in host.identity_files],
         "proxycommand": host.proxy_command,
@@ -133,12 +134,12 @@ def yes(value: bool) -> str:
 
 def said_by_us(
     alias: str, file: Optional[Path], environment: Environment
-) -> tuple[Optional[Answer], Optional[host_config.HostConfig]]:
-    local = host_config.this_user(environment)
+) -> tuple[Optional[Answer], Optional[HostConfig]]:
+    local = resolve.this_user(environment)
     try:
-        host = host_config.resolve(alias, file, local)
+        host = resolve.resolve(alias, file, local)
         user, _, name = alias.rpartition("@")
-        found = host_config.look_up(Destination(name, user or None), file, local)
+        found = resolve.look_up(Destination(name, user or None), file, local)
     except NixRemoteError as error:
         print(f"{file} {alias}: {error.render()}", file=sys.stderr)
         return None, None
@@ -202,12 +203,12 @@ def said_by_us(
     return normalised(answer), host
 
 
-def hops_and_commands(host: host_config.HostConfig, found: Found) -> Answer:
+def hops_and_commands(host: HostConfig, found: Lookup) -> Answer:
     answer: Answer = {}
     if (agent := found.text("identityagent")) is not None:
         by_name = agent in ("none", "SSH_AUTH_SOCK") or re.fullmatch(r"\$\w+", agent)
         answer["identityagent"] = agent if by_name else str(host.agent_socket)
-    hops: list[host_config.HostConfig] = []
+    hops: list[HostConfig] = []
     hop = host.jump
     while hop is not None:
         hops.insert(0, hop)

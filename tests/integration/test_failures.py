@@ -20,7 +20,7 @@ def path(lab: Lab) -> str:
 @over_both_transports
 def test_an_alias_that_is_nowhere(copier: Copier, path: str) -> None:
     text = copier.fails("host-not-found", path, alias="no-such-server")
-    assert "no Host entry of your SSH config names no-such-server" in text
+    assert "your SSH config has no Host entry for no-such-server" in text
 
 
 @over_both_transports
@@ -28,7 +28,7 @@ def test_an_alias_whose_host_name_does_not_resolve(
     copier: Copier, path: str, entry: AddEntry
 ) -> None:
     text = copier.fails("host-not-found", path, alias=entry("odd", "HostName no.such.host"))
-    assert "/root/.ssh/config gives it the HostName no.such.host" in text
+    assert "its HostName in /root/.ssh/config, no.such.host, does not resolve" in text
 
 
 @over_both_transports
@@ -77,7 +77,7 @@ def test_a_port_where_something_else_answers(
             lambda: "connection-refused" not in copier.run(path, alias=alias).stderr, "the server"
         )
         text = copier.fails("negotiation-failed", path, alias=alias, within=30)
-        assert "which is no greeting of SSH" in text
+        assert "which is not an SSH greeting" in text
     finally:
         lab.server.stop_service("web")
 
@@ -111,7 +111,7 @@ def test_a_key_that_the_server_does_not_accept(
     stranger = sshd.new_key(lab.workstation)
     alias = entry("odd", f"IdentityFile {stranger}", "User root")
     text = copier.fails("login-refused", path, alias=alias)
-    assert "does not let root in" in text
+    assert "refuses the login as root" in text
     assert stranger in text
 
 
@@ -124,7 +124,7 @@ def test_a_key_with_a_passphrase_is_never_asked_for(
     sshd.authorize(lab.server, ACCOUNT, lab.workstation.read(f"{locked}.pub").strip())
     alias = entry("odd", f"IdentityFile {locked}")
     text = copier.fails("login-refused", path, alias=alias)
-    assert f"{locked} (needs a passphrase; is it in the agent?)" in text
+    assert f"{locked} (needs a passphrase and is not in the SSH agent)" in text
     assert "ssh-add" in text
 
 

@@ -53,7 +53,7 @@ def test_a_connection_that_is_open_already_is_used_and_stays(
     try:
         before = lab.ssh_server.logins()
         text = copier.run(OPENSSH, "-v", path, alias=alias).check().stderr
-        assert "through a connection that was open already" in text
+        assert "over an existing connection" in text
         assert lab.ssh_server.logins() == before
         lab.workstation.sh(f"ssh -O check {alias}")
     finally:

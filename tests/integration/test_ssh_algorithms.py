@@ -30,11 +30,11 @@ from pathlib import Path
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.transport import ChannelTimeout
 
 def connected(alias, choice, file):
-    host = host_config.resolve(alias, file, host_config.this_user(os.environ))
+    host = resolve.resolve(alias, file, resolve.this_user(os.environ))
     try:
         transport, why = connect.connect(host, choice, file)
     except NixRemoteError as error:
@@ -156,7 +156,7 @@ def test_a_server_with_one_algorithm_works_as_with_ssh(lab: Lab, keys: tuple[str
     outcomes = _outcomes(lab, _SELECTED)
     assert len(outcomes) == len(_SELECTED)
     for what, (auto, openssh) in outcomes.items():
-        assert openssh == "ready: openssh asked for", what
+        assert openssh == "ready: openssh requested", what
         assert auto.startswith("ready: "), what
     only_ssh = [what for what, (auto, _) in outcomes.items() if auto.startswith("ready: openssh")]
     assert "Ciphers chacha20-poly1305@openssh.com" in only_ssh
@@ -187,7 +187,7 @@ def test_every_algorithm_of_openssh_works_as_with_ssh(
     assert len(outcomes) == len(names) > 3
     for each, (auto, openssh) in outcomes.items():
         print(each, "|", auto)
-        assert openssh == "ready: openssh asked for", each
+        assert openssh == "ready: openssh requested", each
         assert auto.startswith("ready: "), each
 
 
@@ -240,7 +240,7 @@ def test_a_hop_with_such_an_algorithm_works_as_with_ssh(
         unable = entry("unable", "Ciphers aes128-ctr", *leading_to(lab, server))
         alias = entry("behind-unable", f"ProxyJump {unable}")
         text = copier.fails("negotiation-failed", "--no-agent", path, alias=alias, within=15)
-        assert "no SSH connection to unable" in text
+        assert "an SSH connection with unable" in text
 
 
 _GREET = r"""

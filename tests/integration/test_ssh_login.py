@@ -142,7 +142,7 @@ def test_a_key_with_a_passphrase_works_through_the_agent(
     file = let_in(lab, make_key(lab.workstation, "locked", passphrase="secret"))
     alias = entry("login", f"IdentityFile {file}", "IdentitiesOnly yes", *lines)
     text = copier.fails("login-refused", path, alias=alias, env=empty_agent, within=10)
-    assert f"{file} (needs a passphrase; is it in the agent?)" in text
+    assert f"{file} (needs a passphrase and is not in the SSH agent)" in text
     assert f"ssh-add {file}" in text
     add_to_agent(lab, empty_agent, file, "secret")
     copier.copy(path, alias=alias, env=empty_agent)
@@ -222,7 +222,7 @@ def test_an_agent_that_is_gone_is_named(
     for name in ("/root/login/dead", "/root/login/never-there"):
         env = {"SSH_AUTH_SOCK": name}
         text = copier.fails("agent-unreachable", path, alias=alias, env=env, within=10)
-        assert f"SSH_AUTH_SOCK names {name}; nobody is there" in text
+        assert f"SSH_AUTH_SOCK names {name}; no SSH agent listens there" in text
         assert "bazel shutdown" in text
     # It does not matter where another key lets us in.
     good = entry("login-good", *lines)
@@ -359,7 +359,7 @@ def test_a_public_key_is_enough_only_where_the_agent_has_the_private_one(
     file = let_in(lab, make_key(lab.workstation, "half"))
     alias = entry("login", f"IdentityFile {file}.pub", "IdentitiesOnly yes", *lines)
     text = copier.fails("login-refused", path, alias=alias, env=empty_agent)
-    assert f"{file}.pub (a public key, and the agent has no private key for it" in text
+    assert f"{file}.pub (a public key whose private key is not in the SSH agent" in text
     assert "chmod" not in text
     doctor = ["nix-remote", "doctor", alias]
     told = lab.workstation.run(doctor, env=empty_agent, timeout=60).text
@@ -379,5 +379,5 @@ def test_a_key_that_others_can_read_is_not_used(
     lab.workstation.sh(f"chmod 644 {file}")
     alias = entry("login", f"IdentityFile {file}", *lines)
     text = copier.fails("login-refused", path, alias=alias)
-    assert f"others can read it: chmod 600 {file}" in text
+    assert f"other users can read it: chmod 600 {file}" in text
     assert lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).status == 255

@@ -141,7 +141,7 @@ def test_a_hop_that_does_not_let_us_in_is_named(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
     text = copier.fails("login-refused", path, alias=entry("far", "ProxyJump nobody@hop1"))
-    assert "hop1 does not let nobody in" in text
+    assert "hop1 refuses the login as nobody" in text
 
 
 @over_openssh_if_thorough
@@ -150,7 +150,7 @@ def test_a_hop_that_cannot_reach_the_server_says_so(
 ) -> None:
     alias = entry("far", "ProxyJump hop1", "Port 1")
     text = copier.fails("connection-refused", path, alias=alias)
-    assert "hop1 does not connect us to it: Connect" in text
+    assert "hop1 cannot connect to it: Connect" in text
 
 
 @over_openssh_if_thorough
@@ -177,7 +177,7 @@ def test_a_proxy_command_that_fails_is_quoted(copier: Copier, path: str, entry: 
     text = copier.fails(
         "proxy-failed", path, alias=entry("far2", "ProxyCommand sh -c 'exit 3'"), within=10
     )
-    why = {"paramiko": "exit status 3", "openssh": "it ended without a word"}
+    why = {"paramiko": "exit status 3", "openssh": "it exited without a message"}
     assert why[str(copier.transport)] in text
 
 
@@ -278,10 +278,10 @@ import sys
 from nix_remote.errors import NixRemoteError
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.transport import ChannelTimeout
 
-host = host_config.resolve(sys.argv[1], None, host_config.this_user({}))
+host = resolve.resolve(sys.argv[1], None, resolve.this_user({}))
 transport, _ = connect.connect(host, TransportChoice(sys.argv[2]))
 channel = transport.open(["sh", "-c", "echo ready; sleep 50"])
 while True:

@@ -103,7 +103,7 @@ def test_a_security_key_that_only_the_agent_has(
         env = {"SSH_AUTH_SOCK": agent}
         copier.host.run(["ssh-add", "-q", "-S", _FIDO_PROVIDER, fido], env=env).check()
         text = copier.fails("login-refused", "--transport=paramiko", path, alias=alias, env=env)
-        assert "not used: a FIDO key, for which --transport openssh is needed" in text
+        assert "not used: a FIDO key requires --transport openssh" in text
         copier.copy("--transport=openssh", path, alias=alias, env=env)
     finally:
         copier.host.stop_service("fido-agent")
@@ -153,7 +153,7 @@ def test_a_card_logs_in_when_the_agent_has_its_pin(
     by_directive = login("card", "IdentityFile none", f"PKCS11Provider {_CARD_PROVIDER}")
     # Nobody is there to ask for the PIN.
     text = copier.fails("login-refused", path, alias=by_directive, env=_CARD_ENV)
-    assert f"{_CARD_PROVIDER} (needs a PIN; is it in the agent?)" in text
+    assert f"{_CARD_PROVIDER} (needs a PIN and is not in the SSH agent)" in text
     assert f"ssh-add -s {_CARD_PROVIDER}" in text
 
     asking = {**_AGENT, "SSH_ASKPASS": card, "SSH_ASKPASS_REQUIRE": "force"}
@@ -244,7 +244,7 @@ def test_where_the_system_switches_kerberos_on_it_is_tried_when_no_key_helps(
     alias = login("kerberos", *leading_to(realm))
     copier.host.run(_GET_TICKET).check()
     text = copier.run("-v", path, alias=alias).check().stderr
-    assert "(no key let us in, and GSSAPIAuthentication is on)" in text
+    assert "(no key was accepted, and GSSAPIAuthentication is on)" in text
     copier.fails("login-refused", "--transport=paramiko", path, alias=alias)
     # Where there is no ticket either, `ssh` says of both that they did not help.
     copier.host.run(["kdestroy", "-q"])

@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 from nix_remote.errors import SshConfigError
 from nix_remote.local.signing import parse_signing_key
 from nix_remote.protocol.conversation import Conversation
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.keys import known_hosts
 from nix_remote.text import printable
 from nix_remote.wire.codec import WireError
 from tests.golden.script import Recording, begin, recordings
 from tests.unit.protocol.test_golden import name, say_all
 
-THIS_USER = host_config.this_user({})
+THIS_USER = resolve.this_user({})
 
 KEYWORDS = (
     *("Host", "Match", "Include", "HostName", "Port", "User", "IdentityFile", "IdentitiesOnly"),
@@ -78,7 +78,7 @@ def test_fuzz_ssh_config(tmp_path_factory: pytest.TempPathFactory, text: str) ->
     file = tmp_path_factory.getbasetemp() / "fuzzed_config"
     file.write_text(text, errors="surrogatepass")
     with suppress(SshConfigError):
-        assert host_config.resolve("server", file, THIS_USER).port in range(1, 65536)
+        assert resolve.resolve("server", file, THIS_USER).port in range(1, 65536)
 
 
 @given(st.binary(max_size=300))
@@ -87,7 +87,7 @@ def test_fuzz_ssh_config_bytes(tmp_path_factory: pytest.TempPathFactory, data: b
     file = tmp_path_factory.getbasetemp() / "fuzzed_config"
     file.write_bytes(data)
     with suppress(SshConfigError):
-        host_config.resolve("server", file, THIS_USER)
+        resolve.resolve("server", file, THIS_USER)
 
 
 _KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v"

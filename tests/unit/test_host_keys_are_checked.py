@@ -20,7 +20,7 @@ ONLY_READ = {
     "tests/integration/ssh_config/flags.conf",
     "tests/integration/ssh_config/strictness.conf",
     "tests/integration/ssh_config/upper-and-lower-case.conf",
-    "tests/unit/ssh/config/test_host_config.py",
+    "tests/unit/ssh/config/test_resolve.py",
     "tests/unit/ssh/test_host_key_check.py",
 }
 """What the option means and how it is read; none of these connects anywhere."""

@@ -36,7 +36,7 @@ SSH_LAYERS: Final = (
     ("config",),
     ("keys",),
     ("memory",),
-    ("transport", "backoff", "patterns"),
+    ("transport", "backoff", "greeting", "patterns"),
 )
 
 # All of these packages, and every module whose docstring says "Pure" or "Sans-IO".
@@ -240,7 +240,7 @@ CONVERTING = {
     "cli.setup_files",
     "copy.retry",
     "server.gc_roots.retention",
-    "ssh.config.host_config",
+    "ssh.config.resolve",
     "ssh.backoff",
 }
 """These turn one kind of number into another."""

@@ -1,4 +1,4 @@
-"""`CanonicalizeHostname`: the full name of a host that was called by a short one."""
+"""`CanonicalizeHostname`: the fully qualified name of a host."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import socket
 from typing import Optional
 
 from nix_remote.ssh import patterns
-from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.config.lookup import Lookup
 
 
-def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
-    """The name to connect to instead of `host`, as OpenSSH finds it.
+def canonical_name(host: str, found: Lookup, *, proxied: bool) -> str:
+    """The name to connect to instead of `host`, as in OpenSSH.
 
-    Addresses become what they mean (`127.1` is `127.0.0.1`) and names lower case in
-    any case; more happens only where the config asks for it. Raises `ValueError`.
+    Always normalises addresses (`127.1` is `127.0.0.1`) and the case of names; resolves aliases
+    and short names only if the config says so. Raises `ValueError`.
     """
     address = _address(host)
     if address is not None:
@@ -28,7 +28,7 @@ def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
     if host.endswith("."):
         candidates = [host]
     elif host.count(".") > found.number("canonicalizemaxdots", 1):
-        return _aliased(host, found)
+        return _canonical_or_same(host, found)
     else:
         candidates = [f"{host}.{domain}." for domain in found.words("canonicaldomains") or ()]
     for candidate in candidates:
@@ -36,12 +36,12 @@ def canonical_name(host: str, found: Found, *, proxied: bool) -> str:
         if alias is not None:
             return _following_alias(candidate.rstrip("."), alias, found)
     if not found.is_on("canonicalizefallbacklocal", default=True):
-        raise ValueError(f"CanonicalizeHostname: {host} is not known in any of CanonicalDomains")
-    return _aliased(host, found)
+        raise ValueError(f"CanonicalizeHostname: {host} is in none of CanonicalDomains")
+    return _canonical_or_same(host, found)
 
 
-def _aliased(host: str, found: Found) -> str:
-    """The host's name as it is, or the one it is an alias of."""
+def _canonical_or_same(host: str, found: Lookup) -> str:
+    """The canonical name of a host if the config permits it; otherwise its name."""
     permitted = found.words("canonicalizepermittedcnames")
     return _following_alias(host, _alias(host), found) if permitted else host
 
@@ -57,7 +57,7 @@ def _address(host: str) -> Optional[str]:
 
 
 def _alias(name: str) -> Optional[str]:
-    """What the DNS calls a host itself; None if it does not know the host."""
+    """The canonical name of a host in the DNS; None if the host does not exist."""
     try:
         found = socket.getaddrinfo(name, 22, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except (OSError, UnicodeError):
@@ -65,7 +65,7 @@ def _alias(name: str) -> Optional[str]:
     return found[0][3].lower().rstrip(".")
 
 
-def _following_alias(name: str, alias: Optional[str], found: Found) -> str:
+def _following_alias(name: str, alias: Optional[str], found: Lookup) -> str:
     for rule in found.words("canonicalizepermittedcnames") or ():
         sources, _, targets = rule.partition(":")
         if rule == "*":

@@ -1,8 +1,8 @@
-"""Which directives of an SSH config there are, and what their arguments may be.
+"""The directives of an SSH config and the parsers of their arguments.
 
-Three kinds: followed here; without effect on a single command over one
-connection (forwarding, terminals, logging); and followed by the `ssh`
-program only. Nothing here knows files or hosts. No input or output.
+Some are followed here; some have no effect on a command over a connection (forwarding,
+terminals, logging); all others are for the `ssh` program only. Files and hosts do not belong
+here. No input or output, except that port names are looked up in the services database.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ def _words(line: Line) -> Value:
         raise ValueError(f"{line.keyword} has an empty argument")
     if any(word.lower() == "none" for word in line.words):
         if len(line.words) > 1:
-            raise ValueError(f"{line.keyword}: none cannot have company")
+            raise ValueError(f"{line.keyword}: none cannot be combined with other arguments")
         return ()
     return line.words
 
 
 def _command(line: Line) -> Value:
-    # OpenSSH skips more signs of equality here than anywhere else.
+    # Here OpenSSH skips any number of equals signs.
     return line.rest.lstrip(" \t\r\n=")
 
 
@@ -86,7 +86,7 @@ def _jump(line: Line) -> Value:
 def _algorithms(line: Line) -> Value:
     word = _word(line)
     if not re.fullmatch(r"[-+^]?[^\s,]+(,[^\s,]+)*", word):
-        raise ValueError(f"{line.keyword} takes a list without blanks")
+        raise ValueError(f"{line.keyword} takes a comma-separated list without blanks")
     return word
 
 
@@ -147,7 +147,7 @@ FOLLOWED: Final[Mapping[str, Callable[[Line], Value]]] = {
 }
 
 SEVERAL: Final = frozenset({"identityfile", "certificatefile"})
-"""Directives whose values add up; of the others the first wins."""
+"""Directives whose values accumulate; of the others the first value counts."""
 
 ALIASES: Final = {
     "dsaauthentication": "pubkeyauthentication",
@@ -156,7 +156,7 @@ ALIASES: Final = {
     "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
     "smartcarddevice": "pkcs11provider",
 }
-"""Former names."""
+"""Former names of directives."""
 
 _WITHOUT_EFFECT: Final = """
     addkeystoagent batchmode channeltimeout clearallforwardings controlmaster controlpersist
@@ -178,8 +178,8 @@ _WITHOUT_EFFECT: Final = """
     usersh
 """
 WITHOUT_EFFECT: Final = frozenset(_WITHOUT_EFFECT.split())
-"""Known, and rightly passed over.
+"""Directives that are ignored on purpose.
 
-What is forwarded, shown, logged, or done around a session with a terminal; ways to
-log in by typing; what OpenSSH itself has given up.
+Forwarding, terminals and logging; authentication that asks questions; directives that OpenSSH
+itself has removed.
 """

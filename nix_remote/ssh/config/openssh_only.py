@@ -1,34 +1,34 @@
-"""What of a configuration only the `ssh` program can follow, and why."""
+"""The parts of a configuration that only the `ssh` program supports."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Iterator, Optional
 
-from nix_remote.ssh.config.files import Found
+from nix_remote.ssh.config.lookup import Lookup
 from nix_remote.ssh.keys import algorithms
 from nix_remote.ssh.keys.algorithms import Algorithms
 from nix_remote.ssh.keys.key_files import is_security_key
 
 
 def reasons(
-    found: Found,
+    found: Lookup,
     chosen: Algorithms,
     identity_files: tuple[Path, ...],
     control_path: Optional[Path],
 ) -> tuple[str, ...]:
-    """Why paramiko cannot follow this configuration, in words; empty if it can."""
+    """Reasons why paramiko does not support this configuration; empty if it does."""
     return (
-        *found.beyond_us,
+        *found.openssh_only,
         *_directives(found),
-        *_ways_to_log_in(found),
+        *_login_methods(found),
         *_algorithms(chosen),
         *(f"{path} is a FIDO key" for path in identity_files if is_security_key(path)),
-        *((f"{control_path} is a connection that is open",) if _is_open(control_path) else ()),
+        *((f"{control_path} is an open connection",) if _is_open(control_path) else ()),
     )
 
 
-def _directives(found: Found) -> Iterator[str]:
+def _directives(found: Lookup) -> Iterator[str]:
     for directive, name in (
         ("pkcs11provider", "PKCS11Provider"),
         ("securitykeyprovider", "SecurityKeyProvider"),
@@ -45,8 +45,9 @@ def _directives(found: Found) -> Iterator[str]:
         yield "ProxyUseFdpass yes"
 
 
-def _ways_to_log_in(found: Found) -> Iterator[str]:
-    # Systems switch GSSAPI on for everybody, tickets or not: that is no wish of the user's.
+def _login_methods(found: Lookup) -> Iterator[str]:
+    # Some systems enable GSSAPI for all users, with and without tickets: only the user's own
+    # config counts.
     if found.is_on("gssapiauthentication") and "gssapiauthentication" in found.origins:
         yield "GSSAPIAuthentication yes"
     if found.is_on("hostbasedauthentication"):

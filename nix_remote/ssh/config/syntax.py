@@ -1,6 +1,7 @@
-"""The syntax of an SSH config: what a line says, without what it means.
+"""The syntax of SSH config lines and of their arguments.
 
-No input or output. Everything raises `ValueError` with a reason for people.
+The meaning of directives belongs in `keywords.py`. All parsers raise `ValueError` with a reason
+for error messages. No input or output, except for the services database.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ _DESTINATION: Final = re.compile(
 
 @dataclass(frozen=True)
 class Line:
-    """A keyword and what follows it."""
+    """A keyword and its arguments."""
 
     keyword: str
     """In lower case."""
     rest: str
-    """All that follows, as it is written: what commands are made of."""
+    """The unparsed text after the keyword; commands are taken from it."""
     words: tuple[str, ...]
-    """The same in words, without quotes and comments."""
+    """The words of `rest`, without quotes and comments."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """`user@host:port`, as `ProxyJump` has it."""
+    """`user@host:port`, as in `ProxyJump`."""
 
     host: str
     user: Optional[str] = None
@@ -43,13 +44,13 @@ class Destination:
 
 
 def parse_line(text: str) -> Optional[Line]:
-    """A line of a config file; None if it is empty or a comment."""
+    """Parses a line; None if it is empty or a comment."""
     text = text.rstrip(" \t\r\n\f")
     if not text.strip() or text.lstrip().startswith("#"):
         return None
     found = _LINE.fullmatch(text)
     if found is None:
-        raise ValueError("it does not begin with a keyword")
+        raise ValueError("no keyword at the beginning of the line")
     keyword, rest = found[1].strip('"').lower(), found[2]
     if not rest:
         raise ValueError(f"{keyword} has no argument")
@@ -57,7 +58,7 @@ def parse_line(text: str) -> Optional[Line]:
 
 
 def split_words(text: str) -> tuple[str, ...]:
-    """Words as OpenSSH makes them: single and double quotes, some escapes, `#` for a comment."""
+    """Splits words as OpenSSH does: single and double quotes, some escapes, `#` for a comment."""
     words = []
     at = 0
     while at < len(text):
@@ -72,7 +73,7 @@ def split_words(text: str) -> tuple[str, ...]:
 
 
 def _word(text: str, at: int) -> tuple[str, int]:
-    """The word that begins there, and where it ends."""
+    """The word that begins at an index, and the index of its end."""
     word, quote = "", ""
     while at < len(text):
         letter, following = text[at], text[at + 1 : at + 2]
@@ -89,35 +90,35 @@ def _word(text: str, at: int) -> tuple[str, int]:
             word += letter
         at += 1
     if quote:
-        raise ValueError("a quote is not closed")
+        raise ValueError("unterminated quote")
     return word, at
 
 
 def parse_seconds(text: str) -> int:
-    """A time such as `90`, `1m30s` or `2h`, in whole seconds."""
+    """Parses a time such as `90`, `1m30s` or `2h`, in whole seconds."""
     total, at, seconds_seen = 0, 0, False
     while at < len(text):
         part = _TIME_PART.match(text, at)
         if part is None or (part[4] is None and seconds_seen):
-            raise ValueError(f"{text!r} is not a time")
+            raise ValueError(f"invalid time {text!r} (examples: 90, 1m30s, 2h)")
         seconds_seen = seconds_seen or part[4] is None
         total += int(part[1]) * _UNITS.get((part[4] or "").lower(), 1)
         at = part.end()
     if not text or total > _LARGEST:
-        raise ValueError(f"{text!r} is not a time")
+        raise ValueError(f"invalid time {text!r} (examples: 90, 1m30s, 2h)")
     return total
 
 
 def parse_number(text: str) -> int:
-    """A number that is not negative."""
+    """Parses a number that is not negative."""
     value = decimal(text.removeprefix("+"), at_most=_LARGEST)
     if value is None:
-        raise ValueError(f"{text!r} is not a number")
+        raise ValueError(f"invalid number {text!r}")
     return value
 
 
 def parse_port(text: str) -> int:
-    """A port by number or by its name in the services database."""
+    """Parses a port number, or the name of a port in the services database."""
     port = decimal(text)
     if port is None:
         try:
@@ -125,14 +126,14 @@ def parse_port(text: str) -> int:
         except OSError:
             port = 0
     if not 0 < port < 65536:
-        raise ValueError(f"{text!r} is not a port")
+        raise ValueError(f"invalid port {text!r}")
     return port
 
 
 def parse_destination(text: str) -> Destination:
-    """One hop of a `ProxyJump`."""
+    """Parses a jump host of `ProxyJump`."""
     found = _DESTINATION.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is not [user@]host[:port]")
+        raise ValueError(f"invalid host {text!r} (format: [user@]host[:port])")
     port = parse_port(found["port"]) if found["port"] else None
     return Destination(found["host"].strip("[]"), found["user"], port)

@@ -1,4 +1,4 @@
-"""Values of an SSH config with parts to fill in: `%h`, `${HOME}`, `~/`."""
+"""Expansion of tokens, variables and home folders in SSH config values: `%h`, `${HOME}`, `~/`."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ _PART: Final = re.compile(r"%(.?)|\$\{([^}]*)(\}?)", re.DOTALL)
 
 @dataclass(frozen=True)
 class LocalUser:
-    """Who connects, and from where.
+    """The local user and this machine.
 
-    From the password database, as OpenSSH has it: `HOME` is somewhere else under
-    Bazel at times.
+    The home folder comes from the password database, as in OpenSSH: under Bazel, `HOME` may
+    name another folder.
     """
 
     name: str
-    number: int
+    uid: int
     home: str
     hostname: str
     environment: Mapping[str, str]
 
+    @property
+    def shell(self) -> str:
+        """The shell that runs the config's commands, as in OpenSSH."""
+        return self.environment.get("SHELL") or "/bin/sh"
+
 
 def tilde_expanded(text: str, user: LocalUser) -> str:
-    """Puts a home folder in for a leading `~` or `~somebody`. Raises `ValueError`."""
+    """Expands a leading `~` or `~USER` to a home folder. Raises `ValueError`."""
     if not text.startswith("~"):
         return text
     name, _, path = text[1:].partition("/")
@@ -36,7 +41,7 @@ def tilde_expanded(text: str, user: LocalUser) -> str:
         try:
             home = pwd.getpwnam(name).pw_dir
         except KeyError:
-            raise ValueError(f"{text}: there is no user {name}") from None
+            raise ValueError(f"{text}: no such user: {name}") from None
     else:
         home = user.home
     return f"{home.rstrip('/')}/{path.lstrip('/')}"
@@ -45,9 +50,9 @@ def tilde_expanded(text: str, user: LocalUser) -> str:
 def expanded(
     text: str, tokens: Mapping[str, str], variables: Optional[Mapping[str, str]] = None
 ) -> str:
-    """Puts values in for `%x`, and for `${NAME}` where `variables` are given.
+    """Expands `%x` tokens, and `${NAME}` if `variables` are given.
 
-    Raises `ValueError` for a token that has no value here, and for a variable that is not set.
+    Raises `ValueError` for a token that the directive does not have, and for an unset variable.
     """
 
     def value(part: re.Match[str]) -> str:
@@ -56,7 +61,7 @@ def expanded(
             if token == "%":
                 return "%"
             if token not in tokens:
-                raise ValueError(f"{text}: %{token} is not known here")
+                raise ValueError(f"{text}: unknown token %{token}")
             return tokens[token]
         if variables is None:
             return part[0]
@@ -77,14 +82,14 @@ def connection_tokens(
     jump_host: str,
     key_alias: str,
 ) -> dict[str, str]:
-    """What the tokens of nearly every directive stand for."""
+    """The values of the tokens that most directives have."""
     connection = f"{local.hostname}{host}{port}{user}{jump_host}"
     return {
         "C": hashlib.sha1(connection.encode(), usedforsecurity=False).hexdigest(),
         "L": local.hostname.partition(".")[0],
         "d": local.home,
         "h": host,
-        "i": str(local.number),
+        "i": str(local.uid),
         "j": jump_host,
         "k": key_alias,
         "l": local.hostname,
@@ -95,10 +100,10 @@ def connection_tokens(
     }
 
 
-def local_user(number: int, environment: Mapping[str, str]) -> LocalUser:
-    """The user with that number, on this machine. Raises `ValueError` if there is none."""
+def local_user(uid: int, environment: Mapping[str, str]) -> LocalUser:
+    """The local user with that user ID. Raises `ValueError` if there is none."""
     try:
-        entry = pwd.getpwuid(number)
+        entry = pwd.getpwuid(uid)
     except KeyError:
-        raise ValueError(f"no user has the number {number} (see: getent passwd)") from None
-    return LocalUser(entry.pw_name, number, entry.pw_dir, socket.gethostname(), environment)
+        raise ValueError(f"no user has the ID {uid} (see: getent passwd)") from None
+    return LocalUser(entry.pw_name, uid, entry.pw_dir, socket.gethostname(), environment)

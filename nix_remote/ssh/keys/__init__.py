@@ -1,1 +1,1 @@
-"""Keys: algorithms, key files, certificates, the SSH agent, and the check of host keys."""
+"""Keys: algorithms, key files, certificates, the SSH agent, known_hosts."""

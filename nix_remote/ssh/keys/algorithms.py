@@ -1,6 +1,6 @@
-"""Ciphers, key exchanges and kinds of keys: what the SSH config asks for, of what paramiko has.
+"""Ciphers, MACs, key exchanges and key types: what the SSH config selects of paramiko's.
 
-No input or output.
+Also the one place that knows how names of certificate algorithms are made. Pure.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from typing import Final, Optional
 
 from nix_remote.ssh import patterns
 
-CERTIFICATE: Final = "-cert-v01@openssh.com"
-"""How the names of certificates' algorithms end."""
+_CERTIFICATE_SUFFIX: Final = "-cert-v01@openssh.com"
 
-# Fastest first. AES-GCM needs no separate integrity check, and processors have it built in.
+# Fastest first. AES-GCM needs no separate MAC, and processors have instructions for it.
 _CIPHERS: Final = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
@@ -21,7 +20,7 @@ _CIPHERS: Final = (
     "aes192-ctr",
     "aes256-ctr",
 )
-# Old ones only where the config names them.
+# Old algorithms are used only if the config names them.
 _OLD_CIPHERS: Final = ("aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc")
 _MACS: Final = (
     "hmac-sha2-256-etm@openssh.com",
@@ -49,18 +48,33 @@ _KEYS: Final = (
     "rsa-sha2-512",
     "rsa-sha2-256",
 )
-_KEYS_AND_CERTIFICATES: Final = tuple(f"{key}{CERTIFICATE}" for key in _KEYS) + _KEYS
-# Methods that paramiko has under another name only.
-_SAME: Final = {"curve25519-sha256": "curve25519-sha256@libssh.org"}
+_KEYS_AND_CERTIFICATES: Final = tuple(f"{key}{_CERTIFICATE_SUFFIX}" for key in _KEYS) + _KEYS
+# Methods that paramiko has under another name.
+_NAMES_OF_PARAMIKO: Final = {"curve25519-sha256": "curve25519-sha256@libssh.org"}
+
+
+def is_certificate(kind: str) -> bool:
+    """Whether a key type or algorithm is one of certificates."""
+    return kind.endswith(_CERTIFICATE_SUFFIX)
+
+
+def plain_kind(kind: str) -> str:
+    """The key type or algorithm without the certificate suffix."""
+    return kind.removesuffix(_CERTIFICATE_SUFFIX)
+
+
+def certified_kind(kind: str) -> str:
+    """The name that a plain key type or algorithm has for certificates."""
+    return f"{kind}{_CERTIFICATE_SUFFIX}"
 
 
 def assemble(
     wanted: Optional[str], default: tuple[str, ...], available: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """A list as the SSH config gives it: `a,b`, `+a` (also), `-a` (not), `^a` (first).
+    """Evaluates a list of the SSH config: `a,b`, `+a` (add), `-a` (remove), `^a` (prefer).
 
-    Names may be patterns. What is not available is left out; without
-    `wanted`, the default.
+    Names may be patterns. Unavailable algorithms are left out; without `wanted`, the result is
+    the default.
     """
     if not wanted:
         return default
@@ -79,7 +93,7 @@ def assemble(
 
 @dataclass(frozen=True)
 class Algorithms:
-    """The config's lists as they are written; None where it has none."""
+    """The config's algorithm lists, unevaluated; None where it has none."""
 
     ciphers: Optional[str] = None
     key_exchanges: Optional[str] = None
@@ -90,43 +104,43 @@ class Algorithms:
 
 
 def ciphers(chosen: Algorithms) -> tuple[str, ...]:
-    """Names for paramiko, best first; empty if it has none of those that are wanted."""
+    """Paramiko's names, in order of preference; empty if it has none of the selected ones."""
     return assemble(chosen.ciphers, _CIPHERS, _CIPHERS + _OLD_CIPHERS)
 
 
 def macs(chosen: Algorithms) -> tuple[str, ...]:
-    """Names for paramiko, best first; empty if it has none of those that are wanted."""
+    """Paramiko's names, in order of preference; empty if it has none of the selected ones."""
     return assemble(chosen.macs, _MACS, _MACS + _OLD_MACS)
 
 
 def key_exchanges(chosen: Algorithms) -> tuple[str, ...]:
-    """Names for paramiko, best first; empty if it has none of those that are wanted."""
+    """Paramiko's names, in order of preference; empty if it has none of the selected ones."""
     names = assemble(chosen.key_exchanges, _KEY_EXCHANGES, _KEY_EXCHANGES)
-    return tuple(dict.fromkeys(_SAME.get(name, name) for name in names))
+    return tuple(dict.fromkeys(_NAMES_OF_PARAMIKO.get(name, name) for name in names))
 
 
 def host_keys(chosen: Algorithms) -> tuple[str, ...]:
-    """Kinds of host keys and certificates, best first; empty if paramiko has none of them."""
+    """Host key algorithms, in order of preference; empty if paramiko has none of them."""
     return assemble(chosen.host_keys, _KEYS_AND_CERTIFICATES, _KEYS_AND_CERTIFICATES)
 
 
 def user_keys(chosen: Algorithms) -> tuple[str, ...]:
-    """Kinds of keys and certificates to log in with; empty if paramiko has none of them."""
+    """Algorithms of keys and certificates to log in with; empty if paramiko has none of them."""
     return assemble(chosen.user_keys, _KEYS_AND_CERTIFICATES, _KEYS_AND_CERTIFICATES)
 
 
 def unavailable_host_keys(chosen: Algorithms) -> tuple[str, ...]:
-    """What the config's HostKeyAlgorithms adds that paramiko does not have."""
+    """The algorithms that HostKeyAlgorithms names and that paramiko does not have."""
     return _unavailable(chosen.host_keys, _KEYS_AND_CERTIFICATES)
 
 
 def unavailable_user_keys(chosen: Algorithms) -> tuple[str, ...]:
-    """What the config's PubkeyAcceptedAlgorithms adds that paramiko does not have."""
+    """The algorithms that PubkeyAcceptedAlgorithms names and that paramiko does not have."""
     return _unavailable(chosen.user_keys, _KEYS_AND_CERTIFICATES)
 
 
 def is_known_key(kind: str) -> bool:
-    """Whether paramiko has this kind of key, such as `ssh-rsa`, whatever the config allows."""
+    """Whether paramiko has this key type, such as `ssh-rsa`, regardless of the config."""
     return kind == "ssh-rsa" or kind in _KEYS
 
 
@@ -140,5 +154,5 @@ def _unavailable(wanted: Optional[str], available: tuple[str, ...]) -> tuple[str
 
 
 def certificate_authorities(chosen: Algorithms) -> tuple[str, ...]:
-    """With which algorithms an authority may have signed a host certificate."""
+    """The algorithms that a certificate authority may sign host certificates with."""
     return assemble(chosen.certificate_authorities, _KEYS, _KEYS)

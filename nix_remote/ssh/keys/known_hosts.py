@@ -1,8 +1,8 @@
-"""What known_hosts files say of a server: which of their lines are about it, and with which key.
+"""known_hosts files: the entries for a server, and recording of a new one.
 
-Reading and matching are OpenSSH's: hashed names, `[host]:port`, patterns and
-negation, `@cert-authority`, `@revoked`. A line that makes no sense is passed
-over, as there. What follows from the lines is in `host_keys`.
+Reading and matching follow OpenSSH: hashed names, `[host]:port`, patterns and negation,
+`@cert-authority`, `@revoked`. Invalid lines are skipped, as there. The verdict on a host key
+belongs in `host_key_check.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from nix_remote.ssh.keys.certificates import public_key
 
 _MAX_SIZE: Final = 16 * 1024 * 1024
 _HASHED: Final = "|1|"
-# Kinds that OpenSSH has and paramiko has not: they cannot be offered, but they can be known.
+# Key types that paramiko lacks: it cannot verify them, but their entries count.
 _ONLY_OPENSSH: Final = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com")
 
 
 class Marker(Enum):
-    """What a line says of its key."""
+    """The marker of a line."""
 
     KNOWN = ""
     AUTHORITY = "@cert-authority"
@@ -36,35 +36,35 @@ class Marker(Enum):
 
 @dataclass(frozen=True)
 class Entry:
-    """A line that is about the server."""
+    """A line that applies to the server."""
 
     marker: Marker
     kind: str
-    """The key's, such as `ssh-ed25519`."""
+    """The key type, such as `ssh-ed25519`."""
     key: bytes
     file: Path
     line: int
 
     @property
     def place(self) -> str:
-        """Where it is, for messages."""
+        """File and line, for messages."""
         return f"{self.file}:{self.line}"
 
 
 def fingerprint(key: bytes) -> str:
-    """A public key as OpenSSH shows it: kind and SHA-256."""
+    """A public key's type and SHA-256 fingerprint, in OpenSSH's notation."""
     digest = base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
     return f"{kind_of(key)} SHA256:{digest}"
 
 
 def kind_of(key: bytes) -> str:
-    """The kind of a public key, such as `ssh-ed25519`."""
+    """The type of a public key, such as `ssh-ed25519`."""
     length = int.from_bytes(key[:4], "big")
     return key[4 : 4 + length].decode(errors="replace")
 
 
 def entries(files: Iterable[Path], name: str) -> tuple[Entry, ...]:
-    """Every line about `name` (lower case; `[host]:port` for another port than 22)."""
+    """The entries for `name` (in lower case; `[host]:port` if the port is not 22)."""
     return tuple(
         entry
         for file in files
@@ -92,7 +92,7 @@ def _entry(text: str, name: str, file: Path, number: int) -> Optional[Entry]:
             marker = Marker(words.pop(0))
         except ValueError:
             return None
-    if len(words) < 3 or not _is_about(name, words[0]):
+    if len(words) < 3 or not _matches(name, words[0]):
         return None
     try:
         key = base64.b64decode(words[2], validate=True)
@@ -107,7 +107,7 @@ def _entry(text: str, name: str, file: Path, number: int) -> Optional[Entry]:
     return Entry(marker, kind, key, file, number)
 
 
-def _is_about(name: str, names: str) -> bool:
+def _matches(name: str, names: str) -> bool:
     if not names.startswith("|"):
         return patterns.host_matches_list(name, names)
     try:
@@ -123,14 +123,14 @@ def _hashed(name: str, salt: bytes) -> str:
 
 
 class Names(Enum):
-    """How a name is written to a file."""
+    """How host names are recorded."""
 
     PLAIN = "plain"
     HASHED = "hashed"
 
 
 def record(file: Path, names: tuple[str, ...], key: bytes, how: Names) -> None:
-    """Adds a server's key to a file, which is made if need be. Raises `OSError`."""
+    """Adds a server's key to a file, and creates the file if necessary. Raises `OSError`."""
     if how is Names.HASHED:
         subjects = [_hashed(name, os.urandom(20)) for name in names]
     else:
@@ -138,8 +138,8 @@ def record(file: Path, names: tuple[str, ...], key: bytes, how: Names) -> None:
     file.parent.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     with open(descriptor, "r+b", buffering=0) as opened:
-        shown = f"{kind_of(key)} {base64.b64encode(key).decode()}"
-        text = "".join(f"{one} {shown}\n" for one in subjects)
+        encoded = f"{kind_of(key)} {base64.b64encode(key).decode()}"
+        text = "".join(f"{one} {encoded}\n" for one in subjects)
         end = opened.seek(0, os.SEEK_END) if opened.seekable() else 0
         if end:
             opened.seek(end - 1)

@@ -1,4 +1,7 @@
-"""Which host key a server shows, whoever it is. Nothing is believed and nothing kept of it here."""
+"""Fetches a server's host key for `setup ssh`, as ssh-keyscan does.
+
+The key is neither verified nor recorded here: the user compares its fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from nix_remote.ssh.keys.known_hosts import fingerprint
 from nix_remote.ssh.openssh import diagnostics
 
 _BOUND: Final = 10.0
-"""Seconds beyond ConnectTimeout."""
+"""Seconds in addition to ConnectTimeout."""
 
-# The key is written to a file of ours and the login is not even tried.
-_ONLY_THE_KEY: Final = (
+# `ssh` records the key in a temporary file, and tries no key to log in with.
+_KEY_EXCHANGE_ONLY: Final = (
     *("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", "UpdateHostKeys=no"),
     *("-o", "GlobalKnownHostsFile=/dev/null", "-o", "PreferredAuthentications=none"),
     *("-o", "PubkeyAuthentication=no", "-o", "ControlPath=none", "-o", "LogLevel=DEBUG1"),
@@ -28,46 +31,46 @@ _ONLY_THE_KEY: Final = (
 
 
 @dataclass(frozen=True)
-class ShownKey:
-    """The key that a server has shown."""
+class ScannedKey:
+    """The host key that a server presented."""
 
     line: str
-    """For a known_hosts file, as OpenSSH writes it with this config."""
+    """The known_hosts line, as OpenSSH writes it with this config."""
 
     @property
     def fingerprint(self) -> str:
-        """Kind and SHA-256."""
+        """Key type and SHA-256 fingerprint."""
         return fingerprint(base64.b64decode(self.line.split()[2]))
 
 
-def shown_key(
+def scan(
     config: HostConfig, overrides: Sequence[str] = (), config_file: Optional[Path] = None
-) -> ShownKey:
-    """Asks the server. `overrides` are `Keyword=value`, and win over the config.
+) -> ScannedKey:
+    """Fetches the host key. `overrides` are `Keyword=value`, and override the config.
 
     Raises `ConnectionFailed` and `SshConfigError`.
     """
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder, "known_hosts")
-        argv = ["ssh", *(("-F", str(config_file)) if config_file else ()), *_ONLY_THE_KEY]
+        argv = ["ssh", *(("-F", str(config_file)) if config_file else ()), *_KEY_EXCHANGE_ONLY]
         argv += ["-o", f"UserKnownHostsFile={known}"]
         for override in (*overrides, f"ConnectTimeout={max(1, round(config.connect_timeout))}"):
             argv += ["-o", override]
         try:
-            asking = PolledProcess([*argv, "--", config.alias, "true"], stderr_tail=64 * 1024)
+            running = PolledProcess([*argv, "--", config.alias, "true"], stderr_tail=64 * 1024)
         except ProcessFailed as error:
             raise OpenSshMissing(config.alias, "", str(error)) from None
         try:
-            ended = asking.wait(config.connect_timeout + _BOUND)
-            said = asking.said.plain
+            status = running.wait(config.connect_timeout + _BOUND)
+            log = running.said.plain
         finally:
-            asking.end()
+            running.end()
         try:
-            key = ShownKey(known.read_text().splitlines()[0])
+            key = ScannedKey(known.read_text().splitlines()[0])
             if key.fingerprint:
                 return key
         except (OSError, IndexError, ValueError, binascii.Error):
             pass
-    if ended is None:
-        raise diagnostics.timed_out(said, config)
-    raise diagnostics.failure(said, config)
+    if status is None:
+        raise diagnostics.timed_out(log, config)
+    raise diagnostics.failure(log, config)

@@ -1,4 +1,4 @@
-"""A stream of bytes to the server's SSH port: directly, by a `ProxyCommand`, or through a hop."""
+"""A byte stream to the server's SSH port: by TCP, a `ProxyCommand`, or a jump host."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from nix_remote.ssh.config.host_config import HostConfig
 _DEAD_AFTER: Final = 60
 _BETWEEN_ATTEMPTS: Final = 1.0
 _REFUSED: Final = "Connection refused"
-"""What OpenSSH's server says of the port that it was to connect to."""
+"""The reason that sshd gives for a channel to a closed port."""
 
 
-class Hop(Protocol):
-    """A connection to the host to go through, logged in."""
+class JumpHost(Protocol):
+    """A connection to a jump host, logged in."""
 
     def open_channel(
         self, kind: str, dest_addr: tuple[str, int], src_addr: tuple[str, int], *, timeout: float
@@ -39,35 +39,35 @@ class Hop(Protocol):
         """See `paramiko.Transport`."""
 
     @property
-    def said_of_channel(self) -> str:
-        """Why the host has refused a channel, in its words; empty if it has not said."""
+    def channel_refusal(self) -> str:
+        """Why the host refused a channel, in its words; empty if it has refused none."""
 
 
 @dataclass
-class Dialed:
-    """A stream, and everything that has to end with it."""
+class ServerStream:
+    """A byte stream to the server, and the resources to release with it."""
 
     stream: Any
-    """A socket, or what paramiko takes for one."""
+    """A socket, or a channel of paramiko's."""
     ip: Optional[str] = None
-    """The address at the other end, if it is the server's."""
+    """The server's address, if it is known."""
     proxy: Optional[Attached] = None
     resources: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
-        """Ends it all."""
+        """Closes the stream and releases the resources."""
         self.stream.close()
         self.resources.close()
 
 
-def dial(config: HostConfig) -> Dialed:
-    """By TCP. Raises `ConnectionFailed`."""
+def dial(config: HostConfig) -> ServerStream:
+    """Connects by TCP. Raises `ConnectionFailed`."""
     for attempt in range(max(config.connection_attempts, 1)):
         if attempt:
             time.sleep(_BETWEEN_ATTEMPTS)
         try:
             stream = _connected(config)
-            return Dialed(stream, ip=str(stream.getpeername()[0]))
+            return ServerStream(stream, ip=str(stream.getpeername()[0]))
         except (ConnectionRefused, ConnectionTimedOut, HostUnreachable) as error:
             refusal = error
     raise refusal
@@ -75,9 +75,9 @@ def dial(config: HostConfig) -> Dialed:
 
 def _connected(config: HostConfig) -> socket.socket:
     try:
-        # Looked up apart from connecting, so that each failure says what it is.
+        # Resolved separately, so that a failure has an error of its own.
         addresses = socket.getaddrinfo(
-            # As bytes: Python would change a name that is not ASCII, or refuse a long one.
+            # As bytes: Python changes a name that is not ASCII and refuses a long one.
             os.fsencode(config.hostname),
             config.port,
             config.address_family,
@@ -89,7 +89,7 @@ def _connected(config: HostConfig) -> socket.socket:
     for family, kind, protocol, _, address in addresses:
         try:
             candidate = socket.socket(family, kind, protocol)
-        except OSError as error:  # a family that this machine does not have
+        except OSError as error:  # an address family that this machine does not support
             refusals.append(error)
             continue
         candidate.settimeout(config.connect_timeout)
@@ -103,20 +103,20 @@ def _connected(config: HostConfig) -> socket.socket:
         except BaseException:
             candidate.close()
             raise
-        _watch(candidate)
+        _enable_keepalive(candidate)
         return candidate
     raise _not_reached(config, refusals)
 
 
 def _not_reached(config: HostConfig, refusals: Sequence[OSError]) -> NixRemoteError:
-    """The error for what the host's addresses have answered; which of them says most counts."""
+    """The error for the failures of all addresses of a host; the most specific one counts."""
     if any(refusal.errno == errno.ECONNREFUSED for refusal in refusals):
         return ConnectionRefused(config.alias, config.address, os.strerror(errno.ECONNREFUSED))
     if any(isinstance(refusal, (socket.timeout, TimeoutError)) for refusal in refusals):
         return ConnectionTimedOut(
             config.alias, config.address, "the connection", config.connect_timeout
         )
-    why = [refusal.strerror or str(refusal) for refusal in refusals] or ["it has no address"]
+    why = [refusal.strerror or str(refusal) for refusal in refusals] or ["the host has no address"]
     return HostUnreachable(config.alias, config.address, "; ".join(dict.fromkeys(why)))
 
 
@@ -132,8 +132,8 @@ def _bind(candidate: socket.socket, config: HostConfig) -> None:
         raise HostUnreachable(config.alias, config.address, why) from None
 
 
-def _watch(connection: socket.socket) -> None:
-    """Lets the kernel end a connection whose other end is gone."""
+def _enable_keepalive(connection: socket.socket) -> None:
+    """Makes the kernel end a connection to a server that no longer responds."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
@@ -142,46 +142,46 @@ def _watch(connection: socket.socket) -> None:
         ("TCP_KEEPCNT", 3),
         ("TCP_USER_TIMEOUT", _DEAD_AFTER * 1000),
     ):
-        if hasattr(socket, option):  # not on every system
+        if hasattr(socket, option):  # depends on the operating system
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def dial_by_command(config: HostConfig, command: str) -> Dialed:
-    """By a `ProxyCommand`, whose input and output are the stream. Raises `ProxyFailed`."""
+def dial_by_command(config: HostConfig, command: str) -> ServerStream:
+    """Runs a `ProxyCommand`, whose input and output are the stream. Raises `ProxyFailed`."""
     ours, theirs = socket.socketpair()
-    reached = Dialed(ours)
+    dialed = ServerStream(ours)
     try:
         shell = [config.shell, "-c", f"exec {command}"]
-        reached.proxy = reached.resources.enter_context(attached(shell, theirs, config.environment))
+        dialed.proxy = dialed.resources.enter_context(attached(shell, theirs, config.environment))
     except ProcessFailed as error:
         ours.close()
         raise ProxyFailed(config.alias, command, str(error)) from None
     finally:
         theirs.close()
-    return reached
+    return dialed
 
 
-def dial_through(config: HostConfig, hop: Hop) -> Dialed:
-    """Through a host that is connected already. Raises `ConnectionFailed`."""
+def dial_through(config: HostConfig, jump: JumpHost) -> ServerStream:
+    """Opens a channel through a jump host. Raises `ConnectionFailed`."""
     assert config.jump is not None
     try:
-        stream = hop.open_channel(
+        stream = jump.open_channel(
             "direct-tcpip",
             (config.hostname, config.port),
             ("127.0.0.1", 0),
             timeout=config.connect_timeout,
         )
     except paramiko.ChannelException as error:
-        words = ": ".join(filter(None, (error.text, hop.said_of_channel)))
-        why = f"{config.jump.alias} does not connect us to it: {words}"
+        words = ": ".join(filter(None, (error.text, jump.channel_refusal)))
+        why = f"{config.jump.alias} cannot connect to it: {words}"
         kind = ConnectionRefused if _REFUSED in words else HostUnreachable
         raise kind(config.alias, config.address, why) from None
     except (paramiko.SSHException, OSError, EOFError) as error:
         if "imeout" in str(error):
-            waiting_for = f"{config.jump.alias} to connect us to it"
+            waiting_for = f"{config.jump.alias} to connect to it"
             raise ConnectionTimedOut(
                 config.alias, config.address, waiting_for, config.connect_timeout
             ) from None
-        doing = f"{config.jump.alias} connected us to it"
+        doing = f"{config.jump.alias} connected to it"
         raise ConnectionBroken(config.alias, doing, str(error)) from None
-    return Dialed(stream)
+    return ServerStream(stream)

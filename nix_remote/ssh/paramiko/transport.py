@@ -1,8 +1,8 @@
-"""The default transport: paramiko, with ciphers and windows chosen for bulk data.
+"""The default transport: paramiko, with ciphers and windows for bulk data.
 
-Connecting has five steps (resolve, reach, negotiate, check the host key, log
-in); each has a bound, the entry's ConnectTimeout, and an error of its own.
-Afterwards the kernel watches the connection.
+Connecting has five steps: resolve the name, dial, exchange keys, check the host key, log in.
+Each is bounded by ConnectTimeout and has errors of its own. Afterwards TCP keepalive ends a
+connection to a server that no longer responds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import shlex
 import socket
 import time
 from contextlib import ExitStack, suppress
-from typing import Callable, Final, Optional, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Optional, Sequence
 
 import paramiko
 
@@ -22,15 +23,14 @@ from nix_remote.errors import (
     NegotiationFailed,
     NixRemoteError,
     ProxyFailed,
-    ServerBusy,
     SshConfigUnsupported,
 )
-from nix_remote.ssh.backoff import GIVE_UP_AFTER, pause_after
+from nix_remote.ssh.backoff import DroppedBeforeGreeting, retry_while_dropped
 from nix_remote.ssh.config.host_config import HostConfig
-from nix_remote.ssh.paramiko import dial
+from nix_remote.ssh.paramiko import dial, internals
 from nix_remote.ssh.paramiko.auth import authenticate
-from nix_remote.ssh.paramiko.dial import Dialed
-from nix_remote.ssh.paramiko.handshake import Connection, DroppedBeforeGreeting, handshake
+from nix_remote.ssh.paramiko.dial import ServerStream
+from nix_remote.ssh.paramiko.handshake import Connection, handshake
 from nix_remote.ssh.paramiko.handshake import reason as _reason
 from nix_remote.ssh.paramiko.keepalive import Keepalive
 from nix_remote.ssh.paramiko.unsupported import Unsupported
@@ -38,117 +38,111 @@ from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeo
 from nix_remote.text import PeerText
 
 _PACKET: Final = 32 * 1024
-"""Bytes. OpenSSH takes no larger ones."""
-_CHANNEL_REQUEST: Final = bytes([98])
-"""SSH_MSG_CHANNEL_REQUEST, RFC 4254."""
+"""Bytes. OpenSSH accepts no larger ones."""
 _STDERR_TAIL: Final = 4096
 
-# paramiko reports through logging what it also raises; Python would print it.
+# paramiko logs the exceptions that it raises, and Python would print them.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def connect(config: HostConfig) -> ParamikoTransport:
     """Connects and logs in.
 
-    Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError` for what the network or
-    the server says, and `Shortfall` for what `ssh` may be able to do.
+    Raises `ConnectionFailed`, `HostKeyError` or `AuthenticationError` for failures of the network
+    and refusals of the server, and `Unsupported` where `ssh` may succeed.
     """
     if config.needs_openssh:
         reasons = "; ".join(config.needs_openssh)
         raise Unsupported(f"needed for {reasons}", SshConfigUnsupported(config.alias, reasons))
     try:
-        connection, unproven, resources = _logged_in(config)
+        return ParamikoTransport(_log_in(config), config)
     except (NixRemoteError, Unsupported):
         raise
-    except (
-        Exception
-    ) as error:  # a defect of the library's: it takes no promise that we could rely on
+    except Exception as error:  # a defect of paramiko
         why = f"{type(error).__name__}: {_reason(error)}"
         raise Unsupported(
             f"paramiko failed with {why}", NegotiationFailed(config.alias, config.address, why)
         ) from error
-    return ParamikoTransport(connection, config, unproven, resources)
 
 
-def _logged_in(config: HostConfig) -> tuple[Connection, str, ExitStack]:
-    """The connection, what went without proof, and what has to end after the connection."""
-    begun = time.monotonic()
-    attempts = 0
-    while True:
-        attempts += 1
-        with ExitStack() as resources:
-            reached = _reach(config, resources)
-            try:
-                connection, unproven = handshake(reached.stream, config, reached.ip)
-            except DroppedBeforeGreeting:
-                failure = reached.proxy.failure() if reached.proxy is not None else ""
-                if failure and config.proxy_command is not None:
-                    raise ProxyFailed(config.alias, config.proxy_command, failure) from None
-                waited = time.monotonic() - begun
-                if waited > GIVE_UP_AFTER:
-                    raise ServerBusy(config.alias, config.address, attempts, waited) from None
-            else:
-                resources.callback(connection.close)
-                authenticate(connection, config)
-                if config.server_alive_interval:
-                    interval, count = config.server_alive_interval, config.server_alive_count_max
-                    resources.callback(Keepalive(connection, interval, count).close)
-                return connection, unproven, resources.pop_all()
-        time.sleep(pause_after(attempts))
+@dataclass(frozen=True)
+class Login:
+    """A connection that is logged in."""
+
+    connection: Connection
+    unverified: str = ""
+    """What was accepted of the host key without verification, in words."""
+    resources: ExitStack = field(default_factory=ExitStack)
+    """What to close, the connection first."""
 
 
-def _reach(config: HostConfig, resources: ExitStack) -> Dialed:
+def _log_in(config: HostConfig) -> Login:
+    return retry_while_dropped(lambda: _try_to_log_in(config), config.alias, config.address)
+
+
+def _try_to_log_in(config: HostConfig) -> Login:
+    with ExitStack() as resources:
+        dialed = _dial(config, resources)
+        try:
+            connection, unverified = handshake(dialed.stream, config, dialed.ip)
+        except DroppedBeforeGreeting:
+            failure = dialed.proxy.failure() if dialed.proxy is not None else ""
+            if failure and config.proxy_command is not None:
+                raise ProxyFailed(config.alias, config.proxy_command, failure) from None
+            raise
+        resources.callback(connection.close)
+        authenticate(connection, config)
+        if config.server_alive_interval:
+            interval, count = config.server_alive_interval, config.server_alive_count_max
+            resources.callback(Keepalive(connection, interval, count).close)
+        return Login(connection, unverified, resources.pop_all())
+
+
+def _dial(config: HostConfig, resources: ExitStack) -> ServerStream:
     if config.jump is not None:
-        hop, _, needed_by_hop = _logged_in(config.jump)
-        resources.enter_context(needed_by_hop)
-        reached = dial.dial_through(config, hop)
+        jump = _log_in(config.jump)
+        resources.enter_context(jump.resources)
+        dialed = dial.dial_through(config, jump.connection)
     elif config.proxy_command is not None:
-        reached = dial.dial_by_command(config, config.proxy_command)
+        dialed = dial.dial_by_command(config, config.proxy_command)
     else:
-        reached = dial.dial(config)
-    resources.callback(reached.close)
-    return reached
+        dialed = dial.dial(config)
+    resources.callback(dialed.close)
+    return dialed
 
 
 class ParamikoTransport:
-    """A connection over paramiko, logged in. Made by `connect`."""
+    """A connection over paramiko, logged in; see `connect`."""
 
     opens_in_order = True
-    """`open` waits for the server to confirm the channel."""
+    """`open` waits until the server has confirmed the channel."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        config: HostConfig,
-        unproven: str,
-        resources: ExitStack,
-    ) -> None:
-        self._connection = connection
+    def __init__(self, login: Login, config: HostConfig) -> None:
+        self._connection = login.connection
+        self._login = login
         self._config = config
-        self._unproven = unproven
-        self._resources = resources
 
     @property
     def description(self) -> str:
-        version = PeerText(self._connection.remote_version.removeprefix("SSH-2.0-"))
-        unproven = f", {self._unproven}" if self._unproven else ""
-        return f"paramiko, {self._connection.local_cipher}, {version}{unproven}"
+        software = PeerText(self._connection.server_software)
+        unverified = f", {self._login.unverified}" if self._login.unverified else ""
+        return f"paramiko, {self._connection.cipher}, {software}{unverified}"
 
     @property
-    def shortfall(self) -> str:
-        """Why paramiko could not go on with it, in words; empty if it goes on or was cut off."""
+    def why_unsupported(self) -> str:
+        """Why paramiko ended the connection; empty if it is open or the network ended it."""
         error = self._connection.last_error
         if self._connection.is_active() or error is None or isinstance(error, (OSError, EOFError)):
             return ""
-        return f"paramiko could not go on: {_reason(error)}"
+        return f"paramiko ended the connection: {_reason(error)}"
 
     def open(self, command: Sequence[str]) -> Channel:
         seconds = self._config.connect_timeout
         overdue = time.monotonic() + seconds
         try:
             channel = self._connection.open_session(timeout=seconds)
-            _request_exec(self._connection, channel, shlex.join(command))
-        except Exception as error:  # whatever the library's thread has met
+            self._connection.request_exec(channel, shlex.join(command))
+        except Exception as error:  # any that paramiko's thread raised
             if time.monotonic() >= overdue:
                 raise _not_started(self._config) from None
             raise ConnectionBroken(
@@ -157,27 +151,7 @@ class ParamikoTransport:
         return _ParamikoChannel(channel, self._connection, self._config, overdue)
 
     def close(self) -> None:
-        self._resources.close()
-
-
-def _request_exec(connection: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
-    """Asks for a command to be run, and does not wait for the answer (RFC 4254, 6.5).
-
-    paramiko's own `exec_command` would, without a bound. The answer shows in
-    `channel.event`; a refusal closes the channel.
-    """
-    send: Optional[Callable[[paramiko.Message], None]]
-    send = getattr(connection, "_send_user_message", None)
-    if send is None:  # A later paramiko, which has another name for it.
-        channel.exec_command(command)
-        return
-    request = paramiko.Message()
-    request.add_byte(_CHANNEL_REQUEST)
-    request.add_int(channel.remote_chanid)
-    request.add_string("exec")
-    request.add_boolean(True)
-    request.add_string(command)
-    send(request)
+        self._login.resources.close()
 
 
 def _not_started(config: HostConfig) -> ConnectionTimedOut:
@@ -187,7 +161,7 @@ def _not_started(config: HostConfig) -> ConnectionTimedOut:
 
 
 class _ParamikoChannel:
-    """`overdue` is when, on the monotonic clock, the command should have been started."""
+    """`overdue` is the time, on the monotonic clock, until which the command must start."""
 
     def __init__(
         self,
@@ -205,12 +179,12 @@ class _ParamikoChannel:
         self._stderr = b""
 
     def read(self, limit: int) -> bytes:
-        # A command whose standard error nobody reads blocks in the end.
+        # Unread standard error eventually blocks the command.
         self._drain_stderr()
         try:
             data = self._channel.recv(limit)
         except socket.timeout:
-            if not self._channel.event.is_set() and time.monotonic() >= self._overdue:
+            if not internals.is_exec_confirmed(self._channel) and time.monotonic() >= self._overdue:
                 self._connection.close()
                 raise _not_started(self._config) from None
             raise ChannelTimeout from None
@@ -221,7 +195,7 @@ class _ParamikoChannel:
 
     def write(self, data: Buffer) -> int:
         try:
-            # paramiko sends one packet of it; copying the rest each time would cost more.
+            # paramiko sends one packet for each call: copying more is wasted.
             sent = self._channel.send(bytes(data[:_PACKET]))
         except socket.timeout:
             raise ChannelTimeout from None
@@ -236,7 +210,7 @@ class _ParamikoChannel:
         if not self._connection.is_active():
             error = self._connection.get_exception()
             why = _reason(error) if error is not None else "it was closed"
-            raise ConnectionBroken(self._alias, "a command was running there", why)
+            raise ConnectionBroken(self._alias, "a command was running", why)
 
     def _drain_stderr(self) -> None:
         while self._channel.recv_stderr_ready():
@@ -253,7 +227,7 @@ class _ParamikoChannel:
 
     def close(self) -> None:
         with suppress(paramiko.SSHException, OSError, EOFError):
-            # paramiko says goodbye, and does not mind to whom.
+            # paramiko sends a message, even over a connection that has ended.
             self._channel.close()
 
     def stderr_tail(self) -> PeerText:
@@ -262,9 +236,4 @@ class _ParamikoChannel:
 
     def exit_status(self) -> Optional[int]:
         # It arrives a moment after the end of the output.
-        self._channel.status_event.wait(POLL_SECONDS)
-        if not self._channel.exit_status_ready():
-            return None
-        status = self._channel.recv_exit_status()
-        # paramiko has -1 for a channel that was closed without one.
-        return status if status >= 0 else None
+        return internals.exit_status(self._channel, POLL_SECONDS)

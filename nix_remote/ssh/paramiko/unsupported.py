@@ -1,6 +1,6 @@
-"""What paramiko could not do although the `ssh` program may be able to: an explicit verdict.
+"""The exception for what paramiko does not support and the `ssh` program may.
 
-The modules of the paramiko transport raise it; `choose` is the only one that catches it.
+The modules of the paramiko transport raise it; only `connect.py` catches it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from nix_remote.errors import NixRemoteError
 
 
 class Unsupported(Exception):
-    """paramiko does not get to this server, and the reason need not be the server's."""
+    """paramiko cannot connect, and the cause may be paramiko rather than the server."""
 
     def __init__(self, why: str, error: NixRemoteError) -> None:
         super().__init__(why)
         self.why = why
-        """Why `ssh` is tried, in words; `-v` shows it."""
+        """Why `ssh` is tried, for messages."""
         self.error = error
-        """What to report where `ssh` is not to be used, or is not there."""
+        """The error to raise if `ssh` must not be used or is not installed."""

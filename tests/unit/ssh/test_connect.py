@@ -1,10 +1,10 @@
-"""When `ssh` is tried instead of paramiko, and whose error counts where both fail."""
+"""When `ssh` is tried instead of paramiko, and which error counts if both fail."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Iterator, NoReturn, Optional, Union
 
@@ -22,11 +22,12 @@ from nix_remote.errors import (
 )
 from nix_remote.settings import TransportChoice
 from nix_remote.ssh import connect as ssh_connect
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.openssh import transport as openssh_transport
 from nix_remote.ssh.paramiko import transport as paramiko_transport
 from nix_remote.ssh.paramiko.handshake import Connection
-from nix_remote.ssh.paramiko.transport import ParamikoTransport
+from nix_remote.ssh.paramiko.transport import Login, ParamikoTransport
 from nix_remote.ssh.paramiko.unsupported import Unsupported
 from nix_remote.ssh.transport import Channel, ChannelTimeout
 
@@ -53,31 +54,31 @@ def _raising(error: Exception) -> Callable[..., NoReturn]:
 
 
 @pytest.mark.parametrize(
-    ("with_paramiko", "with_ssh", "told"),
+    ("with_paramiko", "with_ssh", "shown"),
     [
         (NEGOTIATION, NegotiationFailed("nix", "h:22", "no matching cipher"), "no matching cipher"),
         (NEGOTIATION, BROKEN, "no acceptable ciphers"),
         (NEGOTIATION, MISSING, "no acceptable ciphers"),
-        (NEGOTIATION, UNKNOWN, "no line for h"),
+        (NEGOTIATION, UNKNOWN, "no entry for h"),
         (BROKEN, ConnectionBroken("nix", "negotiating", "reset"), "reset"),
         (BROKEN, REFUSED, "tried k"),
         (UNSUPPORTED, MISSING, "No such file"),
         (UNSUPPORTED, BROKEN, "PKCS11Provider"),
     ],
 )
-def test_of_two_failures_the_one_that_says_more_is_told(
+def test_the_more_specific_one_of_two_errors_is_raised(
     monkeypatch: pytest.MonkeyPatch,
     config: HostConfig,
     with_paramiko: NixRemoteError,
     with_ssh: NixRemoteError,
-    told: str,
+    shown: str,
 ) -> None:
-    shortfall = Unsupported("why", with_paramiko)
-    monkeypatch.setattr(paramiko_transport, "connect", _raising(shortfall))
+    unsupported = Unsupported("why", with_paramiko)
+    monkeypatch.setattr(paramiko_transport, "connect", _raising(unsupported))
     monkeypatch.setattr(openssh_transport, "connect", _raising(with_ssh))
     with pytest.raises(NixRemoteError) as caught:
         ssh_connect.connect(config, TransportChoice.AUTO)
-    assert told in caught.value.why
+    assert shown in caught.value.why
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_of_two_failures_the_one_that_says_more_is_told(
         (TransportChoice.AUTO, UNKNOWN, False),
     ],
 )
-def test_ssh_is_tried_once_where_paramiko_falls_short_and_not_where_the_server_refuses(
+def test_ssh_is_tried_once_if_paramiko_cannot_connect_and_never_if_the_server_refuses(
     monkeypatch: pytest.MonkeyPatch,
     config: HostConfig,
     choice: TransportChoice,
@@ -115,7 +116,7 @@ def test_ssh_is_tried_once_where_paramiko_falls_short_and_not_where_the_server_r
 
 
 class _Server(paramiko.ServerInterface):
-    """Lets everybody in, and runs nothing."""
+    """Accepts every login, and runs no command."""
 
     def check_auth_none(self, username: str) -> int:
         return paramiko.common.AUTH_SUCCESSFUL
@@ -141,19 +142,22 @@ def server() -> Iterator[paramiko.Transport]:
         transport.close()
 
 
-def test_new_keys_by_an_algorithm_that_paramiko_lacks_are_left_to_ssh(
+def test_a_key_exchange_with_an_algorithm_that_paramiko_lacks_is_left_to_ssh(
     monkeypatch: pytest.MonkeyPatch, config: HostConfig, server: paramiko.Transport
 ) -> None:
     connection = Connection(server.other_end, config)  # type: ignore[attr-defined]
     connection.start_client(timeout=30)
     connection.auth_none("me")
-    over_paramiko = ParamikoTransport(connection, config, "", ExitStack())
+    over_paramiko = ParamikoTransport(Login(connection), config)
     channel = over_paramiko.open(["true"])
+    # The server has replied to the command when it replies to this. A paramiko server that still
+    # has a reply to send when it starts a key exchange waits 30 s for its own exchange.
+    connection.global_request("ping", wait=True)
     monkeypatch.setattr(paramiko_transport, "connect", lambda _: over_paramiko)
     monkeypatch.setattr(openssh_transport, "connect", lambda *_: None)
     connector = ssh_connect.Connector(config, TransportChoice.AUTO)
     assert connector.connect() == (over_paramiko, "")
-    assert over_paramiko.shortfall == ""
+    assert over_paramiko.why_unsupported == ""
 
     server.get_security_options().ciphers = ("3des-cbc",)
     with pytest.raises(paramiko.SSHException):

@@ -10,7 +10,8 @@ from nix_remote.errors import (
     HostKeyUnknown,
 )
 from nix_remote.ssh import host_key_check
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.keys.known_hosts import fingerprint
 
 KEY = paramiko.ECDSAKey.generate()
@@ -66,9 +67,9 @@ def test_a_revoked_key_is_refused_with_the_line(tmp_path: Path) -> None:
     assert "known_hosts:2 " in caught.value.why
 
 
-def test_what_is_accepted_without_proof_is_told(tmp_path: Path) -> None:
+def test_what_is_accepted_without_verification_is_reported(tmp_path: Path) -> None:
     config = host(tmp_path, line(NAME, OTHER), "StrictHostKeyChecking no")
-    assert "is not the one that is known" in host_key_check.check(config, KEY, None)
+    assert "has changed" in host_key_check.check(config, KEY, None)
     config = host(tmp_path, "", "StrictHostKeyChecking accept-new")
     said = host_key_check.check(config, KEY, None)
     assert fingerprint(KEY.asbytes()) in said
@@ -76,12 +77,12 @@ def test_what_is_accepted_without_proof_is_told(tmp_path: Path) -> None:
     assert host_key_check.check(config, KEY, None) == ""
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     config = host(tmp_path, "", "StrictHostKeyChecking no", f"UserKnownHostsFile {tmp_path}")
     assert "Is a directory" in host_key_check.check(config, KEY, None)
 
 
-def test_the_address_must_not_be_known_by_another_key(tmp_path: Path) -> None:
+def test_the_address_must_not_have_another_known_key(tmp_path: Path) -> None:
     config = host(
         tmp_path,
         line("[nix.example.org]:2222", KEY) + line(NAME, OTHER),
@@ -99,7 +100,7 @@ def test_a_short_key_is_refused(tmp_path: Path) -> None:
     assert "2048 bits" in caught.value.why
 
 
-def test_kinds_of_keys_that_are_known_are_asked_for_first(tmp_path: Path) -> None:
+def test_algorithms_of_known_keys_are_offered_first(tmp_path: Path) -> None:
     assert host_key_check.preferred(host(tmp_path, line(NAME, ANOTHER_KIND)))[0].startswith(
         "rsa-sha2"
     )

@@ -12,7 +12,7 @@ from nix_remote.ssh.config.syntax import (
 
 
 @pytest.mark.parametrize("text", ["", "   ", "# x", "  # x", "\t", "\f"])
-def test_lines_that_say_nothing(text: str) -> None:
+def test_empty_lines_and_comments(text: str) -> None:
     assert parse_line(text) is None
 
 
@@ -26,7 +26,7 @@ def test_ways_to_write_one_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["Port", "=22", 'Port "22', '"Port 22'])
-def test_lines_that_are_none(text: str) -> None:
+def test_invalid_lines(text: str) -> None:
     with pytest.raises(ValueError, match=r"keyword|argument|quote"):
         parse_line(text)
 
@@ -40,8 +40,8 @@ def test_times(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1x", "1s1s", "1 s", "-1", "1.5m", "99999999999", "1e3"])
-def test_what_is_no_time(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a time"):
+def test_invalid_times(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid time"):
         parse_seconds(text)
 
 
@@ -55,16 +55,16 @@ def test_what_is_no_time(text: str) -> None:
         ("ssh://me@host:22", Destination("host", "me", 22)),
     ],
 )
-def test_hops(text: str, expected: Destination) -> None:
+def test_jump_hosts(text: str, expected: Destination) -> None:
     assert parse_destination(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "@host", "me@", "host:0", "host:70000", "a:b:c", "[]"])
-def test_what_is_no_hop(text: str) -> None:
-    with pytest.raises(ValueError, match="is not"):
+def test_invalid_jump_hosts(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid"):
         parse_destination(text)
 
 
 @given(st.lists(st.text(min_size=1).filter(lambda word: "\\" not in word and '"' not in word)))
-def test_quoted_words_come_back(words: list[str]) -> None:
+def test_quoted_words_are_unchanged(words: list[str]) -> None:
     assert syntax.split_words(" ".join(f'"{word}"' for word in words)) == tuple(words)

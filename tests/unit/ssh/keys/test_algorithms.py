@@ -31,3 +31,12 @@ def test_a_key_exchange_has_two_names() -> None:
 def test_weak_ciphers_are_used_only_where_they_are_named() -> None:
     assert "aes128-cbc" not in algorithms.ciphers(Algorithms())
     assert algorithms.ciphers(Algorithms(ciphers="+aes128-cbc"))[-1] == "aes128-cbc"
+
+
+def test_names_of_certificate_algorithms() -> None:
+    certified = algorithms.certified_kind("rsa-sha2-512")
+    assert certified == "rsa-sha2-512-cert-v01@openssh.com"
+    assert algorithms.is_certificate(certified)
+    assert not algorithms.is_certificate("rsa-sha2-512")
+    assert algorithms.plain_kind(certified) == "rsa-sha2-512"
+    assert algorithms.plain_kind("rsa-sha2-512") == "rsa-sha2-512"

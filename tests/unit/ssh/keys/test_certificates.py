@@ -1,4 +1,4 @@
-"""Certificates here are made with our own hands; `tests/integration` has those of ssh-keygen."""
+"""Certificates that the tests make; `tests/integration` has those of ssh-keygen."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def test_a_good_certificate_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("recipe", "problem"),
     [
-        (Recipe(for_hosts=1), "not for hosts"),
+        (Recipe(for_hosts=1), "not a host certificate"),
         (Recipe(valid=(1501, 2000)), "not valid yet"),
         (Recipe(valid=(1000, 1500)), "has expired"),
         (Recipe(principals=(b"other",)), "it is for other, not for nix.example.org"),
-        (Recipe(principals=()), "it is for nobody"),
+        (Recipe(principals=()), "it is for no host"),
         (Recipe(critical=text(b"x") + text(b"")), "critical option"),
     ],
 )
-def test_a_certificate_that_proves_nothing(recipe: Recipe, problem: str) -> None:
+def test_a_certificate_that_is_not_valid_for_the_host(recipe: Recipe, problem: str) -> None:
     assert problem in certificates.parse(recipe.make()).problem("nix.example.org", 1500, ALGORITHMS)
 
 
@@ -71,12 +71,12 @@ def test_an_algorithm_that_is_not_allowed() -> None:
 
 
 def test_another_signature_is_refused() -> None:
-    with pytest.raises(BadCertificate, match="signature is wrong"):
+    with pytest.raises(BadCertificate, match="signature is invalid"):
         certificates.parse(Recipe(signer=paramiko.ECDSAKey.generate()).make())
 
 
-def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(BadCertificate, match="unknown kind"):
+def test_an_unknown_key_type_is_refused() -> None:
+    with pytest.raises(BadCertificate, match="unknown key type"):
         certificates.parse(Recipe(kind=b"ssh-new-cert").make())
 
 

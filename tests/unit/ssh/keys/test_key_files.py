@@ -4,7 +4,7 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.keys import key_files
 from nix_remote.ssh.keys.key_files import UnusableKey
 
@@ -50,7 +50,7 @@ def test_the_public_part_is_beside_the_private_key(tmp_path: Path) -> None:
         "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
     ],
 )
-def test_what_is_no_key_has_no_public_part(tmp_path: Path, content: str) -> None:
+def test_other_files_have_no_public_part(tmp_path: Path, content: str) -> None:
     (tmp_path / "id").write_text(content)
     (tmp_path / "id").chmod(0o600)
     assert not key_files.public_key(tmp_path / "id")
@@ -63,12 +63,12 @@ def test_a_key_in_hardware_needs_the_ssh_program(tmp_path: Path) -> None:
     file.write_text(openssh_file(IN_HARDWARE))
     settings = tmp_path / "config"
     settings.write_text(f"IdentityFile {file}\n")
-    found = host_config.resolve("nix", settings, host_config.this_user({}))
+    found = resolve.resolve("nix", settings, resolve.this_user({}))
     assert found.needs_openssh == (f"{file} is a FIDO key",)
     assert not key_files.is_security_key(tmp_path / "absent")
 
 
-def test_a_key_that_others_can_read_is_not_loaded(tmp_path: Path) -> None:
+def test_a_key_that_other_users_can_read_is_not_loaded(tmp_path: Path) -> None:
     KEY.write_private_key_file(str(tmp_path / "id"))
     (tmp_path / "id").chmod(0o600)
     assert key_files.private_key(tmp_path / "id").asbytes() == KEY.asbytes()
@@ -77,7 +77,7 @@ def test_a_key_that_others_can_read_is_not_loaded(tmp_path: Path) -> None:
         key_files.private_key(tmp_path / "id")
 
 
-def test_a_passphrase_is_what_is_missing(tmp_path: Path) -> None:
+def test_a_missing_passphrase_is_reported(tmp_path: Path) -> None:
     KEY.write_private_key_file(str(tmp_path / "id"), "secret")
     (tmp_path / "id").chmod(0o600)
     with pytest.raises(UnusableKey, match="passphrase") as caught:

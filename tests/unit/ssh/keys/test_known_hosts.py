@@ -28,7 +28,7 @@ def test_lines_about_a_server_are_found_with_their_numbers(tmp_path: Path) -> No
     assert found(tmp_path, *lines) == [(4, Marker.KNOWN)]
 
 
-def test_hashed_names_are_understood(tmp_path: Path) -> None:
+def test_hashed_names_match(tmp_path: Path) -> None:
     hashed = paramiko.HostKeys.hash_host(NAME)
     assert found(tmp_path, line(hashed)) == [(1, Marker.KNOWN)]
     assert found(tmp_path, line(hashed), name="10.0.0.1") == []
@@ -50,7 +50,7 @@ def test_patterns(tmp_path: Path, names: str, applies: bool) -> None:
     assert bool(found(tmp_path, line(names), name="nix.example.org")) == applies
 
 
-def test_marks_are_understood(tmp_path: Path) -> None:
+def test_markers(tmp_path: Path) -> None:
     lines = [f"@cert-authority {line(NAME)}", f"\t@revoked \t {line('*')} a comment"]
     assert found(tmp_path, *lines) == [(1, Marker.AUTHORITY), (2, Marker.REVOKED)]
 
@@ -69,7 +69,7 @@ def test_marks_are_understood(tmp_path: Path) -> None:
         f"|2|x|y {KEY.get_name()} {KEY.get_base64()}",
     ],
 )
-def test_lines_without_sense_are_passed_over(tmp_path: Path, text: str) -> None:
+def test_invalid_lines_are_skipped(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, text, line(NAME)) == [(2, Marker.KNOWN)]
 
 
@@ -87,7 +87,7 @@ def test_lines_without_sense_are_passed_over(tmp_path: Path, text: str) -> None:
         max_size=5,
     )
 )
-def test_no_file_is_too_strange(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+def test_any_file_can_be_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     file = tmp_path_factory.getbasetemp() / "any"
     file.write_text("\n".join(lines))
     entries([file], NAME)
@@ -104,14 +104,14 @@ def test_a_recorded_key_is_known_afterwards(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_last_line_without_its_end_is_not_spoilt(tmp_path: Path) -> None:
+def test_a_last_line_without_a_line_break_stays_intact(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(line("other"))
     record(file, (NAME,), KEY.asbytes(), Names.PLAIN)
     assert file.read_text().splitlines() == [line("other"), line(NAME)]
 
 
-def test_nothing_is_left_by_recording_nowhere() -> None:
+def test_recording_in_a_device_succeeds() -> None:
     record(Path("/dev/null"), (NAME,), KEY.asbytes(), Names.PLAIN)
 
 

@@ -1,4 +1,4 @@
-"""What `ssh` says of each key, recorded from OpenSSH 10.6; 9.2 and 10.0 where they differ."""
+"""Logs of `ssh` about keys, recorded from OpenSSH 10.6; of 9.2 and 10.0 where they differ."""
 
 import pytest
 
@@ -13,11 +13,11 @@ ACCEPTED = "debug1: Server accepts key: /k/id ED25519 SHA256:F2bqHqhVWgPJSRk6 ex
     [
         ("", []),
         (OFFERED.format("", "explicit"), ["/k/id"]),
-        (OFFERED.format("", "agent"), ["/k/id from the agent"]),
+        (OFFERED.format("", "agent"), ["/k/id from the SSH agent"]),
         (OFFERED.format("-CERT", "explicit"), ["/k/id with its certificate"]),
         (
             OFFERED.format("", "explicit") + ACCEPTED,
-            ["/k/id (needs a passphrase; is it in the agent?)"],
+            ["/k/id (needs a passphrase and is not in the SSH agent)"],
         ),
         (
             "debug1: Offering public key: /k/sk ED25519-SK SHA256:F2bqHqhVWgPJSRk6 explicit\n"
@@ -39,7 +39,7 @@ ACCEPTED = "debug1: Server accepts key: /k/id ED25519 SHA256:F2bqHqhVWgPJSRk6 ex
             "pin required\n"
             'debug1: pkcs11_provider_finalize: provider "/l/card.so" refcount 1 valid 1\n'
             "debug1: pkcs11_add_provider: provider /l/card.so returned no keys\n",
-            ["/l/card.so (needs a PIN; is it in the agent?)"],
+            ["/l/card.so (needs a PIN and is not in the SSH agent)"],
         ),
         (
             "lib_contains_symbol: open /l/no.so: No such file or directory\n"
@@ -52,11 +52,11 @@ ACCEPTED = "debug1: Server accepts key: /k/id ED25519 SHA256:F2bqHqhVWgPJSRk6 ex
         ),
     ],
 )
-def test_each_is_told_with_the_reason(said: str, words: list[str]) -> None:
-    assert auth_log.in_words(said) == words
+def test_each_key_is_reported_with_the_reason(said: str, words: list[str]) -> None:
+    assert auth_log.tried(said) == words
 
 
-def test_what_the_agent_should_have_is_what_ssh_add_takes() -> None:
+def test_the_arguments_of_ssh_add() -> None:
     locked = OFFERED.format("", "explicit") + ACCEPTED
     assert auth_log.to_unlock(locked) == "/k/id"
     card = "pin required\ndebug1: pkcs11_add_provider: provider /l/card.so returned no keys\n"

@@ -1,4 +1,4 @@
-"""What `ssh` says, recorded from OpenSSH 10.6; 9.2 and 10.0 say it in the same words."""
+"""Logs of `ssh`, recorded from OpenSSH 10.6; those of 9.2 and 10.0 have the same words."""
 
 import tempfile
 from dataclasses import replace
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nix_remote import errors
-from nix_remote.ssh.config import host_config
+from nix_remote.ssh.config import resolve
 from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.ssh.openssh import diagnostics
 
@@ -25,7 +25,7 @@ def _config() -> HostConfig:
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(_TEXT)
         file.flush()
-        return host_config.resolve("nix-server", Path(file.name), host_config.this_user({}))
+        return resolve.resolve("nix-server", Path(file.name), resolve.this_user({}))
 
 
 CONFIG = _config()
@@ -119,13 +119,13 @@ me@10.77.0.20: Permission denied (publickey).
             "ssh-ed25519 SHA256:xdH57EDpI5lhqhHtHYqDuTqiQpPm1ke+X6LWN4uPVjo",
         ),
         (CHANGED, errors.HostKeyChanged, "known hosts:7 has another ED25519 key"),
-        (REVOKED, errors.HostKeyRevoked, "is revoked"),
+        (REVOKED, errors.HostKeyRevoked, "as revoked"),
         (REFUSED, errors.LoginRefused, "/home/me/.ssh/locked (needs a passphrase"),
-        (REFUSED, errors.LoginRefused, "work from the agent"),
+        (REFUSED, errors.LoginRefused, "work from the SSH agent"),
         (
             KNOWN + "me@h: Permission denied (gssapi-with-mic,password).",
             errors.LoginRefused,
-            "nothing: there is no key",
+            "nothing: no key was found",
         ),
         (
             "/home/me/.ssh/config: line 3: Bad configuration option: prot\n"
@@ -133,7 +133,7 @@ me@10.77.0.20: Permission denied (publickey).
             errors.SshConfigUnreadable,
             "line 3: Bad configuration option: prot",
         ),
-        ("", errors.ConnectionBroken, "without a word"),
+        ("", errors.ConnectionBroken, "without a message"),
         (
             GREETED + "Unable to negotiate with 10.77.0.20 port 2222: no matching cipher found. "
             "Their offer: chacha20-poly1305@openssh.com",
@@ -163,7 +163,7 @@ me@10.77.0.20: Permission denied (publickey).
             "kex_exchange_identification: read: Connection reset by peer\n"
             "Connection reset by 10.77.0.20 port 2501",
             errors.NegotiationFailed,
-            "'220 mail ready', which is no greeting of SSH",
+            "'220 mail ready', which is not an SSH greeting",
         ),
         (
             SHOWN + "ssh_dispatch_run_fatal: Connection to 10.77.0.20 port 2222: "
@@ -178,7 +178,7 @@ me@10.77.0.20: Permission denied (publickey).
         ),
     ],
 )
-def test_every_ending_is_the_error_that_it_is_with_paramiko(
+def test_each_failure_has_the_same_error_as_over_paramiko(
     said: str, kind: type[errors.NixRemoteError], why: str
 ) -> None:
     error = diagnostics.failure(said, CONFIG)
@@ -186,16 +186,16 @@ def test_every_ending_is_the_error_that_it_is_with_paramiko(
     assert why in error.why
 
 
-def test_an_agent_that_is_gone_is_named() -> None:
+def test_an_ssh_agent_that_has_ended_is_reported() -> None:
     gone = (
         "debug1: get_agent_identities: ssh_get_authentication_socket: No such file or directory\n"
     )
     error = diagnostics.failure(KNOWN + gone + "me@h: Permission denied (publickey).", CONFIG)
     assert type(error) is errors.AgentUnreachable
-    assert "nobody is there: it was left by a session that has ended" in error.why
+    assert "no SSH agent listens there; the session that started it has ended" in error.why
 
 
-def test_an_own_address_that_cannot_be_had_is_named() -> None:
+def test_a_bind_address_that_is_unavailable_is_reported() -> None:
     said = (
         "bind 10.0.0.9: Cannot assign requested address\n"
         "ssh: connect to host 10.77.0.20 port 2222: failure\n"
@@ -206,7 +206,7 @@ def test_an_own_address_that_cannot_be_had_is_named() -> None:
 
 
 @pytest.mark.parametrize("cut_off", [1, 2])
-def test_of_several_hops_the_one_whose_key_is_refused_is_named(cut_off: int) -> None:
+def test_the_error_names_the_jump_host_whose_key_is_refused(cut_off: int) -> None:
     first = replace(CONFIG, alias="first")
     second = replace(CONFIG, alias="second", jump=first)
     said = "Host key verification failed.\n" + cut_off * (
@@ -218,13 +218,13 @@ def test_of_several_hops_the_one_whose_key_is_refused_is_named(cut_off: int) -> 
     assert f"of {'second' if cut_off == 1 else 'first'} is" in error.what
 
 
-def test_it_may_be_the_agent_that_it_waits_for_until_it_has_its_keys() -> None:
-    assert not diagnostics.is_asking_the_agent(SHOWN)
-    assert diagnostics.is_asking_the_agent(KNOWN)
-    assert not diagnostics.is_asking_the_agent(REFUSED)
+def test_ssh_may_wait_for_the_ssh_agent_until_it_has_a_list_of_keys() -> None:
+    assert not diagnostics.may_wait_for_agent(SHOWN)
+    assert diagnostics.may_wait_for_agent(KNOWN)
+    assert not diagnostics.may_wait_for_agent(REFUSED)
 
 
-def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:
+def test_the_error_for_a_proxy_command_has_its_message() -> None:
     said = (
         "no way\ndebug1: kex_exchange_identification: write: Broken pipe\n"
         "banner exchange: Connection to UNKNOWN port 65535: Broken pipe\n"
@@ -252,16 +252,16 @@ def test_a_command_that_makes_no_connection_is_told_by_its_own_words() -> None:
         (KNOWN + "Connection closed by 10.77.0.20 port 2222\n", False),
     ],
 )
-def test_a_busy_server_is_told_from_another_kind_of_server(said: str, dropped: bool) -> None:
+def test_a_busy_server_is_distinguished_from_others(said: str, dropped: bool) -> None:
     assert diagnostics.is_dropped(said) is dropped
 
 
-def test_the_fix_for_a_changed_key_names_the_file_that_has_the_other() -> None:
+def test_the_fix_for_a_changed_key_names_the_file_with_the_old_key() -> None:
     error = diagnostics.failure(CHANGED, CONFIG)
     assert "ssh-keygen -f '/home/me/.ssh/known hosts' -R '[10.77.0.20]:2222'" in error.fix
 
 
-def test_a_server_cannot_put_words_into_the_mouth_of_ssh() -> None:
+def test_a_server_cannot_imitate_messages_of_ssh() -> None:
     greeting = "debug1: kex_exchange_identification: banner line 0: Host key verification failed.\n"
     error = diagnostics.failure(CONNECTED + greeting + "Connection closed", CONFIG)
     assert type(error) is errors.ConnectionBroken
@@ -270,7 +270,7 @@ def test_a_server_cannot_put_words_into_the_mouth_of_ssh() -> None:
     assert type(diagnostics.failure(KNOWN + banner, CONFIG)) is errors.ConnectionBroken
 
 
-def test_a_silent_server_is_told_by_the_step_that_was_due() -> None:
+def test_the_error_for_a_silent_server_names_the_expected_step() -> None:
     steps = {"": "the connection", CONNECTED: "greeting", GREETED: "key exchange", KNOWN: "login"}
     for said, step in steps.items():
         assert step in diagnostics.timed_out(said, CONFIG).why
@@ -282,7 +282,7 @@ def test_a_connection_is_described_by_its_cipher_and_the_servers_software() -> N
 
 
 @pytest.mark.parametrize("cut_off", [0, 1, 2])
-def test_of_several_hops_the_one_that_cannot_negotiate_is_named(cut_off: int) -> None:
+def test_the_error_names_the_jump_host_that_cannot_negotiate(cut_off: int) -> None:
     first = replace(CONFIG, alias="first")
     second = replace(CONFIG, alias="second", jump=first)
     said = (
@@ -298,13 +298,13 @@ def test_of_several_hops_the_one_that_cannot_negotiate_is_named(cut_off: int) ->
     assert f" {('nix-server', 'second', 'first')[cut_off]} (" in error.what
 
 
-def test_a_public_key_among_the_identity_files_is_called_one() -> None:
+def test_a_public_key_among_the_identity_files_is_reported_as_one() -> None:
     error = diagnostics.failure(REFUSED, CONFIG, {"/home/me/.ssh/id_ed25519"})
-    assert "/home/me/.ssh/id_ed25519 (a public key, and the agent has no private key" in error.why
+    assert "/home/me/.ssh/id_ed25519 (a public key whose private key is not in" in error.why
     assert "chmod" not in error.why
 
 
-def test_a_key_file_that_makes_no_sense_is_not_said_to_be_locked() -> None:
+def test_an_invalid_key_file_is_not_reported_as_locked() -> None:
     said = KNOWN + (
         "debug1: Trying private key: /k/ppk\n"
         'Load key "/k/ppk": invalid format\n'

@@ -6,13 +6,14 @@ import paramiko
 import pytest
 
 from nix_remote.errors import ConnectionBroken, LoginRefused
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.paramiko.auth import authenticate
 from nix_remote.ssh.paramiko.handshake import Connection
 from nix_remote.ssh.paramiko.unsupported import Unsupported
 
 
-def test_a_connection_that_ended_before_a_key_was_offered_is_broken_and_no_key_refused(
+def test_a_connection_that_ended_before_a_key_was_offered_is_reported_as_broken(
     tmp_path: Path,
 ) -> None:
     key = tmp_path / "key"
@@ -31,19 +32,15 @@ def test_a_connection_that_ended_before_a_key_was_offered_is_broken_and_no_key_r
 
 
 class Answers(Connection):
-    """A connection to a server that answers every login in one way."""
+    """A connection to a server that answers every login with the same error."""
 
     def __init__(self, stream: socket.socket, config: HostConfig, answer: Exception) -> None:
         super().__init__(stream, config)
         self.answer = answer
         self.ended = False
-        self.goodbye = False
 
     def is_active(self) -> bool:
         return not self.ended
-
-    def said_goodbye(self) -> bool:
-        return self.goodbye
 
     def auth_publickey(self, *_: object) -> NoReturn:
         raise self.answer
@@ -67,10 +64,11 @@ def good_key(tmp_path: Path) -> str:
     return f"IdentityFile {tmp_path}/key"
 
 
+DISCONNECTED = {"ended": True, "disconnect_message": "Disconnect (code 2): Too many"}
 REFUSED = paramiko.AuthenticationException("Authentication failed.")
 
 
-def ended_with(config: HostConfig, answer: Exception, **state: bool) -> Exception:
+def ended_with(config: HostConfig, answer: Exception, **state: object) -> Exception:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         connection = Answers(ours, config, answer)
@@ -81,7 +79,7 @@ def ended_with(config: HostConfig, answer: Exception, **state: bool) -> Exceptio
     return caught.value
 
 
-def test_a_refusal_of_a_good_key_is_the_last_word(
+def test_if_the_server_refuses_a_usable_key_ssh_is_not_tried(
     tmp_path: Path, entry: Callable[..., HostConfig]
 ) -> None:
     assert isinstance(ended_with(entry(good_key(tmp_path)), REFUSED), LoginRefused)
@@ -94,19 +92,19 @@ def test_a_refusal_of_a_good_key_is_the_last_word(
         ([], paramiko.SSHException("no way to sign"), {}, "no way to sign"),
         ([], TypeError("a defect"), {}, "a defect"),
         ([], paramiko.AuthenticationException("no algorithm"), {"ended": True}, "no algorithm"),
-        ([], paramiko.SSHException("x"), {"ended": True, "goodbye": True}, "too many keys"),
+        ([], paramiko.SSHException("x"), DISCONNECTED, "too many keys"),
         (["PubkeyAcceptedAlgorithms +ssh-rsa"], REFUSED, {}, "PubkeyAcceptedAlgorithms ssh-rsa"),
         (["GSSAPIAuthentication yes"], REFUSED, {}, "GSSAPIAuthentication"),
         (["IdentityFile {folder}/odd"], REFUSED, {}, "odd"),
     ],
-    ids=["sign", "defect", "algorithm", "goodbye", "old-rsa", "kerberos", "odd-key"],
+    ids=["sign", "defect", "algorithm", "disconnect", "old-rsa", "kerberos", "odd-key"],
 )
-def test_what_ssh_may_get_over_is_left_to_ssh(
+def test_failures_that_ssh_may_avoid_are_left_to_ssh(
     tmp_path: Path,
     entry: Callable[..., HostConfig],
     lines: list[str],
     answer: Exception,
-    state: dict[str, bool],
+    state: dict[str, object],
     why: str,
 ) -> None:
     odd = tmp_path / "odd"
@@ -119,7 +117,7 @@ def test_what_ssh_may_get_over_is_left_to_ssh(
     assert isinstance(found.error, LoginRefused)
 
 
-def test_without_an_agent_the_variable_that_would_name_one_is_told(tmp_path: Path) -> None:
+def test_without_an_ssh_agent_the_error_names_the_variable_for_one(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text("HostName 127.0.0.1\nIdentityFile none\n")
     for variables, named in (({}, True), ({"SSH_AUTH_SOCK": str(tmp_path / "s")}, False)):

@@ -13,7 +13,9 @@ from nix_remote.errors import (
     ServerBusy,
     SshConfigUnsupported,
 )
-from nix_remote.ssh.config.host_config import HostConfig, resolve, this_user
+from nix_remote.ssh import backoff
+from nix_remote.ssh.config.host_config import HostConfig
+from nix_remote.ssh.config.resolve import resolve, this_user
 from nix_remote.ssh.paramiko import transport
 from nix_remote.ssh.paramiko.handshake import Connection
 from nix_remote.ssh.paramiko.unsupported import Unsupported
@@ -52,10 +54,10 @@ def host(tmp_path: Path, *lines: str) -> HostConfig:
 @pytest.mark.parametrize(
     "answer", [b"", b"Not allowed at this time\r\n", b"Exceeded MaxStartups\r\n"]
 )
-def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
+def test_a_server_that_drops_every_connection_is_given_up_eventually(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
-    monkeypatch.setattr(transport, "GIVE_UP_AFTER", 0.3)
+    monkeypatch.setattr(backoff, "_GIVE_UP_AFTER", 0.3)
     with listener(answer) as (port, taken):
         with pytest.raises(ServerBusy) as caught:
             transport.connect(host(tmp_path, f"Port {port}"))
@@ -64,7 +66,7 @@ def test_a_server_that_drops_every_connection_is_given_up_in_the_end(
     assert "MaxStartups" in caught.value.fix
 
 
-def test_a_server_that_speaks_something_else_is_not_tried_again(tmp_path: Path) -> None:
+def test_a_server_of_another_protocol_is_not_retried(tmp_path: Path) -> None:
     with listener(b"220 mail ready\r\n") as (port, taken):
         with pytest.raises(Unsupported) as caught:
             transport.connect(host(tmp_path, f"Port {port}"))
@@ -72,7 +74,7 @@ def test_a_server_that_speaks_something_else_is_not_tried_again(tmp_path: Path) 
     assert isinstance(caught.value.error, NegotiationFailed)
 
 
-def test_what_paramiko_cannot_do_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_an_unsupported_config_is_refused_before_connecting(tmp_path: Path) -> None:
     with listener(b"") as (port, taken):
         config = host(tmp_path, f"Port {port}", "PKCS11Provider /x.so")
         with pytest.raises(Unsupported) as caught:
@@ -96,7 +98,7 @@ def test_what_paramiko_cannot_do_is_refused_before_anything_is_sent(tmp_path: Pa
     ],
     ids=["latin-1", "no-text", "1000-lines", "long-line", "version-1", "no-name", "noise", "end"],
 )
-def test_whatever_paramiko_does_not_get_over_is_left_to_ssh(
+def test_what_paramiko_cannot_negotiate_is_left_to_ssh(
     tmp_path: Path, answer: bytes, kind: type[NixRemoteError]
 ) -> None:
     with listener(answer) as (port, taken):
@@ -122,7 +124,7 @@ def test_a_defect_of_paramiko_is_left_to_ssh(
     assert type(caught.value.error) is NegotiationFailed
 
 
-def test_algorithms_that_this_paramiko_does_not_have_are_not_asked_for(
+def test_algorithms_that_this_paramiko_lacks_are_not_offered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
