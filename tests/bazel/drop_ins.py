@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lab import bazel, images, nix
+from nix_remote import __version__
 from tests.bazel.project import Mode
 
 _HERE = images.REPOSITORY / "tests" / "bazel"
@@ -221,7 +222,8 @@ def _loads(entries: list[Entry]) -> str:
 
 def _bzlmod(entries: list[Entry]) -> dict[str, str]:
     macros = [entry for entry in entries if entry.is_macro]
-    module = ['module(name = "table")', 'bazel_dep(name = "nix_remote", version = "0.1.0")']
+    dependency = f'bazel_dep(name = "nix_remote", version = "{__version__}")'
+    module = ['module(name = "table")', dependency]
     for name in ("core", *bazel.TOOLCHAINS):
         module.append(f'bazel_dep(name = "rules_nixpkgs_{name}", version = "0.13.0")')
     for name in ("bazel_skylib", "rules_cc", "rules_java", "rules_license"):

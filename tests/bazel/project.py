@@ -13,6 +13,7 @@ from typing import Mapping, Optional
 
 from lab import bazel, lab, nix
 from lab.commands import Outcome
+from nix_remote import __version__
 from tests.bazel.observed_python import ObservedPython
 
 _numbers = itertools.count(1)
@@ -83,7 +84,7 @@ let pkgs = import {package_set} {{ }}; in pkgs // {{
 
 _MODULE = """\
 module(name = "project")
-bazel_dep(name = "nix_remote", version = "0.1.0")
+bazel_dep(name = "nix_remote", version = "{version}")
 bazel_dep(name = "rules_nixpkgs_core", version = "0.13.0")
 nix_repo = use_extension("@rules_nixpkgs_core//extensions:repository.bzl", "nix_repo")
 nix_repo.file(name = "nixpkgs", file = "//:nixpkgs.nix")
@@ -149,7 +150,10 @@ class Project:
         if self.mode is Mode.BZLMOD:
             files[".bazelrc"] = ""
             files["MODULE.bazel"] = _MODULE.format(
-                configuration=configuration, extension=_EXTENSIONS[rules], packages=declarations
+                configuration=configuration,
+                extension=_EXTENSIONS[rules],
+                packages=declarations,
+                version=__version__,
             )
         else:
             files[".bazelrc"] = "common --noenable_bzlmod\n"
