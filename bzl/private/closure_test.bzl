@@ -112,15 +112,30 @@ def closure_test(name, packages, ask_nix, **kwargs):
       ask_nix: whether to ask Nix even if fetches leave lists
       **kwargs: what every test can have
     """
-    closures = {}
+    repositories = {package: _repository(package) for package in packages}
+    sources = closure_sources(repositories, HOSTS, ask_nix)
+    _closure_test(name = name, closures = sources.lists, packages = sources.asked, **kwargs)
+
+def closure_sources(repositories, hosts, ask_nix):
+    """Where the closure of each package is known from.
+
+    Args:
+      repositories: package -> its repository; empty if that is the repository of the BUILD file
+      hosts: the hosts to which fetches copy
+      ask_nix: whether to ask Nix even if fetches leave lists
+
+    Returns:
+      a struct with `lists`, the labels of lists that fetches have left, and `asked`, the
+      packages for which Nix is asked
+    """
+    lists = {}
     asked = []
-    for package in packages:
-        repository = _repository(package)
-        if HOSTS and repository and not ask_nix:
-            closures[closure_of(repository)] = None
+    for package, repository in repositories.items():
+        if hosts and repository and not ask_nix:
+            lists[closure_of(repository)] = None
         else:
             asked.append(package)
-    _closure_test(name = name, closures = closures.keys(), packages = asked, **kwargs)
+    return struct(asked = asked, lists = lists.keys())
 
 def _repository(package):
     """The repository of a package, for a label; empty if it is the one of the BUILD file."""

@@ -5,6 +5,7 @@ Only that: what is copied, and when, is the hook's business.
 
 load(":closures.bzl", "FOLDER")
 load(":errors.bzl", "COPY_FAILED")
+load(":execute.bzl", "execute_checked")
 load(":shell.bzl", "quoted")
 
 # A day. Bazel's default of ten minutes would end a large first copy.
@@ -29,32 +30,20 @@ def copy_to_all(repository_ctx, copier, package, hosts, arguments, paths):
       the paths of the manifests: for each host the list of what was copied to it
     """
     what = "1 store path" if len(paths) == 1 else "%d store paths" % len(paths)
-    repository_ctx.report_progress("copying {} to {}".format(what, " and ".join(hosts)))
     copies = [_copy(repository_ctx, host, number) for number, host in enumerate(hosts)]
 
-    # Where there is a folder for it, whatever becomes of the copies.
+    # In the repository's own folder, which exists whether or not any copy succeeds.
     statuses = repository_ctx.path("nix-remote-statuses")
     command = [copier, "copy", "--package=" + package] + arguments + paths
-    done = repository_ctx.execute(
+    execute_checked(
+        repository_ctx,
+        "copying {} to {}".format(what, " and ".join(hosts)),
         copies_command(command, [copy.options for copy in copies], str(statuses)),
+        lambda done: _failure(repository_ctx, package, copies, statuses, done),
+        _TIMEOUT,
         quiet = False,
-        timeout = _TIMEOUT,
     )
-    if done.return_code == 0:
-        return [copy.manifest for copy in copies]
-    each = [str(done.return_code)] * len(copies)
-    if statuses.exists:
-        each = repository_ctx.read(statuses).strip().split(" ")
-    fail("\n".join([
-        COPY_FAILED.format(
-            host = copy.host,
-            package = package,
-            reason = _reason(repository_ctx, copy, done),
-            status = status,
-        )
-        for copy, status in zip(copies, each)
-        if status != "0"
-    ]))
+    return [copy.manifest for copy in copies]
 
 def copies_command(command, options, statuses):
     """What runs a command once with each of these options, all at the same time.
@@ -93,6 +82,21 @@ def _copy(repository_ctx, host, number):
         manifest = manifest,
         options = ["--host=" + host, "--error-file=%s" % error_file, "--manifest=%s" % manifest],
     )
+
+def _failure(repository_ctx, package, copies, statuses, done):
+    each = [str(done.return_code)] * len(copies)
+    if statuses.exists:
+        each = repository_ctx.read(statuses).strip().split(" ")
+    return "\n".join([
+        COPY_FAILED.format(
+            host = copy.host,
+            package = package,
+            reason = _reason(repository_ctx, copy, done),
+            status = status,
+        )
+        for copy, status in zip(copies, each)
+        if status != "0"
+    ])
 
 def _reason(repository_ctx, copy, done):
     if copy.error_file.exists:

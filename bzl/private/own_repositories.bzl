@@ -32,22 +32,51 @@ def declare_own_repositories(
       toolchain_sources: see `declare_toolchain_repositories`
       language_rules: see `declare_toolchain_repositories`
     """
-    if transport not in _TRANSPORTS:
-        fail(UNKNOWN_TRANSPORT.format(transport = transport))
-    for path in store_paths:
-        if not path.startswith("/nix/store/"):
-            fail(NOT_A_STORE_PATH.format(path = path))
-    arguments = ["--transport=" + transport] if transport else []
-    arguments += ["--substitute"] if substitute else []
+    refusal = refused(transport, store_paths)
+    if refusal:
+        fail(refusal)
     python_repository(
         name = "nix_remote_python",
         base = python,
-        settings = json.encode({
-            "arguments": arguments,
-            "store_paths": store_paths,
-            "workspace": workspace,
-        }),
+        settings = copy_settings(transport, substitute, workspace, store_paths),
     )
     rehosted_core_repository(name = "nix_remote_rules_nixpkgs_core")
     declare_toolchain_repositories(toolchain_sources, language_rules)
     testing_repository(name = "nix_remote_testing")
+
+def refused(transport, store_paths):
+    """Checks the configuration.
+
+    Args:
+      transport: as for `declare_own_repositories`
+      store_paths: as for `declare_own_repositories`
+
+    Returns:
+      the error text; empty if the values are valid
+    """
+    if transport not in _TRANSPORTS:
+        return UNKNOWN_TRANSPORT.format(transport = transport)
+    for path in store_paths:
+        if not path.startswith("/nix/store/"):
+            return NOT_A_STORE_PATH.format(path = path)
+    return ""
+
+def copy_settings(transport, substitute, workspace, store_paths):
+    """The configuration, as the hook reads it in every fetch.
+
+    Args:
+      transport: as for `declare_own_repositories`
+      substitute: as for `declare_own_repositories`
+      workspace: as for `declare_own_repositories`
+      store_paths: as for `declare_own_repositories`
+
+    Returns:
+      the content of settings.json
+    """
+    arguments = ["--transport=" + transport] if transport else []
+    arguments += ["--substitute"] if substitute else []
+    return json.encode({
+        "arguments": arguments,
+        "store_paths": store_paths,
+        "workspace": workspace,
+    })

@@ -26,8 +26,9 @@ load(
     "PYTHON_NOT_ABSOLUTE",
     "PYTHON_UNSUITABLE",
 )
+load(":execute.bzl", "execute_checked")
 load(":files.bzl", "write_file")
-load(":shell.bzl", "quoted")
+load(":launcher.bzl", "launcher_text", "program_text")
 load(":watching.bzl", "watch", "watched_path")
 
 _SOURCES = Label("//nix_remote:__init__.py")
@@ -42,26 +43,6 @@ if sys.version_info < (3, 9):
 print(os.path.realpath(sys.executable))
 """
 
-# First the client of the agent, which loads nothing; it becomes the program if it has to.
-# -I: neither the working directory nor PYTHON* variables decide what is imported.
-# The prefix keeps bytecode out of source folders, which may be shared or read-only.
-_LAUNCHER = """\
-#!/bin/sh
-exec {python} -I -S -X pycache_prefix={bytecode} -c {client} {program} "$@"
-"""
-
-_CLIENT = "import sys; sys.path.insert(0, {}); import thin_client; sys.exit(thin_client.main())"
-
-_PROGRAM = """\
-import sys
-
-sys.path.insert(0, {sources})
-
-from nix_remote.cli.main import main
-
-sys.exit(main())
-"""
-
 _BUILD = """\
 exports_files(["copier"])
 
@@ -72,7 +53,12 @@ filegroup(
 )
 """
 
-def _python_repository_impl(repository_ctx):
+def python_repository_impl(repository_ctx):
+    """The implementation of `python_repository`; for its tests.
+
+    Args:
+      repository_ctx: the repository rule's context
+    """
     write_file(repository_ctx, "BUILD.bazel", _BUILD)
 
     # No package asks for this repository then, but `bazel fetch --all` does.
@@ -101,16 +87,9 @@ def _python_repository_impl(repository_ctx):
         python,
     )
 
-    program = repository_ctx.path("copier.py")
-    content = _PROGRAM.format(sources = repr(str(sources)))
-    write_file(repository_ctx, "copier.py", content)
-    launcher = _LAUNCHER.format(
-        bytecode = quoted(bytecode),
-        client = quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
-        program = quoted(program),
-        python = quoted(python),
-    )
-    write_file(repository_ctx, "copier", launcher, executable = True)
+    write_file(repository_ctx, "copier.py", program_text(sources))
+    text = launcher_text(python, repository_ctx.path("copier.py"), sources, bytecode)
+    write_file(repository_ctx, "copier", text, executable = True)
     write_file(repository_ctx, "hosts", " ".join(copy_to) + "\n")
     write_file(repository_ctx, "settings.json", repository_ctx.attr.settings)
     _run(
@@ -165,18 +144,27 @@ def _check_and_watch(repository_ctx, python):
 
 def _run(repository_ctx, what, command, error, python):
     """Runs a command; returns its output, or fails with `error`."""
-    repository_ctx.report_progress(what)
-    done = repository_ctx.execute(command, timeout = _TIMEOUT)
-    if done.return_code != 0:
-        output = (done.stdout + done.stderr).strip()
-        fail(error.format(output = _indented(output), python = python))
-    return done.stdout
+    return execute_checked(
+        repository_ctx,
+        what,
+        command,
+        lambda done: error.format(output = indented(done.stdout + done.stderr), python = python),
+        _TIMEOUT,
+    )
 
-def _indented(text):
-    return "\n".join(["       | " + line for line in text.splitlines()])
+def indented(output):
+    """The output of a program, as it stands in an error text.
+
+    Args:
+      output: the output
+
+    Returns:
+      the lines, each with a margin
+    """
+    return "\n".join(["       | " + line for line in output.strip().splitlines()])
 
 python_repository = repository_rule(
-    implementation = _python_repository_impl,
+    implementation = python_repository_impl,
     attrs = {
         "base": attr.label(doc = "What makes the virtual environment, if not python3 on PATH."),
         "requirements": attr.label(

@@ -230,8 +230,16 @@ def _flake_extension(repository_ctx):
     label = Label(str(_PACKAGE_EXTENSION).replace("package.bzl", _FLAKE_EXTENSION))
     return rehosted(repository_ctx, label, _FLAKE_EXTENSION_EDITS, _MODULE)
 
-def _rehosted_core_repository_impl(repository_ctx):
-    write_sources(repository_ctx, {
+def core_files(repository_ctx):
+    """The files of rules_nixpkgs_core that are re-hosted.
+
+    Args:
+      repository_ctx: the repository rule's context
+
+    Returns:
+      path -> content
+    """
+    return {
         "extensions/package.bzl": rehosted(
             repository_ctx,
             _PACKAGE_EXTENSION,
@@ -246,7 +254,10 @@ def _rehosted_core_repository_impl(repository_ctx):
         ),
         "extensions/rules_nixpkgs.bzl": _flake_extension(repository_ctx),
         "nixpkgs.bzl": _rules(repository_ctx),
-    }, _MODULE)
+    }
+
+def _rehosted_core_repository_impl(repository_ctx):
+    write_sources(repository_ctx, core_files(repository_ctx), _MODULE)
 
 rehosted_core_repository = repository_rule(
     implementation = _rehosted_core_repository_impl,
