@@ -174,3 +174,13 @@ def empty_store(host: Host) -> None:
 def verify(host: Host, paths: Sequence[str]) -> None:
     """Compares the content of every path with its registered hash; `LabError` on a difference."""
     host.run(["nix-store", "--verify-path", *paths], timeout=120).check()
+
+
+@contextmanager
+def moved_away(host: Host, path: str) -> Iterator[None]:
+    """In a `with` block, the host's store lacks a path that its database has."""
+    host.sh(f"mv {path} /nix/store/away")
+    try:
+        yield
+    finally:
+        host.sh(f"mv /nix/store/away {path}")

@@ -38,3 +38,11 @@ def copied(workspace: Workspace, server: Host) -> set[str]:
     closure = {path for top in tops for path in nix.closure(workspace.host, top)}
     nix.verify(server, sorted(closure))
     return closure
+
+
+def assert_all_copied(workspace: Workspace, server: Host, *options: str, host: str) -> set[str]:
+    """Checks that each store path that a remote build names was copied; returns these paths."""
+    named = named_by_actions(workspace, "--config=remote", *options, host=host)
+    named |= named_by_files(workspace)
+    assert named - copied(workspace, server) == set()
+    return named

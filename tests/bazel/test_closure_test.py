@@ -10,10 +10,9 @@ from typing import Final, Iterator, Optional
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix, remote_execution
 from lab.commands import Outcome
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
 
@@ -52,7 +51,7 @@ class Closure:
         self,
         name: str,
         *options: str,
-        host: Optional[str] = laboratory.ALIAS,
+        host: Optional[str] = ALIAS,
         path: str = "/usr/bin",
     ) -> Outcome:
         """Runs a test. `path` is the `PATH` that Bazel is started with."""
@@ -111,11 +110,8 @@ def test_remote_actions_suffice_where_neither_machine_has_nix(
 
     # A path that is not the package's own.
     gone = nix.build(lab.workstation, ["bash"])["bash"]
-    lab.server.sh(f"mv {gone} /nix/store/away")
-    try:
+    with nix.moved_away(lab.server, gone):
         failed = closure.test("closure", *remote_only, path=_WITHOUT_NIX)
-    finally:
-        lab.server.sh(f"mv /nix/store/away {gone}")
     assert failed.status != 0
     assert f"missing: {gone}\n" in failed.text
     assert ", 1 missing" in failed.text

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lab import bazel, nix
-from lab import lab as laboratory
 from lab.host import Host, wait_until
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab, alias
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Package, Project, new_package
 
@@ -24,7 +23,7 @@ def second_server(lab: Lab) -> Host:
 
 
 def _both(second_server: Host) -> list[str]:
-    return [laboratory.ALIAS, laboratory.alias(second_server)]
+    return [ALIAS, alias(second_server)]
 
 
 def _check_valid(project: Project, package: Package, *servers: Host) -> None:
@@ -130,7 +129,7 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
 def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
     package = new_package()
     project.declare(package)
-    failed = project.fetch(package, host=f"no-such-host {laboratory.ALIAS}")
+    failed = project.fetch(package, host=f"no-such-host {ALIAS}")
     assert failed.status != 0
     assert f"could not copy @{package.name} to no-such-host (exit status 12)" in failed.stderr
     assert failed.stderr.count("nix_remote could not copy") == failed.stderr.count("no-such-host (")

@@ -13,10 +13,9 @@ from typing import Iterator
 import pytest
 
 from lab import bazel, nix
-from lab import lab as laboratory
 from lab.bazel import Defaults
 from lab.host import Host
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel import drop_ins
 from tests.bazel.drop_ins import ENTRIES, Entry
 from tests.bazel.modes import skip_unless_possible
@@ -62,7 +61,7 @@ def fetched(request: pytest.FixtureRequest, workstation: Host, lab: Lab) -> Iter
         "query",
         "--keep_going",
         " + ".join(f"@{package}//:all" for package in packages),
-        env={"BAZEL_NIX_REMOTE": laboratory.ALIAS, "NIX_REMOTE_PYTHON": python.path},
+        env={"BAZEL_NIX_REMOTE": ALIAS, "NIX_REMOTE_PYTHON": python.path},
         timeout=240,
     )
     folders = workspace.repositories()

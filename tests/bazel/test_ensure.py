@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
 from lab.commands import Outcome
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
 
@@ -26,11 +25,11 @@ def _build_remotely(project: Project, package: Package, attempt: str) -> Outcome
     )
     project.workspace.write({"BUILD.bazel": rule})
     options = ["--config=remote", "--noremote_accept_cached"]
-    return project.bazel("build", *options, "//:use", host=laboratory.ALIAS)
+    return project.bazel("build", *options, "//:use", host=ALIAS)
 
 
 def _ensure(project: Project, *words: str) -> Outcome:
-    return project.bazel("run", "@nix_remote//:ensure", *words, host=laboratory.ALIAS)
+    return project.bazel("run", "@nix_remote//:ensure", *words, host=ALIAS)
 
 
 def test_a_remote_build_passes_again_after_the_server_has_lost_its_paths(

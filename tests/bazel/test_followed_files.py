@@ -10,9 +10,8 @@ from typing import Final
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
 
@@ -101,7 +100,7 @@ def built(project: Project) -> Project:
 def build(project: Project) -> int:
     """Builds both targets; returns how many copies that took."""
     before = len(project.python.copies())
-    project.bazel("build", "//:of_file", "//:of_flake", host=laboratory.ALIAS).check()
+    project.bazel("build", "//:of_file", "//:of_flake", host=ALIAS).check()
     return len(project.python.copies()) - before
 
 

@@ -6,19 +6,17 @@ from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix
-from lab import lab as laboratory
+from lab import bazel, nix
 from lab.bazel import Workspace
 from lab.host import Host
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests import whole_build
-from tests.bazel import store_paths
+from tests.bazel import examples, store_paths
 from tests.bazel.modes import skip_unless_possible
 from tests.bazel.project import Mode
 
 pytestmark = pytest.mark.timeout(180)
 
-_EXAMPLE = images.REPOSITORY / "examples" / "whole_build"
 _ARCHIVE = "/opt/rules_nixpkgs.tar.gz"
 
 # A module that knows nothing of nix_remote.
@@ -74,10 +72,13 @@ _NO_OVERRIDE = {
 
 def _files(mode: Mode) -> dict[str, str]:
     """What the test changes in the example."""
-    nixpkgs = {"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"}
     if mode is Mode.WORKSPACE:
-        return nixpkgs | {"WORKSPACE": _WORKSPACE, "user.bazelrc": "common --noenable_bzlmod\n"}
-    lines = (_EXAMPLE / "MODULE.bazel").read_text().splitlines()
+        return {
+            **examples.PACKAGE_SET,
+            "WORKSPACE": _WORKSPACE,
+            "user.bazelrc": "common --noenable_bzlmod\n",
+        }
+    lines = (examples.FOLDER / "whole_build" / "MODULE.bazel").read_text().splitlines()
     here = [
         f'    urls = ["file://{_ARCHIVE}"],' if line.startswith("    urls = ") else line
         for line in lines
@@ -85,7 +86,7 @@ def _files(mode: Mode) -> dict[str, str]:
     ]
     return {
         "MODULE.bazel": "\n".join(here) + _USE_OTHER_MODULE,
-        **nixpkgs,
+        **examples.PACKAGE_SET,
         **_OTHER_MODULE,
     }
 
@@ -105,10 +106,8 @@ def mode(request: pytest.FixtureRequest, workstation: Host) -> Mode:
 def example(mode: Mode, workstation: Host) -> Iterator[Workspace]:
     renamed = "s,^core,rules_nixpkgs-0.13.0/core,"
     workstation.sh(f"tar -C {bazel.RULES_NIXPKGS} --transform {renamed} -czf {_ARCHIVE} core")
-    workspace = bazel.new_workspace(workstation, _EXAMPLE, mode.defaults)
-    workspace.write(_files(mode))
-    yield workspace
-    workspace.shut_down()
+    with examples.workspace(workstation, "whole_build", _files(mode), mode.defaults) as workspace:
+        yield workspace
 
 
 def test_a_build_without_a_word_of_nix_remote_runs_remotely(
@@ -116,20 +115,16 @@ def test_a_build_without_a_word_of_nix_remote_runs_remotely(
 ) -> None:
     nix.empty_store(lab.server)
     targets = ["//:greeting"] + ["@other//:greeting"] * (mode is Mode.BZLMOD)
-    options = ["--config=remote", _NO_OVERRIDE[mode]]
-    words = ["build", *options, "--noremote_accept_cached", *targets]
-    built = example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    built = examples.remotely(example, "build", _NO_OVERRIDE[mode], *targets).check()
     assert f"{len(targets)} remote" in built.stderr
-    named = store_paths.named_by_actions(example, *options, host=laboratory.ALIAS)
-    named |= store_paths.named_by_files(example)
-    assert named - store_paths.copied(example, lab.server) == set()
+    store_paths.assert_all_copied(example, lab.server, _NO_OVERRIDE[mode], host=ALIAS)
 
 
 def test_the_drop_ins_find_the_hook_in_place(example: Workspace, mode: Mode) -> None:
     loads = 'load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_package")\n'
     example.write({"drop_in/BUILD.bazel": loads})
     words = ["query", _NO_OVERRIDE[mode], "//drop_in:all"]
-    example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    example.bazel(*words, env={"BAZEL_NIX_REMOTE": ALIAS}).check()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Optional
 
 import pytest
 
-from lab import lab as laboratory
 from lab.bazel import apparent_name
+from lab.lab import ALIAS
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
 
@@ -84,7 +84,7 @@ def test_what_was_not_copied_can_be_listed(project: Project) -> None:
     project.declare(copied, not_copied)
     project.fetch(copied).check()
     project.fetch(not_copied, host=None).check()
-    words = ("--json", f"--host={laboratory.ALIAS}", f"--workspace={project.workspace.folder}")
+    words = ("--json", f"--host={ALIAS}", f"--workspace={project.workspace.folder}")
     command = ["nix-remote", "ensure", *words]
     told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
     names = set(map(apparent_name, told["data"]["not_copied"]))

@@ -166,11 +166,8 @@ def test_what_was_seen_before_does_not_count(lab: Lab, copier: Copier) -> None:
     path = nix.build(lab.workstation, ["bash"])["bash"]
     copier.copy(path)
     assert verify(lab, USUAL, path)["path", path]["status"] == "ok"
-    lab.server.sh(f"mv {path} /nix/store/away")
-    try:
+    with nix.moved_away(lab.server, path):
         assert verify(lab, USUAL, path)["path", path]["status"] == "broken"
-    finally:
-        lab.server.sh(f"mv /nix/store/away {path}")
 
 
 def test_a_closure_that_no_shell_can_look_for(lab: Lab) -> None:
