@@ -18,6 +18,7 @@ from tests.integration.copier import (
     new_closure,
     over_openssh_if_thorough,
 )
+from tests.integration.ssh_entries import leading_to, ssh_server
 from tests.integration.versions import makes_roots_on_request
 
 _WORKER = "nix-daemon --stdio"
@@ -306,15 +307,11 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
     # The folder that is the whole PATH has a shell and nothing else.
     lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
     lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
-    bare = sshd.SshServer(lab.server, 2304)
-    bare.start("SetEnv PATH=/opt/bare")
-    lab.workstation.write("/root/known_2304", f"[{lab.server.address}]:2304 {bare.host_key}\n")
-    known = "UserKnownHostsFile /root/known_2304"
     try:
-        alias = entry("odd", f"User {account}", "Port 2304", known)
-        copier.copy(new_closure(lab.workstation)[-1], alias=alias)
+        with ssh_server(lab.server, 2304, "SetEnv PATH=/opt/bare") as bare:
+            alias = entry("odd", f"User {account}", *leading_to(bare))
+            copier.copy(new_closure(lab.workstation)[-1], alias=alias)
     finally:
-        bare.stop()
         lab.server.sh("rm /usr/local/bin/nix-daemon")
 
 

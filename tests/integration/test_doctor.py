@@ -14,6 +14,7 @@ from lab.host import Host
 from lab.lab import ALIAS, GUEST, Lab, alias
 from nix_remote.doctor import advisories
 from tests.conftest import AddEntry
+from tests.integration.ssh_entries import leading_to, ssh_server
 
 Finding = dict[str, Any]
 
@@ -157,14 +158,9 @@ def test_a_login_shell_that_talks(
 
 
 def test_a_server_without_nix(lab: Lab, doctor: Any, entry: AddEntry) -> None:
-    without = sshd.SshServer(lab.server, 2312)
-    without.start("SetEnv PATH=/var/empty")
-    lab.workstation.write("/root/known_2312", f"[{lab.server.address}]:2312 {without.host_key}\n")
-    try:
-        found = doctor(entry("sick", "Port 2312", "UserKnownHostsFile /root/known_2312"))
+    with ssh_server(lab.server, 2312, "SetEnv PATH=/var/empty") as without:
+        found = doctor(entry("sick", *leading_to(without)))
         assert "[nix-not-found]" in found["nix", "nix", "broken"]["text"]
-    finally:
-        without.stop()
 
 
 def test_a_daemon_that_does_not_run(lab: Lab, doctor: Any) -> None:

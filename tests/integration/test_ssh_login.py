@@ -31,8 +31,8 @@ def path(lab: Lab) -> str:
 def lines(lab: Lab) -> Iterator[list[str]]:
     """Lines that lead to an SSH server that takes certificates."""
     lab.server.sh("[ -e /etc/ssh/user_ca ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/user_ca")
-    with ssh_server(lab, 2310, "TrustedUserCAKeys /etc/ssh/user_ca.pub") as server:
-        yield leading_to(lab, server)
+    with ssh_server(lab.server, 2310, "TrustedUserCAKeys /etc/ssh/user_ca.pub") as server:
+        yield leading_to(server)
 
 
 @pytest.fixture(scope="module")
@@ -332,10 +332,10 @@ def test_algorithms_for_keys_are_those_that_the_config_allows(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
 ) -> None:
     file = let_in(lab, make_key(lab.workstation, "rsa", "-t", "rsa"))
-    with ssh_server(lab, 2311, "PubkeyAcceptedAlgorithms rsa-sha2-256") as choosy:
+    with ssh_server(lab.server, 2311, "PubkeyAcceptedAlgorithms rsa-sha2-256") as choosy:
         for algorithm, works in (("rsa-sha2-256", True), ("rsa-sha2-512", False)):
             allowed = f"PubkeyAcceptedAlgorithms {algorithm}"
-            at_choosy = [f"IdentityFile {file}", *leading_to(lab, choosy)]
+            at_choosy = [f"IdentityFile {file}", *leading_to(choosy)]
             alias = entry(f"login-{algorithm}", allowed, *at_choosy)
             if works:
                 copier.copy(path, alias=alias)

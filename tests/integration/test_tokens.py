@@ -17,6 +17,7 @@ from lab.host import Host, wait_until
 from lab.lab import ACCOUNT, Lab
 from lab.nix import Version
 from tests.integration.copier import Copier, new_closure
+from tests.integration.ssh_entries import leading_to
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 
@@ -215,16 +216,15 @@ def realm(lab: Lab, workstation: Host) -> Iterator[sshd.SshServer]:
     workstation.stop_service("kdc")
 
 
-def leading_to(realm: sshd.SshServer) -> list[str]:
+def by_ticket(realm: sshd.SshServer) -> list[str]:
     """Lines that lead to the SSH server that takes tickets, and name no key."""
-    where = [f"HostName {realm.host.name}", f"Port {realm.port}", "IdentityFile none"]
-    return [*where, f"HostKeyAlias [{realm.host.address}]:{sshd.PORT}"]
+    return [f"HostName {realm.host.name}", "IdentityFile none", *leading_to(realm)]
 
 
 def test_a_kerberos_ticket_logs_in(
     copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
 ) -> None:
-    alias = login("kerberos", "GSSAPIAuthentication yes", *leading_to(realm))
+    alias = login("kerberos", "GSSAPIAuthentication yes", *by_ticket(realm))
     copier.host.run(["kdestroy", "-q"])
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text
@@ -241,7 +241,7 @@ def test_where_the_system_switches_kerberos_on_it_is_tried_when_no_key_helps(
     copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
 ) -> None:
     assert "    GSSAPIAuthentication yes" in copier.host.read("/etc/ssh/ssh_config")
-    alias = login("kerberos", *leading_to(realm))
+    alias = login("kerberos", *by_ticket(realm))
     copier.host.run(_GET_TICKET).check()
     text = copier.run("-v", path, alias=alias).check().stderr
     assert "(no key let us in, and GSSAPIAuthentication is on)" in text
