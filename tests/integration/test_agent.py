@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
@@ -21,19 +21,6 @@ from tests.integration.test_interruptions import in_the_middle
 
 _numbers = itertools.count(1)
 _COPIERS = 12
-
-
-@pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
-
-
-@pytest.fixture
-def agent(herd: Herd) -> Iterator[int]:
-    with herd.agent_running() as process:
-        yield process
 
 
 def closures(lab: Lab) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import Iterator
 
 import pytest
 
@@ -18,19 +17,6 @@ from tests.integration.copier import root_links
 from tests.integration.herd import LAUNCHER, Herd
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
-
-
-@pytest.fixture
-def agent(herd: Herd) -> Iterator[int]:
-    with herd.agent_running() as process:
-        yield process
 
 
 def top(lab: Lab) -> str:

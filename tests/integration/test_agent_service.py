@@ -22,13 +22,6 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
-
-
-@pytest.fixture(scope="module")
 def running_manager(lab: Lab, herd: Herd) -> Iterator[UserManager]:
     """A service manager with the units that `nix-remote setup agent` makes."""
     manager = UserManager(lab.workstation)
