@@ -40,7 +40,11 @@ echo 'bazel_dep(name = "nix_remote", version = "0.1.0")' >> MODULE.bazel
 # Bazel before 7.1 tracks only the variables that `environ` lists. These versions use WORKSPACE
 # files.
 _DECLARE_ENVIRON = """
-sed 's/^    implementation = nix_remote_wrap.*,$/& environ = ["BAZEL_NIX_REMOTE"],/' nixpkgs.bzl > hooked.bzl && mv hooked.bzl nixpkgs.bzl
+set -eu
+sed '
+  s/^    implementation = nix_remote_wrap.*,$/& environ = ["BAZEL_NIX_REMOTE"],/
+' nixpkgs.bzl > hooked.bzl
+mv hooked.bzl nixpkgs.bzl
 """
 
 PATCH_CMDS = [_SCRIPT] + ([_DECLARE_ENVIRON] if needs_environ() else [])

@@ -1,12 +1,11 @@
 """The text of the two files that start the copier.
 
-Values in, values out: nothing here reads or writes a file.
+Pure: nothing here reads or writes a file.
 """
 
 load(":shell.bzl", "quoted")
 
-# First the agent's thin client, which imports next to nothing; it becomes the full program if it
-# has to.
+# The thin client runs first: it imports next to nothing, and starts the full program if needed.
 # -I: neither the working directory nor PYTHON* variables decide what is imported.
 # The prefix keeps bytecode out of source folders, which may be shared or read-only.
 _LAUNCHER = """\

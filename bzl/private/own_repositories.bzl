@@ -1,8 +1,7 @@
-"""The repositories that nix_remote makes for itself, for MODULE.bazel and for WORKSPACE.
+"""nix_remote's own repositories, for MODULE.bazel and for WORKSPACE.
 
-All are fetched only when something needs them: the re-hosted rules when they are
-loaded, Python when a package is fetched with a host set, what tests have to know with
-`//bzl:testing.bzl`.
+Bazel fetches each when it is needed: the re-hosted rules when they are loaded, the copier's
+Python when a package is fetched with a host set, `fetches.bzl` with `//bzl:testing.bzl`.
 """
 
 load(":errors.bzl", "NOT_A_STORE_PATH", "UNKNOWN_TRANSPORT")
@@ -21,14 +20,14 @@ def declare_own_repositories(
         store_paths = [],
         toolchain_sources = {},
         language_rules = {}):
-    """Declares them under the names that the `load` statements and labels in `bzl` use.
+    """Declares the repositories under the names that `load` statements and labels in `bzl` use.
 
     Args:
-      python: label of the interpreter that makes the copier's virtual environment
-      transport: what makes the SSH connection; empty for the copier's default
-      substitute: whether the server asks its own caches before anything is sent
-      workspace: what garbage collector roots are named after; empty for the folder
-      store_paths: what is copied with every package
+      python: the label of the interpreter that creates the copier's virtual environment
+      transport: the SSH transport; empty for the copier's default
+      substitute: whether the server tries its own substituters before a path is sent
+      workspace: the path that durable roots are named after; empty for the workspace's folder
+      store_paths: the paths to copy with every package
       toolchain_sources: see `declare_toolchain_repositories`
       language_rules: see `declare_toolchain_repositories`
     """

@@ -1,11 +1,10 @@
-"""The Python that runs the copier, and the program that starts it.
+"""The repository of the copier: its Python, and the program that starts it.
 
-By default a virtual environment with the packages that the copier needs, from a
-hash-locked list; `NIX_REMOTE_PYTHON` names an interpreter to use instead. Without
-a host in `BAZEL_NIX_REMOTE` the repository stays empty.
+The Python is a virtual environment with the packages of a hash-locked list, or the interpreter
+that `NIX_REMOTE_PYTHON` names. Without a host in `BAZEL_NIX_REMOTE`, the repository stays empty.
 
-With them goes `settings.json`, what the workspace has configured for every copy, and `hosts`,
-the hosts that fetches copy to.
+It also contains `settings.json`, the workspace's configuration for every copy, and `hosts`, the
+hosts that fetches copy to.
 """
 
 load(
@@ -35,7 +34,7 @@ _SOURCES = Label("//nix_remote:__init__.py")
 
 _TIMEOUT = 1800
 
-# Prints the file that an upgrade of this Python replaces.
+# Prints the file that is replaced when this Python is upgraded.
 _PROBE = """
 import os, sys
 if sys.version_info < (3, 9):
@@ -61,12 +60,12 @@ def python_repository_impl(repository_ctx):
     """
     write_file(repository_ctx, "BUILD.bazel", _BUILD)
 
-    # No package asks for this repository then, but `bazel fetch --all` does.
+    # Without a host, only `bazel fetch --all` gets here.
     copy_to = hosts(read_variable(repository_ctx, HOST_VARIABLE))
     if not copy_to:
         return
 
-    # First all labels: asking for a label's path may restart the rule.
+    # All labels first: resolving a label may restart the rule.
     sources = watched_path(repository_ctx, _SOURCES).dirname.dirname
     requirements = watched_path(repository_ctx, repository_ctx.attr.requirements)
     base = repository_ctx.attr.base
@@ -101,21 +100,21 @@ def python_repository_impl(repository_ctx):
     )
 
 def _given(repository_ctx, python):
-    """The interpreter that the user chose."""
+    """Checks and returns the interpreter that the user chose."""
     if not python.startswith("/"):
         fail(PYTHON_NOT_ABSOLUTE.format(python = python))
     _check_and_watch(repository_ctx, python)
     return python
 
 def _installed(repository_ctx, base, requirements):
-    """The interpreter of a new virtual environment."""
+    """Creates a virtual environment; returns its interpreter."""
     base = base or repository_ctx.which("python3")
     if not base:
         fail(NO_PYTHON)
     _check_and_watch(repository_ctx, base)
     _run(
         repository_ctx,
-        "making a virtual environment",
+        "creating a virtual environment",
         [base, "-I", "-m", "venv", "venv"],
         NO_VIRTUAL_ENVIRONMENT,
         base,
@@ -132,7 +131,7 @@ def _installed(repository_ctx, base, requirements):
     return python
 
 def _check_and_watch(repository_ctx, python):
-    """Fails if the interpreter is too old; an upgrade of it makes this repository anew."""
+    """Fails if the interpreter is too old; Bazel fetches again when it is upgraded."""
     real = _run(
         repository_ctx,
         "checking %s" % python,
@@ -166,10 +165,10 @@ def indented(output):
 python_repository = repository_rule(
     implementation = python_repository_impl,
     attrs = {
-        "base": attr.label(doc = "What makes the virtual environment, if not python3 on PATH."),
+        "base": attr.label(doc = "The Python that creates the virtual environment (default: python3 on PATH)."),
         "requirements": attr.label(
             default = Label("//bzl/private/python:requirements.txt"),
-            doc = "What to install, with exact versions and hashes.",
+            doc = "The packages to install, with versions and hashes.",
         ),
         "settings": attr.string(mandatory = True, doc = "The content of settings.json."),
     },

@@ -179,8 +179,8 @@ def test_what_is_configured_reaches_the_copier(project: Project, lab: Lab) -> No
 @pytest.mark.parametrize(
     ("configuration", "text"),
     [
-        ("transport = 'telnet'", 'there is no transport "telnet"'),
-        ("store_paths = ['bash']", '`store_paths` has "bash"'),
+        ("transport = 'telnet'", 'unknown transport "telnet"'),
+        ("store_paths = ['bash']", '`store_paths` contains "bash"'),
     ],
 )
 def test_what_cannot_be_is_refused(project: Project, configuration: str, text: str) -> None:

@@ -100,7 +100,7 @@ def without_venv(workstation: Host) -> Iterator[None]:
 @pytest.mark.usefixtures("without_venv")
 def test_a_missing_venv_module_is_explained(project: Project) -> None:
     text = _failure(project, None)
-    assert "could not make a virtual environment with /usr/bin/python3" in text
+    assert "could not create a virtual environment with /usr/bin/python3" in text
     assert "apt install python3-venv" in text
 
 

@@ -1,4 +1,4 @@
-"""The test of closures, as far as it runs nothing: where it takes them from, and its actions."""
+"""`nix_remote_closure_test` without running it: the sources of closures, and its actions."""
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts", "unittest")
 load("//bzl/private:closure_test.bzl", "closure_sources", "closure_test")
@@ -39,7 +39,7 @@ def _actions_impl(ctx):
 _actions_test = analysistest.make(_actions_impl)
 
 def closure_test_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

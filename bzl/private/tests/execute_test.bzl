@@ -35,7 +35,7 @@ _succeeds_test = unittest.make(_succeeds_impl)
 _failing = failing(lambda: _run(_context([], return_code = 3)))
 
 def execute_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

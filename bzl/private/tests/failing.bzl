@@ -1,4 +1,4 @@
-"""Tests of what makes a fetch fail: Starlark cannot catch `fail`, but an analysis test can."""
+"""Tests of calls that fail: Starlark cannot catch `fail`, but an analysis test can."""
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
 

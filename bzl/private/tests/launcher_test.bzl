@@ -1,4 +1,4 @@
-"""The files that start the copier, wherever Bazel's folders are."""
+"""The files that start the copier, with folders of any name."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:launcher.bzl", "launcher_text", "program_text")
@@ -28,7 +28,7 @@ _launcher_test = unittest.make(_launcher_impl)
 _program_test = unittest.make(_program_impl)
 
 def launcher_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

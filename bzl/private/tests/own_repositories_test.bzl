@@ -1,4 +1,4 @@
-"""What the workspace configures."""
+"""The workspace's configuration."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:own_repositories.bzl", "copy_settings", "refused")
@@ -7,10 +7,10 @@ def _refused_impl(ctx):
     env = unittest.begin(ctx)
     for transport in ["", "auto", "openssh", "paramiko"]:
         asserts.equals(env, "", refused(transport, ["/nix/store/x-bash"]))
-    asserts.true(env, "there is no transport \"ssh\"" in refused("ssh", []))
+    asserts.true(env, "unknown transport \"ssh\"" in refused("ssh", []))
     for path in ["/nix/store", "/usr/bin", "x-bash", ""]:
         text = refused("", ["/nix/store/x-bash", path])
-        asserts.true(env, "`store_paths` has \"%s\"" % path in text, path)
+        asserts.true(env, "`store_paths` contains \"%s\"" % path in text, path)
     return unittest.end(env)
 
 def _settings_impl(ctx):
@@ -33,7 +33,7 @@ _refused_test = unittest.make(_refused_impl)
 _settings_test = unittest.make(_settings_impl)
 
 def own_repositories_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

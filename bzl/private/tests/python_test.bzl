@@ -1,4 +1,4 @@
-"""The copier's Python, as far as no process is needed."""
+"""The repository of the copier's Python, with fake processes."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:python.bzl", "indented", "python_repository_impl")
@@ -45,7 +45,7 @@ _absent = failing(lambda: _make({}))
 _old_on_path = failing(lambda: _make({}, status = 1, answer = "Python 3.8", python3 = "/py"))
 
 def python_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

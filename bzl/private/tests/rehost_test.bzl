@@ -1,4 +1,4 @@
-"""The hook in rules_nixpkgs_core, put there or refused."""
+"""Inserting the hook into rules_nixpkgs_core, and refusing unknown versions."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:edits.bzl", "replacing")
@@ -142,20 +142,20 @@ _unknown_file = failing(lambda: write_sources(
 ))
 
 def rehost_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name
     """
     unittest.suite(name, _hooked_test, _forwarded_test, _without_flakes_test, _written_test)
-    unsupported = "does not support this rules_nixpkgs: it is 0.99.0."
+    unsupported = "does not support this rules_nixpkgs (version 0.99.0)."
     declare_failing_tests(name + "_failing", [
         (_another_rule, [
             unsupported,
-            "//:nixpkgs.bzl has this text 5 times, and must have it 4 times:\n" +
+            "//:nixpkgs.bzl contains this text 5 times (expected: 4):\n" +
             "        repository_rule(\n",
         ]),
-        (_missing_file, [unsupported, "there is no ", "//extensions:package.bzl.\n"]),
-        (_without_version, ["it is of unknown version.", "has this text 0 times", "it once:"]),
+        (_missing_file, [unsupported, "//extensions:package.bzl does not exist.\n"]),
+        (_without_version, ["(version unknown)", "contains this text 0 times (expected: 1):"]),
         (_unknown_file, [unsupported, "c/d.bzl loads :more.bzl, a file that nix_remote does"]),
     ])
