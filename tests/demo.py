@@ -140,7 +140,7 @@ def tell(lab: Lab, story: Story) -> None:
         story.command(f"cd {folder} && bazel build //:greeting")
         logins = lab.ssh_server.logins()
         example.bazel("build", "//:greeting").check()
-        expect(lab.ssh_server.logins() == logins, "somebody logged in to the server")
+        expect(lab.ssh_server.logins() == logins, "a client logged in to the server")
         example.shut_down()
 
 

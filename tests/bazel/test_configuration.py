@@ -67,7 +67,7 @@ done
 turns=0
 while [ "$met" ] && [ "$(ls {_MEETING} | wc -l)" -lt 2 ]; do
   turns=$((turns + 1))
-  if [ "$turns" -gt 200 ]; then echo "nobody came" >&2; exit 9; fi
+  if [ "$turns" -gt 200 ]; then echo "the other copier did not start" >&2; exit 9; fi
   sleep 0.05
 done
 exec /opt/nix-remote/bin/python "$@"

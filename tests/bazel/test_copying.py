@@ -36,7 +36,7 @@ def test_the_closure_is_on_the_server_when_the_fetch_ends(project: Project, lab:
     assert f"nix-remote: {package.name}: sending" in fetched.stderr
 
 
-def test_the_copier_is_told_what_it_copies_and_for_whom(project: Project) -> None:
+def test_the_copier_gets_host_package_workspace_and_paths(project: Project) -> None:
     package = new_package()
     project.declare(package)
     project.fetch(package).check()

@@ -1,4 +1,4 @@
-"""A Bazel that somebody brings along, with a registry made of a folder of modules."""
+"""`--bazel`: another Bazel, with a registry that is generated from a folder of modules."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def _failure(
     """What is said when Python is set up in this environment, and that fails."""
     package = new_package()
     project.declare(package)
-    # A name nobody used: the Python of an earlier fetch does not count.
+    # A new name, so that the Python of an earlier fetch does not count.
     host = f"host-{uuid.uuid4().hex[:8]}"
     variables = {"NIX_REMOTE_PYTHON": python or "", **(env or {})}
     failed = project.fetch(package, host=host, env=variables)

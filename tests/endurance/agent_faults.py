@@ -52,7 +52,7 @@ Fault = Callable[[Trial], None]
 
 
 def kill_agent(trial: Trial) -> None:
-    """Agent or leader, whoever serves."""
+    """The process that serves: an agent or a lead."""
     process = trial.agent_process()
     if process:
         trial.lab.workstation.run(["kill", "-KILL", str(process)])
@@ -175,7 +175,7 @@ def take_memory(trial: Trial) -> None:
 
 
 def remove_temporary_files(trial: Trial) -> None:
-    """The folder that the agent was given for them; without an agent it is nobody's."""
+    """The folder that the agent was given for them; unused without an agent."""
     trial.lab.workstation.sh(f"rm -rf {_TEMPORARY}")
 
 

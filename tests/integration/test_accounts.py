@@ -240,7 +240,7 @@ def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
     )
 
 
-def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
+def test_a_forced_command_does_not_confine_an_account_that_owns_its_home_folder(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:
     """Why the account of `setup server` does not."""
@@ -257,7 +257,7 @@ def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
     assert lab.server.read("/tmp/was-here").strip() == account
 
 
-# Login shells, and what they do when somebody logs in.
+# Login shells, and what they do at a login.
 
 
 def with_shell(lab: Lab, name: str, shell: str, *, rc: str = "", text: str = "") -> str:
@@ -317,7 +317,7 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
-def test_a_shell_that_greets_everybody_is_told_apart_by_what_it_says(
+def test_the_output_of_a_shell_that_greets_is_shown(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
 ) -> None:
     account = with_shell(lab, f"loud-{shell}", shell, rc=rc, text="echo Welcome to the machine\n")

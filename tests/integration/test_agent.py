@@ -109,7 +109,7 @@ def test_what_the_agent_knows_costs_not_one_packet(
     assert figures()["without_copy"] == 2
 
 
-def test_a_server_that_was_silent_is_asked_before_anything_is_believed(
+def test_a_server_that_was_silent_is_asked_before_cached_answers_are_used(
     lab: Lab, herd: Herd, agent: int
 ) -> None:
     top = closures(lab)[-1]
@@ -173,7 +173,7 @@ def test_roots_that_are_pruned_meanwhile_are_there_again_when_the_agent_has_left
     assert_kept_whole(lab.server, lab.workstation, paths)
 
 
-def test_paths_lost_with_the_connection_are_not_believed_and_all_are_sent_again(
+def test_paths_lost_with_the_connection_are_all_sent_again(
     lab: Lab, herd: Herd, agent: int
 ) -> None:
     first, second = closures(lab), closures(lab)
@@ -207,7 +207,7 @@ def test_temporary_roots_lost_with_the_daemon_are_noticed(
     assert_kept_whole(server, lab.workstation, paths)
 
 
-def test_ensure_repairs_what_was_lost_while_nobody_was_connected(lab: Lab, herd: Herd) -> None:
+def test_ensure_repairs_what_was_lost_without_a_connection(lab: Lab, herd: Herd) -> None:
     base = f"/root/output-base-{next(_numbers)}"
     first, second = closures(lab), closures(lab)
     for name, paths in {"first": first, "second": second}.items():
@@ -319,7 +319,7 @@ def test_a_client_of_another_version_works_alone_and_the_agent_leaves(
 
 
 @pytest.mark.thorough
-def test_an_agent_that_nobody_needs_leaves(lab: Lab, herd: Herd) -> None:
+def test_an_idle_agent_leaves(lab: Lab, herd: Herd) -> None:
     with herd.agent_running("--idle=1s") as agent:
         herd.copy(closures(lab)[-1]).check()
         wait_until(lambda: not lab.workstation.has_process(agent), "the agent to leave")

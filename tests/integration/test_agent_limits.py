@@ -147,7 +147,7 @@ def test_a_working_folder_that_is_gone_is_named(lab: Lab, herd: Herd, agent: int
     assert "error[working-folder-gone]" in done.stderr
 
 
-def test_an_agent_that_may_start_no_threads_keeps_nobody_waiting(lab: Lab, herd: Herd) -> None:
+def test_an_agent_that_may_start_no_threads_keeps_no_client_waiting(lab: Lab, herd: Herd) -> None:
     """At a real limit of processes, which counts those of an account that is not root."""
     host = lab.workstation
     sshd.add_account(host, "limited")

@@ -44,7 +44,7 @@ def sick(findings: list[Finding]) -> dict[tuple[str, str, str], Finding]:
 
 @pytest.fixture
 def doctor(lab: Lab) -> Any:
-    """Looks at a server whose export is somebody else's business; returns what is wrong."""
+    """Runs doctor without the layers of the export; returns the findings that are not ok."""
 
     def look(name: str, *words: str, env: Optional[Mapping[str, str]] = None) -> Any:
         return sick(examine(lab.workstation, name, "--not-exported", *words, env=env))
@@ -95,7 +95,7 @@ def test_an_ssh_config_that_cannot_be_parsed(lab: Lab, doctor: Any) -> None:
     assert list(found) == [("ssh", "config", "broken")]
 
 
-def test_nobody_listens(doctor: Any, entry: AddEntry) -> None:
+def test_a_port_without_a_listener(doctor: Any, entry: AddEntry) -> None:
     found = doctor(entry("sick", "Port 1"))
     assert "[connection-refused]" in found["ssh", "connection", "broken"]["text"]
 

@@ -33,7 +33,7 @@ def test_an_alias_whose_host_name_does_not_resolve(
 
 
 @over_both_transports
-def test_a_port_where_nobody_listens(copier: Copier, path: str, entry: AddEntry) -> None:
+def test_a_port_without_a_listener(copier: Copier, path: str, entry: AddEntry) -> None:
     text = copier.fails("connection-refused", path, alias=entry("odd", "Port 1"))
     assert "Connection refused" in text
 

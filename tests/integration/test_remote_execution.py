@@ -143,7 +143,7 @@ def test_another_instance(lab: Lab) -> None:
     assert "--remote-instance-name" in found["remote", "service"]["fix"]
 
 
-def test_nobody_listens(lab: Lab) -> None:
+def test_a_port_without_a_listener(lab: Lab) -> None:
     found = examine(lab, f"--remote-executor=grpc://{lab.service.address}:1")
     assert list(found) == [("remote", "service")]
     assert "[execution-service-unreachable]" in found["remote", "service"]["text"]

@@ -60,7 +60,7 @@ def left(server: Host, aged: dict[int, str]) -> list[int]:
     return [days for days, path in aged.items() if nix.is_valid(server, path)]
 
 
-def test_what_nobody_has_used_for_long_goes(lab: Lab, aged: dict[int, str]) -> None:
+def test_roots_that_were_not_used_for_long_go(lab: Lab, aged: dict[int, str]) -> None:
     would = collect(lab.server, "--dry-run").check()
     assert aged[40].rpartition("/")[2] in would.stdout
     assert len(would.stdout.splitlines()) == 2

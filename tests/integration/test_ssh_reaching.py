@@ -111,7 +111,7 @@ def test_the_host_key_of_every_hop_is_checked(
 
 
 @over_both_transports
-def test_nobody_is_asked_about_a_hop(
+def test_no_question_is_asked_about_a_hop(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
     lab.workstation.write("/root/ask", "#!/bin/sh\ntouch /root/asked; echo yes\n", mode="700")

@@ -152,7 +152,7 @@ def test_a_card_logs_in_when_the_agent_has_its_pin(
     copier: Copier, path: str, login: AddLines, card: str
 ) -> None:
     by_directive = login("card", "IdentityFile none", f"PKCS11Provider {_CARD_PROVIDER}")
-    # Nobody is there to ask for the PIN.
+    # There is no terminal to ask for the PIN.
     text = copier.fails("login-refused", path, alias=by_directive, env=_CARD_ENV)
     assert f"{_CARD_PROVIDER} (needs a PIN; is it in the agent?)" in text
     assert f"ssh-add -s {_CARD_PROVIDER}" in text

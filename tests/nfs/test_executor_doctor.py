@@ -108,7 +108,7 @@ def test_paths_that_actions_need(unmounted: Site, program: str, paths: dict[str,
     assert found["/etc/passwd"]["status"] == "broken"
 
 
-# What the doctor reads on the server: exports, and whether somebody serves them.
+# What doctor reads on the server: exports, and whether an NFS server serves them.
 
 EXPORTS = "/etc/exports.d/nix-remote.exports"
 GOOD = f"{STORE} 10.77.0.0/24(ro,sync,no_subtree_check,root_squash)\n"

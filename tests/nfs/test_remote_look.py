@@ -14,7 +14,7 @@ from tests.nfs.site import STORE, Site
 
 pytestmark = pytest.mark.timeout(300)
 
-# Of nobody else: the lab's own executor may take actions of other pools.
+# A pool of its own: the lab's own executor may take actions of other pools.
 _POOL = "nfs"
 
 

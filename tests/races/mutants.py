@@ -1,6 +1,6 @@
 """Copiers that keep paths in a careless way. They replace the last step of `WorkerStore`.
 
-Each is what somebody could take for enough; the races show that it is not.
+Each is a plausible simplification; the races show that it loses paths.
 """
 
 from __future__ import annotations

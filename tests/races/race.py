@@ -47,7 +47,7 @@ class Side(enum.Enum):
 
 @dataclass(frozen=True)
 class Case:
-    """Who is held where, who gets there first, and who goes on first."""
+    """Where each side is held, which side gets there first, and which side goes on first."""
 
     step: Step
     point: Point

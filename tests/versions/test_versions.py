@@ -12,7 +12,7 @@ from lab.lab import ACCOUNT, ALIAS, Lab
 from tests.compatibility.recording import Recorder
 from tests.versions.conftest import CONFIG, KEY_TYPES, POOL, Tried
 
-# Whoever comes first to a Python builds its root tree.
+# The first test of a Python builds its root tree.
 pytestmark = pytest.mark.timeout(1800)
 
 _OF_LIBRARIES = (
