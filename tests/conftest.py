@@ -1,4 +1,4 @@
-"""What every test may ask for: a laboratory of real hosts, and which rules_nixpkgs to use."""
+"""Fixtures and options for all tests: a lab of real hosts, and the rules_nixpkgs to use."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The main job, told as a story on real hosts. `tools/demo` runs it.
+"""A demonstration of the main job on real hosts. `tools/demo` runs it.
 
-Every step checks what it tells: the demo fails where the story is not true.
+Every step checks what it says: the demo fails if that is not true.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Everything that nix_remote offers in the place of something in rules_nixpkgs: the table.
+"""The table of nix_remote's drop-ins for names of rules_nixpkgs.
 
-An entry says how a workspace uses it, and which repositories then have store paths.
+An entry has the declaration in a workspace, and the repositories that then have store paths.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""In which modes a Bazel test runs: for parametrization. Not for what runs without pytest."""
+"""The modes in which a Bazel test runs, for parametrization. Needs pytest."""
 
 from __future__ import annotations
 

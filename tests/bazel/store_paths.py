@@ -1,4 +1,4 @@
-"""Which store paths a build names, wherever it names them; and which of them were copied."""
+"""The store paths that a build names anywhere, and those that were copied."""
 
 from __future__ import annotations
 

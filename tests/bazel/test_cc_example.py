@@ -1,6 +1,6 @@
-"""C and C++, compiled, linked and run on an executor that has no compiler but the store's.
+"""C and C++, compiled, linked and run on an executor whose only compiler is in the store.
 
-The example as it is, but for its package set: the lab cannot download nixpkgs.
+Only the package set of the example is replaced: the lab cannot download nixpkgs.
 """
 
 from __future__ import annotations

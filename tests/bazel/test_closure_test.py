@@ -1,6 +1,6 @@
-"""`nix_remote_closure_test` finds the closures, whatever an action sees of this machine.
+"""`nix_remote_closure_test` finds the closures, whatever actions see of the local machine.
 
-That it looks at the executor is shown by the C example (`test_cc_example.py`).
+The C example (`test_cc_example.py`) shows that it checks the executor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several servers, and what a workspace says about how its packages are copied."""
+"""Several servers, and the configuration of copies in a workspace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""With a host set, a fetch ends with the package on the server, or it fails."""
+"""With a host set, a successful fetch means that the package is on the server."""
 
 from __future__ import annotations
 

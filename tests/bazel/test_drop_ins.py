@@ -1,4 +1,4 @@
-"""Every entry of the table, in every mode: what it realises is on the server when it is fetched.
+"""Every entry of the table, in every mode: its store paths are on the server after the fetch.
 
 One workspace for each mode uses them all at once. With a checkout of rules_nixpkgs the
 same table runs against the real macros and extensions.

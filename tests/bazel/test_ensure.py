@@ -1,4 +1,4 @@
-"""`bazel run @nix_remote//:ensure`: what the server has lost is found, sent again, and enough."""
+"""`bazel run @nix_remote//:ensure`: it finds and repairs paths that the server has lost."""
 
 from __future__ import annotations
 

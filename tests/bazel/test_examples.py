@@ -1,7 +1,7 @@
-"""The examples, as they are: remote builds that need the store paths of a package.
+"""The hello examples: remote builds that need the store paths of a package.
 
-Of their files the lab replaces one, the package set: it cannot download nixpkgs.
-They use the Python that nix_remote sets up by itself.
+The lab replaces only their package set: it cannot download nixpkgs. They use the
+Python that nix_remote sets up.
 """
 
 from __future__ import annotations

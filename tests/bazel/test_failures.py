@@ -1,4 +1,4 @@
-"""A fetch that fails shows the reason: what, why and the fix, as Bazel prints it."""
+"""A failed fetch shows what failed, why and the fix, in Bazel's output."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The files behind a package, each of which Bazel has to watch: an edit makes a new copy.
+"""The files behind a package: Bazel watches each of them, and an edit causes a new copy.
 
-Up to Bazel 7, the rules of rules_nixpkgs watch the file of each label that they use; from
-Bazel 8 on, nix_remote does it for them.
+Up to Bazel 7, the rules of rules_nixpkgs watch the file of each label that they use; since
+Bazel 8, nix_remote watches them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What makes Bazel fetch a package again, and what does not: a test for each row of the table.
+"""Causes of a new fetch, and changes that cause none: a test for each row of the table.
 
 The table is in docs/bazel.md. Other rows are in test_copying: the same build again, and
-the variable set, changed and unset in the shell. Each test counts how often the copier
-ran, and sees that what actions use is what was copied.
+the variable set, changed and unset in the shell. Each test counts the runs of the copier, and
+checks that actions use the paths that were copied.
 """
 
 from __future__ import annotations

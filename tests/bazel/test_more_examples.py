@@ -1,6 +1,6 @@
 """The other examples: each is built remotely, and every store path that it names was copied.
 
-As they are, but for where packages come from: the lab cannot download nixpkgs.
+Only the source of packages is replaced: the lab cannot download nixpkgs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The repository as a Bazel workspace: its own tests as targets. No host, no Nix."""
+"""The repository as a Bazel workspace: its own tests as targets, without a host and Nix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python for the copier: which one is used, and what is said when there is none."""
+"""The copier's Python: which one is used, and the errors for unusable ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hook goes into the user's own rules_nixpkgs, into each version that is known, or nowhere."""
+"""The hook is inserted into every known version of rules_nixpkgs; others are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Without a host, nix_remote is not there: what is built is what rules_nixpkgs makes of it."""
+"""Without a host, nix_remote has no effect: builds are those of plain rules_nixpkgs."""
 
 from __future__ import annotations
 

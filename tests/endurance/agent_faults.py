@@ -1,7 +1,7 @@
-"""Herds of copiers, and what can go wrong with their agent, at moments left to chance.
+"""Herds of copiers, and faults of their agent at random moments.
 
-Whatever happens: a copier that ends with 0 has kept the promise; one that does
-not has said why; none hangs; and the next copy completes.
+With every fault, a copier that exits with 0 has kept the promise, one that does
+not has printed the reason, none hangs, and the next copy completes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long the long tests are."""
+"""Options for the length of the long tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What copies that something has happened to are judged by: how they ended, what the server has."""
+"""Judgement of copies after a fault: their end, and the paths that the server has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk quota that is used up: a real one, of a btrfs, which holds for root as well."""
+"""An exhausted disk quota: a real one of a btrfs, which also applies to root."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Does everything a `RemoteStore` can do, and after each asks something that is known.
+"""Runs every operation of a `RemoteStore`, and after each a query with a known answer.
 
 Runs on a workstation: `every_operation.py ALIAS STORE-PATH...`, a closure in
-dependency order. Prints what was done. A session that is out of step answers
-the question wrongly, or not at all.
+dependency order. Prints the operations. A desynchronised session answers the
+query wrongly, or not at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Every account of docs/security.md, on every version of Nix, over both transports.
 
-What an account may do is told by one copy and one `roots list` as a user would run
-them. In every run the current version of Nix; with --thorough the others.
+One copy and one `roots list`, as a user would run them, show the rights of an account.
+Every run uses the current version of Nix; --thorough adds the others.
 """
 
 from __future__ import annotations

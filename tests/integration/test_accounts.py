@@ -1,4 +1,4 @@
-"""Accounts that may run one command only: which protocol is chosen, and what cannot be promised."""
+"""Accounts that may run only one command: the chosen protocol, and the limits of the promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many copiers at a time: with an agent, with one of them that leads, and each alone."""
+"""Many concurrent copiers: with an agent, with one of them as lead, and each alone."""
 
 from __future__ import annotations
 

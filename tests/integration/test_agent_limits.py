@@ -1,4 +1,4 @@
-"""The agent where something it needs is gone or used up, and what its clients may differ in."""
+"""The agent without resources that it needs, and differences that its clients may have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, and say what they promise to say. No test asserts how fast anything is."""
+"""The benchmarks run and report what they document. No test asserts a speed."""
 
 from __future__ import annotations
 

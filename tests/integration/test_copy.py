@@ -1,4 +1,4 @@
-"""What `nix-remote copy` promises when it exits with 0."""
+"""The promise of `nix-remote copy` when it exits with 0."""
 
 from __future__ import annotations
 

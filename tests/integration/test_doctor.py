@@ -1,4 +1,4 @@
-"""`nix-remote doctor` on set-ups broken in a real way each: it names what is wrong, and the fix."""
+"""`nix-remote doctor` on really broken set-ups: it names the problem and the fix."""
 
 from __future__ import annotations
 

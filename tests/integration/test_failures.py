@@ -1,4 +1,4 @@
-"""Everything that can be wrong before a copy begins has a clear end, and it comes soon."""
+"""Every problem before a copy begins leads to a clear error, soon."""
 
 from __future__ import annotations
 

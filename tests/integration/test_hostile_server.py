@@ -1,4 +1,4 @@
-"""A server that means no good: bounded time and memory, a clear error, nothing a terminal obeys.
+"""A malicious server: bounded time and memory, a clear error, no terminal escapes.
 
 The server is `tests/support/hostile_server.py`; it runs beside the copier.
 """

@@ -1,4 +1,4 @@
-"""A copy that is cut short leaves nothing half done, and the next one completes it."""
+"""An interrupted copy leaves no incomplete path, and the next one completes it."""
 
 from __future__ import annotations
 

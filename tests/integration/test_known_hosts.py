@@ -1,4 +1,4 @@
-"""Our verdict on a server's host key is that of the real client, made by connecting with both."""
+"""The verdict on a server's host key is that of `ssh`: both connect, and are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the laboratory itself promises: versions, distances, faults, store content."""
+"""The lab itself: versions, delays, faults, store content."""
 
 from __future__ import annotations
 

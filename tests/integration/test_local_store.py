@@ -1,4 +1,4 @@
-"""What the copier reads on this side, against Nix itself."""
+"""What the copier reads from the local store, compared with Nix itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor and `verify` through a real Remote Execution service, BuildGrid, and its executors."""
+"""`doctor` and `verify` through a real Remote Execution service, BuildGrid, and its executors."""
 
 from __future__ import annotations
 

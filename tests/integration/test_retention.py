@@ -1,4 +1,4 @@
-"""The program that keeps a server from filling up, and the module for NixOS, both run for real."""
+"""The retention program of servers, and the module for NixOS, both run for real."""
 
 from __future__ import annotations
 

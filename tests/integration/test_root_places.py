@@ -1,4 +1,4 @@
-"""Where durable roots are made, and that the server's collector counts them there."""
+"""Where durable roots are created, and that the server's collector counts them there."""
 
 from __future__ import annotations
 

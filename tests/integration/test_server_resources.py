@@ -1,4 +1,4 @@
-"""A server that cannot take more says which resource it lacks, and is left clean."""
+"""A copy to a server without resources names the missing one, and leaves the server clean."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What works with `ssh` works: servers that offer one algorithm only, and servers that greet oddly.
+"""Servers that `ssh` can use work: with only one algorithm, and with unusual greetings.
 
-One sshd for each algorithm. A selection in every run; with --thorough every one that the lab's
-OpenSSH has (`ssh -Q`).
+One sshd for each algorithm: a selection in every run; with --thorough, all of the lab's OpenSSH
+(`ssh -Q`).
 """
 
 from __future__ import annotations

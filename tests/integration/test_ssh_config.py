@@ -1,4 +1,4 @@
-"""Our reading of SSH configs is that of the real client: `ssh -G`, old and new, file by file."""
+"""SSH configs are read as by `ssh -G`, old and new, file by file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way to log in without a question, at a real sshd; and what fails says how to repair it."""
+"""Every login without a question, at a real sshd; failures name the fix."""
 
 from __future__ import annotations
 

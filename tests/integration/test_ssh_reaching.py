@@ -1,4 +1,4 @@
-"""Every way to the server's SSH port, with real hops; what the config asks for is what happens."""
+"""Every way to reach the server's SSH port, with real hops, as the config requests it."""
 
 from __future__ import annotations
 

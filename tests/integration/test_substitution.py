@@ -1,4 +1,4 @@
-"""`--substitute`: the server's own caches first, and never a hang because of them."""
+"""`--substitute`: the server's substituters come first, and never cause a hang."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Security keys, smart cards and Kerberos: `ssh` logs in with them, and is chosen by itself.
+"""Security keys, smart cards and Kerberos: `ssh` logs in with them, and is chosen automatically.
 
-The security key is the one that OpenSSH's own tests pretend to have, the card is
-SoftHSM, the Kerberos realm has a KDC of its own; the rest is real. Only `ssh` can use
-them, so there is no second transport to prove; but a card's key that is in the agent
-is a key like others, to both.
+The security key is the fake one of OpenSSH's own tests, the card is SoftHSM, the Kerberos
+realm has its own KDC; the rest is real. Only `ssh` can use them, so there is no second
+transport to test; but a card's key in the SSH agent is a usual key for both transports.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`nix-remote verify` on the server: content that has changed, that is gone, or never came."""
+"""`nix-remote verify` on the server: content that has changed, is gone, or never arrived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What mount options cost a compiler, which looks for every header in many folders in vain."""
+"""The cost of mount options for a compiler, which looks up every header in many folders."""
 
 from __future__ import annotations
 

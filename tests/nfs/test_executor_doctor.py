@@ -1,4 +1,4 @@
-"""The doctor for executors, and `verify`, on mounts that are broken in real ways."""
+"""`doctor` on executors, and `verify`, with really broken mounts."""
 
 from __future__ import annotations
 

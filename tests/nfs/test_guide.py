@@ -1,7 +1,7 @@
-"""A newcomer's walk: every command of docs/getting-started.md, in its order.
+"""Every command of docs/getting-started.md, in order.
 
-The lab's machines have the guide's names. Put in are the fingerprint that the guide lets one read,
-and the address of the lab's Remote Execution service.
+The lab's machines have the guide's names. The test supplies the fingerprint that the reader has to
+look up, and the address of the lab's Remote Execution service.
 """
 
 from __future__ import annotations

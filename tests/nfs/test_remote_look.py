@@ -1,4 +1,4 @@
-"""The look of an action through a real NFS mount: what `--remote-executor` says of it."""
+"""The store check of `--remote-executor` as an action, through a real NFS mount."""
 
 from __future__ import annotations
 

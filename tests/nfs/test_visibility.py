@@ -1,4 +1,4 @@
-"""When a new path is seen through a kernel's NFS client."""
+"""When a new path becomes visible through a kernel's NFS client."""
 
 from __future__ import annotations
 

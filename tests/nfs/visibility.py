@@ -1,4 +1,4 @@
-"""How long a path that has just been copied stays invisible, where it was looked for before."""
+"""How long a new path stays invisible to a client that has looked it up before."""
 
 from __future__ import annotations
 

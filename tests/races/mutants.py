@@ -1,4 +1,4 @@
-"""Copiers that keep paths in a careless way. They replace the last step of `WorkerStore`.
+"""Copiers with a careless way to keep paths. They replace the last step of `WorkerStore`.
 
 Each is a plausible simplification; the races show that it loses paths.
 """

@@ -1,4 +1,4 @@
-"""A whole system for all tests of this folder, and what it looks like."""
+"""A whole system for all tests of this folder, and queries of its state."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""An SSH server that means no good: `hostile_server.py MODE PORT KEY`, on the loopback address.
+"""A malicious SSH server: `hostile_server.py MODE PORT KEY`, on the loopback address.
 
-It accepts every login. What it does instead of serving is the function named
-after the mode. Runs by itself: it needs nothing but paramiko.
+It accepts every login. The function named after the mode is what it does instead of
+serving. Runs alone: it needs only paramiko.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What depends on the Python or on a library, with each combination: real installs, a real sshd."""
+"""Behaviour that depends on Python or a library, in each combination, at a real sshd."""
 
 from __future__ import annotations
 
