@@ -1,4 +1,4 @@
-"""Options for the length of the long tests."""
+"""Options for the length of the long tests, and the copier that they use."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest
+
+from lab.lab import Lab
+from tests.integration.copier import Copier
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,3 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=1, help="what chance begins with (1)")
     parser.addoption("--faults", type=int, default=50, help="herds per fault of the agent (50)")
     parser.addoption("--races", type=int, default=0, help="races per server and account (all)")
+
+
+@pytest.fixture(scope="session")
+def copier(lab: Lab) -> Copier:
+    """The copier on the lab's workstation."""
+    return Copier(lab.workstation)
