@@ -23,7 +23,7 @@ _ROOTS = "/home/copier/.local/state/nix-remote/gcroots"
 
 
 class StoryBroken(Exception):
-    """Something is not as told."""
+    """A step did not have the result that the demo states."""
 
 
 class Story:

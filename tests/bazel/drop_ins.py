@@ -27,7 +27,7 @@ class Entry:
     """Where a macro is loaded from; empty for an extension."""
     modes: tuple[Mode, ...] = field(default=(Mode.BZLMOD, Mode.WORKSPACE))
     needs: str = ""
-    """The file of rules_nixpkgs it is in, where not every supported version has it."""
+    """The file of rules_nixpkgs that defines it, if not every supported version has it."""
 
     @property
     def is_macro(self) -> bool:

@@ -46,7 +46,7 @@ class Package:
     expression: str
     """In Nix; `pkgs` is the lab's package set."""
     output: str = ""
-    """What to take of the expression: `.dev`, for instance."""
+    """The attribute of the expression to use: `.dev`, for instance."""
     arguments: Mapping[str, object] = field(default_factory=dict)
     """More arguments for its declaration."""
 
@@ -54,7 +54,7 @@ class Package:
 def new_package(
     *, outputs: str = "out", output: str = "", script: str = "", **arguments: object
 ) -> Package:
-    """A package unlike every other: a program that prints its name, run by the store's shell.
+    """A unique package: a program that prints its name, run by the store's shell.
 
     `script` can add files. Every output has at least one.
     """
@@ -123,7 +123,7 @@ _MACROS = {
 
 @dataclass(frozen=True)
 class Project:
-    """The workspace. Nothing is fetched in it before a test asks for it."""
+    """The workspace. Nothing is fetched in it until a test fetches it."""
 
     workspace: bazel.Workspace
     mode: Mode
@@ -136,7 +136,7 @@ class Project:
         configuration: str = "",
         more: str = "",
     ) -> None:
-        """Makes these the workspace's packages, and the only ones.
+        """Declares these packages in the workspace, and no others.
 
         `configuration` has arguments of the tag `configure` or of `nix_remote_dependencies`;
         `more` is appended as it is.
@@ -201,6 +201,6 @@ class Project:
         return f"--override_{kind}={module}={folder}"
 
     def store_paths(self, package: Package) -> set[str]:
-        """What a package's declaration stands for, by Nix itself."""
+        """The store paths of a package's declaration, by Nix itself."""
         expression = f"({package.expression}){package.output}"
         return set(nix.build_expression(self.workspace.host, expression))

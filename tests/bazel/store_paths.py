@@ -21,7 +21,7 @@ def named_by_actions(workspace: Workspace, *options: str, host: str) -> set[str]
 def named_by_files(workspace: Workspace) -> set[str]:
     """In the files of generated repositories, and in what was built."""
     base = workspace.bazel("info", "output_base").check().stdout.strip()
-    # Not the links that lead to the store: what is there refers to its own closure.
+    # Not through links into the store: paths there reference their own closure.
     script = f"""
       cd {base}
       find external execroot/*/bazel-out -type f -print0 |

@@ -32,7 +32,7 @@ nix_remote_closure_test(name = "both", packages = ["@{name}//:bin", ":of_this_re
 
 _POOL: Final = "closure"
 
-# Programs but Nix's, and Nix's as if they were a user's.
+# A PATH without Nix, and one with a user's Nix.
 _WITHOUT_NIX: Final = "/root/without-nix"
 _OF_USER: Final = "/root/nix-of-user"
 _ASKED: Final = "/root/nix-was-asked"
@@ -63,7 +63,7 @@ class Closure:
         return f"{len(self.paths)} store paths looked for, 0 missing"
 
     def asked(self) -> str:
-        """What the user's `nix-store` has been asked since the last time."""
+        """The commands that the user's `nix-store` got since the last call."""
         host = self.project.workspace.host
         return host.sh(f"cat {_ASKED}; : >{_ASKED}")
 

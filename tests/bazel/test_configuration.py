@@ -50,7 +50,7 @@ _MEETING = "/root/meeting"
 
 
 def _meeting_python(project: Project, script: str) -> str:
-    """A script in place of Python, whose copiers meet in a folder that is empty yet."""
+    """A script that replaces Python: its copiers wait for each other in an empty folder."""
     host = project.workspace.host
     path = f"{_MEETING}-python"
     host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
@@ -58,7 +58,7 @@ def _meeting_python(project: Project, script: str) -> str:
     return path
 
 
-# A copier waits until there is one for each host, for ten seconds at most.
+# Each copier waits until one runs for each host, for at most ten seconds.
 _MEET = f"""\
 #!/bin/sh
 for word; do
@@ -115,7 +115,7 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
         env={"BAZEL_NIX_REMOTE": " ".join(_both(second_server)), "NIX_REMOTE_PYTHON": python},
         timeout=60,
     )
-    assert interrupted.status == 8  # what Bazel says when it was interrupted
+    assert interrupted.status == 8  # Bazel's exit status after an interrupt
     copiers = host.sh(f"cat {_MEETING}/*").split()
     assert len(copiers) == 2
     wait_until(

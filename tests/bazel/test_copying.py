@@ -118,7 +118,7 @@ def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) 
     package = new_package()
     project.declare(package)
     project.fetch(package).check()
-    # It would have built on the server, and left a root here.
+    # It would have built on the server, and created this folder.
     roots = f"/home/{ACCOUNT}/rules_nixpkgs_gcroots"
     assert lab.server.run(["test", "-e", roots]).status == 1
 
@@ -161,7 +161,7 @@ def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Proj
     assert f"nix_remote could not copy @{package.name} to no-such-host" in failed.stderr
     assert [line for line in text.splitlines() if line.strip() not in failed.stderr] == []
 
-    # The failure is not remembered.
+    # Bazel does not cache the failure.
     assert project.fetch(package, host="no-such-host").status != 0
     project.fetch(package).check()
 
@@ -202,7 +202,7 @@ def test_a_package_that_may_be_left_out_is_not_copied(project: Project) -> None:
     project.workspace.host.sh(script)
     before = project.python.copies()
     fetched = project.fetch(package, env={"PATH": folder})
-    # rules_nixpkgs leaves an empty repository behind, and says nothing.
+    # rules_nixpkgs silently makes an empty repository.
     assert "no such package" in fetched.stderr
     assert "nix_remote" not in fetched.stderr
     assert project.python.copies() == before

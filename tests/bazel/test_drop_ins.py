@@ -27,14 +27,14 @@ pytestmark = pytest.mark.timeout(300)
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is there after all packages of the table have been fetched."""
+    """The state after all packages of the table were fetched."""
 
     mode: Mode
     output: str
     copied: dict[str, set[str]]
     """Package, by the name that the copier was told -> store paths."""
     links: dict[str, set[str]]
-    """Repository -> what its out-links mean."""
+    """Repository -> the store paths of its out-links."""
 
 
 @pytest.fixture(

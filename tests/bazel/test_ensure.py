@@ -39,7 +39,7 @@ def test_a_remote_build_passes_again_after_the_server_has_lost_its_paths(
     project.declare(package, _BASH)
     (path,) = project.store_paths(package)
     _build_remotely(project, package, "first").check()
-    # Used is used: nothing that prunes by age takes what was ensured.
+    # `ensure` renews roots: pruning by age does not remove them.
     root = f"find /home/copier/.local -name {path.rpartition('/')[2]} -type l"
     lab.server.sh(f"{root} -exec touch --no-dereference --date='3 hours ago' {{}} +")
     assert "it lost nothing" in _ensure(project).check().stderr

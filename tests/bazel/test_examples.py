@@ -40,7 +40,7 @@ def test_without_a_host_the_executor_lacks_the_store_path(example: Workspace, la
     shell = nix.build(lab.workstation, ["bash"])["bash"]
     assert failed.status != 0
     assert f"{shell}/bin/bash: No such file or directory" in failed.stderr
-    # A fresh workspace: this is all that has ever been fetched in it.
+    # A new workspace: these are all repositories that were ever fetched in it.
     assert "hello" in example.repositories()
     assert "nix_remote_python" not in example.repositories()
 

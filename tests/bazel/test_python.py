@@ -20,7 +20,7 @@ pytestmark = [
 def _failure(
     project: Project, python: Optional[str], env: Optional[Mapping[str, str]] = None
 ) -> str:
-    """What is said when Python is set up in this environment, and that fails."""
+    """The output of a failed set-up of Python in this environment."""
     package = new_package()
     project.declare(package)
     # A new name, so that the Python of an earlier fetch does not count.

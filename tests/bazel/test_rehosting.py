@@ -38,7 +38,7 @@ def _version(host: Host, folder: str) -> str:
 
 
 def _refused(project: Project, core: str) -> str:
-    """What Bazel says when a fetch with that rules_nixpkgs_core fails."""
+    """Bazel's output of a failed fetch with that rules_nixpkgs_core."""
     package = new_package()
     project.declare(package)
     failed = project.fetch(package, project.override("rules_nixpkgs_core", core), host=None)
@@ -60,7 +60,7 @@ def _refused(project: Project, core: str) -> str:
 def test_an_unknown_version_is_refused(
     project: Project, workstation: Host, changed_core: str, file: str, anchor: str
 ) -> None:
-    # The same to Bazel, and not what nix_remote looks for.
+    # Equivalent for Bazel, but not the text that nix_remote expects.
     changed = f"{anchor[:-1]} {anchor[-1]}"
     _replace(workstation, f"{changed_core}/{file}", anchor, changed)
     stderr = _refused(project, changed_core)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 
 _ARCHIVE = "/opt/rules_nixpkgs.tar.gz"
 
-# A module that knows nothing of nix_remote.
+# A module that does not use nix_remote.
 _OTHER_MODULE = {
     ".bazelignore": "other\n",
     "other/BUILD.bazel": """\
@@ -63,7 +63,7 @@ nixpkgs_local_repository(name = "nixpkgs", nix_file = "//:nixpkgs.nix")
 """
 
 
-# An empty folder takes back what the lab's own rc file says.
+# An empty folder reverts the override in the lab's rc file.
 _NO_OVERRIDE = {
     Mode.BZLMOD: "--override_module=rules_nixpkgs_core=",
     Mode.WORKSPACE: "--override_repository=rules_nixpkgs_core=",
@@ -71,7 +71,7 @@ _NO_OVERRIDE = {
 
 
 def _files(mode: Mode) -> dict[str, str]:
-    """What the test changes in the example."""
+    """The files that the test replaces in the example."""
     if mode is Mode.WORKSPACE:
         return {
             **examples.PACKAGE_SET,

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def _action(project: Project, package: Package) -> str:
-    """What Bazel says it would run for a target that uses the package."""
+    """The actions of a target that uses the package, by `aquery`."""
     project.workspace.write(
         {
             "BUILD.bazel": 'genrule(name = "use", outs = ["output"],'
@@ -33,7 +33,7 @@ def _action(project: Project, package: Package) -> str:
 
 
 def _content(project: Project, name: str) -> str:
-    """Everything in a repository: names, kinds, link targets, digests."""
+    """The content of a repository: names, types, link targets, digests."""
     folder = project.workspace.repositories()[name]
     seen = project.workspace.host.sh(
         f"cd {folder}; find . -printf '%P %y %m %l\\n' | sort; find . -type f | sort | xargs md5sum"

@@ -82,7 +82,7 @@ def reboot_server(trial: Trial) -> None:
 
 
 def put_to_sleep(trial: Trial) -> None:
-    """For longer than anybody waits for a sign of life."""
+    """Stopped for longer than any client waits for a frame."""
     process = trial.agent_process()
     if process:
         trial.lab.workstation.run(["kill", "-STOP", str(process)])
@@ -98,7 +98,7 @@ def remove_socket(trial: Trial) -> None:
 
 
 def fill_log(trial: Trial) -> None:
-    """The disk of the log is full; so is that of a manifest, but that is the client's to say."""
+    """The disk of the log is full; so is that of a manifest, which the client reports."""
     trial.lab.workstation.sh(
         "mkdir -p /root/.local/state/nix-remote; mountpoint -q /root/.local/state/nix-remote"
         " || mount -t tmpfs -o size=4k tmpfs /root/.local/state/nix-remote;"
@@ -130,7 +130,7 @@ def other_configuration(trial: Trial) -> None:
 
 
 def upgrade(trial: Trial) -> None:
-    """A copier of another version comes in the middle."""
+    """A copier of another version connects meanwhile."""
     host = trial.lab.workstation
     host.sh(
         "mkdir -p /tmp/upgraded && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
@@ -221,13 +221,13 @@ _OVER_OPENSSH: Final = {"no folder for temporary files"}
 _STARVED: Final = re.compile(
     "MemoryError|can't start new thread|Too many open files|Cannot allocate"
 )
-"""What a copier says that leads and lacks something itself."""
+"""Errors of a lead that lacks a resource itself."""
 
 _MAY_KILL_COPIERS: Final = {"client killed", "Ctrl-C of Bazel", "agent killed"}
 
 
 def strike(lab: Lab, herd: Herd, name: str, *, count: int, seed: int) -> Findings:
-    """Herds, with and without an agent by turns, each struck once by that fault."""
+    """Herds, alternately with and without an agent, each with that fault once."""
     chance = random.Random(f"{seed} {name}")
     found = Findings()
     for number in range(count):

@@ -37,7 +37,7 @@ _TARGET_PORT: Final = 2309
 
 @dataclass(frozen=True)
 class Trials:
-    """Copies from a workstation to a server, over one protocol, struck by chance."""
+    """Copies from a workstation to a server, over one protocol, with random faults."""
 
     workstation: Host
     server: Host

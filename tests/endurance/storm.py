@@ -53,7 +53,7 @@ in builtins.genList top COUNT
 
 @dataclass
 class Findings:
-    """What a storm did to the promise."""
+    """The result of a storm."""
 
     copies: int = 0
     sent: int = 0
@@ -104,7 +104,7 @@ class Storm:
         return findings
 
     def _condemn(self, paths: Sequence[str], name: str) -> None:
-        """Takes their roots from paths, and makes their deletion take long."""
+        """Removes the roots of paths, and makes their deletion slow."""
         if paths:
             content.make_referrers(self.server, name, _REFERRERS, paths)
         self.server.sh("rm -rf /home/copier/.local/state")
@@ -129,7 +129,7 @@ class Storm:
 
 @contextmanager
 def _collector_without_rest(server: Host, program: str) -> Iterator[None]:
-    """Collects garbage over and over; when it ends, no collection runs any more."""
+    """Collects garbage repeatedly; when it ends, no collection runs."""
     loop = f"while [ ! -e /run/calm ]; do NIX_REMOTE=local {program} --gc >/dev/null 2>&1; done"
     server.sh("rm -f /run/calm")
     server.start_service("collector", ["bash", "-c", loop])

@@ -71,7 +71,7 @@ def test_something_that_is_no_nix_store(unmounted: Site, program: str) -> None:
 
 @pytest.fixture
 def silent(unmounted: Site) -> Iterator[Site]:
-    """Our mount, of a server that does not answer any more."""
+    """Our mount, of a server that stopped answering."""
     unmounted.mount(chosen.mount_options())
     server, address = unmounted.server, unmounted.executor.address
     server.sh(f"ip route add blackhole {address}/32")

@@ -26,7 +26,7 @@ _FROM_THE_GUIDE = r"--remote_(executor|default_exec_properties|timeout)="
 
 @pytest.fixture
 def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
-    """The site as a newcomer finds it: machines with names, root's key, and nothing else."""
+    """The site before the guide: machines with names, root's key, and nothing else."""
     workstation, server, executor = site.workstation, site.server, site.executor
     site.unmount()
     executor.sh(": > /etc/fstab")
@@ -67,7 +67,7 @@ def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
 
 
 def run(host: Host, script: str) -> str:
-    """Runs a block as a person would type it; everything has to succeed."""
+    """Runs a block as if typed; every command must succeed."""
     done = host.run(["bash", "-euc", f"mkdir -p {HOME}; cd {HOME}; {script}"], timeout=300)
     return done.check().text
 

@@ -83,7 +83,7 @@ class Collector:
         wait_until(lambda: self.held or self.ended, f"{self._name} at {self._point}", interval=0.01)
 
     def release(self) -> None:
-        """Lets it go on. Safe to repeat."""
+        """Releases it. Safe to repeat."""
         if self._point is Point.END:
             return
         pid = self._server.read(f"/run/{self._name}.pid").strip()

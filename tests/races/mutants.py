@@ -81,6 +81,6 @@ MUTANTS: Mapping[str, Callable[[Any, Any, Any], frozenset[Any]]] = {
 
 
 def install(name: str) -> None:
-    """Makes the copier of this process a careless one; `none` leaves it as it is."""
+    """Replaces the copier of this process by a mutant; `none` keeps it."""
     if name != "none":
         WorkerStore.secure = MUTANTS[name]  # type: ignore[assignment,method-assign]

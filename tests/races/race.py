@@ -267,7 +267,7 @@ class _Running:
         )
 
     def go_on(self, side: Side) -> None:
-        """Lets one of the two go on, and waits until it has ended or waits for the other."""
+        """Releases one side, and waits until it has ended or waits for the other."""
         assert self._copier is not None
         if side is Side.COPIER:
             self._copier.release()
