@@ -166,16 +166,16 @@ def main() -> int:
         prog="tools/demo",
         description="Shows what nix_remote does, on real hosts that it makes on this machine.",
     )
-    parser.add_argument("--keep", action="store_true", help="leave the hosts up, to play with")
-    parser.add_argument("--down", action="store_true", help="remove everything that --keep left")
+    parser.add_argument("--keep", action="store_true", help="keep the hosts running")
+    parser.add_argument("--down", action="store_true", help="remove hosts that --keep left")
     parser.add_argument(
         "--rules-nixpkgs",
         type=Path,
         default=_STAND_IN,
         metavar="DIR",
-        help="a checkout of rules_nixpkgs (default: a small stand-in for it)",
+        help="a checkout of rules_nixpkgs (default: a small stand-in)",
     )
-    parser.add_argument("--name", default="demo", help="which lab to use (default: %(default)s)")
+    parser.add_argument("--name", default="demo", help="the name of the lab (default: %(default)s)")
     options = parser.parse_args()
     story = Story()
     lab = Lab(options.name, story.tell)
