@@ -48,7 +48,7 @@ def main() -> int:
         type=float,
         default=0,
         metavar="MS",
-        help="round-trip time to the server (default: 0)",
+        help="round-trip time of the server (0)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to FILE")
     parser.add_argument("--runs", type=int, metavar="N", help="number of runs of each contender")
@@ -69,7 +69,7 @@ def main() -> int:
         "--rules-nixpkgs",
         type=Path,
         metavar="DIR",
-        help="a checkout of rules_nixpkgs, for bazel-warm",
+        help="a checkout, for bazel-warm",
     )
     options = parser.parse_args()
     if options.earlier is not None and options.name not in _BENCHMARKS:
