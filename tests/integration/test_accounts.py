@@ -26,7 +26,7 @@ _SERVE = "nix-store --serve --write"
 
 
 def trust(server: Host, account: str) -> None:
-    """Lets the server's Nix take everything from an account, from now on."""
+    """Adds an account to the trusted users of the server's Nix."""
     line = f"extra-trusted-users = {account}\n"
     before = server.read("/etc/nix/nix.conf")
     if line not in before:
@@ -90,7 +90,7 @@ def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_i
     text = copier.fails("root-refused", "-v", closure[-1], alias=entry("odd", f"User {account}"))
     assert "serve protocol 2.7, because Nix on odd ended the session" in text
     assert "nix-store --realise" in text
-    # What was sent is there; that it stays is what cannot be promised.
+    # The paths that were sent are there, but without the promise that they stay.
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
@@ -222,7 +222,7 @@ with connect.open_store(chosen, events.ignore) as store:
 def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
     lab: Lab, copier: Copier, entry: AddEntry, place: str
 ) -> None:
-    """What an account owns, a durable root can fill: so it owns nothing that matters."""
+    """An account may fill any folder that it owns with durable roots, so it owns no other."""
     server = lab.server
     sshd.public_key(lab.workstation)
     make = "nix-remote setup server --account planter --public-key ~/.ssh/id_ed25519.pub"
@@ -304,7 +304,7 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
 ) -> None:
     account = with_shell(lab, f"likes-{shell}", shell)
-    # The folder that is the whole PATH has a shell and nothing else.
+    # The only folder of the PATH contains only a shell.
     lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
     lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
     try:

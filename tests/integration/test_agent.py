@@ -24,12 +24,12 @@ _COPIERS = 12
 
 
 def closures(lab: Lab) -> list[str]:
-    """Paths that need one another, so that their closures overlap."""
+    """Paths that reference one another, so that their closures overlap."""
     return make_closure(lab.workstation, Shape(f"herd-{next(_numbers)}", 40, 2, 20_000))
 
 
 def prune_and_collect(lab: Lab, kept: list[str]) -> None:
-    """What `nix-remote roots prune` and the server's next collection do."""
+    """The effect of `nix-remote roots prune` and the server's next collection."""
     lab.server.sh(f"rm -rf /home/{ACCOUNT}/.local/state/nix-remote/gcroots")
     lab.server.sh("rm -f /nix/var/nix/gcroots/auto/*")
     nix.collect_garbage(lab.server)
@@ -87,7 +87,7 @@ def test_alone_as_well_every_path_is_sent_once(lab: Lab, herd: Herd) -> None:
 def test_what_the_agent_knows_costs_not_one_packet(
     lab: Lab, herd: Herd, agent: int, entry: AddEntry
 ) -> None:
-    # The connection's own signs of life are packets, too.
+    # Keepalives of the connection are packets too.
     alias = entry("quiet", "ServerAliveInterval 300")
     tops = closures(lab)[-_COPIERS:]
     herd.copy_all(tops, alias=alias)

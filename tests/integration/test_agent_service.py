@@ -69,7 +69,7 @@ def test_the_first_copy_starts_it_and_all_share_one_login(
     paths = closures(lab)
     before = lab.ssh_server.logins()
     assert manager.property(SERVICE, "ActiveState") == "inactive"
-    # Bazel's rules need not have XDG_RUNTIME_DIR, and these copiers have not.
+    # Bazel's rules may lack XDG_RUNTIME_DIR, and these copiers do.
     data = herd.copy_all(paths[-_COPIERS:])
     assert lab.ssh_server.logins() == before + 1
     assert sorted(path for each in data for path in each["sent"]) == sorted(paths)

@@ -22,7 +22,7 @@ Finding = dict[str, Any]
 def examine(
     workstation: Host, *words: str, env: Optional[Mapping[str, str]] = None
 ) -> list[Finding]:
-    """What the doctor finds, but for the flaws of the lab's Nix, which come and go with it."""
+    """The findings of doctor, except flaws of the lab's own Nix."""
     begun = time.monotonic()
     done = workstation.run(["nix-remote", "doctor", "--json", *words], env=env, timeout=30)
     assert time.monotonic() - begun < 10
@@ -32,7 +32,7 @@ def examine(
 
 
 def sick(findings: list[Finding]) -> dict[tuple[str, str, str], Finding]:
-    """What is not as it should be: by layer, subject and status."""
+    """The findings that are not ok, by layer, subject and status."""
     found = {
         (each["layer"], each["subject"], each["status"]): each
         for each in findings

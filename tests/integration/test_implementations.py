@@ -42,7 +42,7 @@ class Server:
 
     @property
     def name(self) -> str:
-        """What people call its Nix, by what a session says of it."""
+        """The name of its Nix, as a session reports it."""
         name = "Lix" if self.release.kind is Kind.LIX else "Nix"
         return f"{name} {greeting(self.release)}"
 

@@ -26,7 +26,7 @@ def test_what_a_fresh_machine_runs_needs_the_standard_library_alone(program: str
 
 
 def nix_copy(workstation: Host, destination: str, path: str) -> str:
-    """Copies with Nix's own means; returns what went wrong, if anything did."""
+    """Copies with Nix's own tools; returns the error, if any."""
     words = ["nix", "copy", "--extra-experimental-features", "nix-command", "--no-check-sigs"]
     done = workstation.run([*words, "--to", f"ssh-ng://{destination}", path])
     return done.text if done.status != 0 else ""

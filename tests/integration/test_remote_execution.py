@@ -38,7 +38,7 @@ def findings(done: Outcome) -> dict[tuple[str, str], Finding]:
 
 
 def examine(lab: Lab, *words: str) -> dict[tuple[str, str], Finding]:
-    """What the doctor finds of executors."""
+    """The findings of doctor about executors."""
     command = ["nix-remote", "doctor", ALIAS, "--not-exported", "--json"]
     done = lab.workstation.run([*command, f"--remote-executor={url(lab)}", *words], timeout=60)
     ours = ("remote", "mount", "path")

@@ -127,7 +127,7 @@ def test_names_that_lead_elsewhere_are_not_followed(lab: Lab, aged: dict[int, st
 
 @contextmanager
 def clock(server: Host, jump: str) -> Iterator[None]:
-    """A clock that is wrong, for all that ask `date`."""
+    """A wrong clock, for all programs that run `date`."""
     server.write("/usr/local/bin/date", f'#!/bin/sh\nexec /usr/bin/date --date="{jump}" "$@"\n')
     server.sh("chmod 755 /usr/local/bin/date")
     try:
@@ -160,7 +160,7 @@ def test_a_clock_that_jumps_removes_nothing(lab: Lab, aged: dict[int, str]) -> N
 def test_a_root_made_under_a_wrong_clock_stays_until_the_next_run(
     lab: Lab, aged: dict[int, str]
 ) -> None:
-    # Nothing can set a change time; so the last run is said to have been half an hour from now.
+    # A change time cannot be set, so the record of the last run is set half an hour ahead.
     state = f"/var/lib/{ACCOUNT}/.local/state/nix-remote/collect"
     collect(lab.server, "--dry-run").check()
     lab.server.sh(

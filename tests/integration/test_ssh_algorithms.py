@@ -85,7 +85,7 @@ def keys(lab: Lab) -> tuple[str, ...]:
 
 
 def _queried(lab: Lab, what: str) -> list[str]:
-    """What the lab's OpenSSH has of a kind of algorithms, hardware apart."""
+    """The algorithms of a kind in the lab's OpenSSH, except those for hardware."""
     names = lab.workstation.run(["ssh", "-Q", what]).check().stdout.split()
     return [name for name in names if "sk-" not in name and not name.startswith("ext-info")]
 

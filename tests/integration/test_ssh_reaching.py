@@ -157,7 +157,7 @@ def test_a_hop_that_cannot_reach_the_server_says_so(
 def test_a_proxy_command_makes_the_connection(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
-    # The name cannot be resolved here, and does not have to be.
+    # The workstation cannot resolve the name, and does not need to.
     command = f"ProxyCommand ssh -W {lab.server.address}:%p hop1 # by %n"
     alias = entry("far", "HostName only.known.there", known_as(lab.server), command)
     copier.copy(path, alias=alias)
@@ -337,7 +337,7 @@ def test_a_server_that_drops_connections_is_tried_again(
             done = copier.run(path, alias=alias).check()
         finally:
             lab.workstation.stop_service("occupying")
-        # Not the copy was begun again: there was no connection that could have broken.
+        # The copy was not restarted: there was no connection that could break.
         assert "again" not in done.stderr
         dropped = lab.server.log("sshd-2322").count("MaxStartups")
         assert dropped >= 1

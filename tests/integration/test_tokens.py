@@ -160,7 +160,7 @@ def test_a_card_logs_in_when_the_agent_has_its_pin(
     copier.host.run(["ssh-add", "-s", _CARD_PROVIDER], env=asking).check()
     text = copier.run("-v", path, alias=by_directive, env=_AGENT).check().stderr
     assert f"(needed for PKCS11Provider {_CARD_PROVIDER})" in text
-    # What the agent has is a key like others, to both transports.
+    # A key in the SSH agent is a usual key for both transports.
     alias = login("card-in-agent", "IdentityFile none")
     for transport in ("paramiko", "openssh"):
         copier.copy(f"--transport={transport}", path, alias=alias, env=_AGENT)
@@ -245,7 +245,7 @@ def test_where_the_system_switches_kerberos_on_it_is_tried_when_no_key_helps(
     text = copier.run("-v", path, alias=alias).check().stderr
     assert "(no key let us in, and GSSAPIAuthentication is on)" in text
     copier.fails("login-refused", "--transport=paramiko", path, alias=alias)
-    # Where there is no ticket either, `ssh` says of both that they did not help.
+    # Without a ticket, `ssh` reports both methods as failed.
     copier.host.run(["kdestroy", "-q"])
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text
