@@ -44,25 +44,32 @@ def main() -> int:
     )
     parser.add_argument("name", choices=[*_BENCHMARKS, *_WITH_OWN_FIGURES, bazel_warm.NAME])
     parser.add_argument(
-        "--rtt", type=float, default=0, metavar="MS", help="how far away the server is (default: 0)"
+        "--rtt",
+        type=float,
+        default=0,
+        metavar="MS",
+        help="round-trip time of the server (0)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="put the result there, too")
-    parser.add_argument("--runs", type=int, metavar="N", help="how often each contender is run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result to FILE")
+    parser.add_argument("--runs", type=int, metavar="N", help="number of runs of each contender")
     parser.add_argument(
-        "--small", action="store_true", help="a tenth of the content: to see that it works"
+        "--small", action="store_true", help="use a tenth of the content, to try the benchmark"
     )
     parser.add_argument(
-        "--earlier", type=Path, metavar="DIR", help="another checkout of nix_remote to compare with"
+        "--earlier", type=Path, metavar="DIR", help="also measure another checkout of nix_remote"
     )
     parser.add_argument(
         "--without",
         action="append",
         default=[],
         choices=[rival.name for rival in COPIERS[1:]],
-        help="a rival to leave out: one that takes minutes",
+        help="do not run this rival, for instance one that takes minutes",
     )
     parser.add_argument(
-        "--rules-nixpkgs", type=Path, metavar="DIR", help="a checkout of it, for bazel-warm"
+        "--rules-nixpkgs",
+        type=Path,
+        metavar="DIR",
+        help="a checkout, for bazel-warm",
     )
     options = parser.parse_args()
     if options.earlier is not None and options.name not in _BENCHMARKS:

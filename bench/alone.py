@@ -1,4 +1,4 @@
-"""What a copier costs that has no agent and nothing to send, and which parts of that are whose."""
+"""The cost of a copier without an agent and without missing paths, and its parts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(rig: Rig, plan: Plan) -> Figures:
 
 @contextmanager
 def _master_connection(rig: Rig, name: str) -> Iterator[None]:
-    """A connection that `ssh` uses for whoever means the server by this name."""
+    """A master connection that `ssh` uses for every client of this alias."""
     host = rig.workstation
     sshd.introduce(host, rig.ssh_server, {name: ACCOUNT})
     shared = f"Host {name}\n    ControlPath /run/{name}\n\n"

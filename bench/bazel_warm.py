@@ -1,6 +1,6 @@
-"""A Bazel build of 30 packages with overlapping closures, all of them on the server already.
+"""A Bazel build of 30 packages with overlapping closures, all already on the server.
 
-Measured is what a fetch of all packages takes more than plain rules_nixpkgs does without a
+The result is the time that a fetch of all packages takes beyond plain rules_nixpkgs without a
 server. Needs a checkout of the real rules_nixpkgs: its own remote mode is the rival.
 """
 
@@ -23,7 +23,7 @@ _PACKAGES = 30
 _PLAIN = "local"
 _RIVAL = "rules_nixpkgs"
 _KNOWING = "knowing-agent"
-"""An agent that has served a build of these packages already; `agent` has just been started."""
+"""An agent that already served a build of these packages; `agent` was just started."""
 
 
 def run(rig: Rig, plan: Plan, running: Lab, rules_nixpkgs: Path) -> Figures:
@@ -39,7 +39,7 @@ def run(rig: Rig, plan: Plan, running: Lab, rules_nixpkgs: Path) -> Figures:
     ours.declare(*packages)
     theirs.declare(*packages, rules=Rules.RULES_NIXPKGS)
     figures = Figures(NAME, plan)
-    # The rival builds on the server: as root, so that it may.
+    # rules_nixpkgs builds on the server, which needs root there.
     host = lab.alias(rig.server, "root")
     for each in packages:
         rig.send(sorted(ours.store_paths(each)))
@@ -72,7 +72,7 @@ def run(rig: Rig, plan: Plan, running: Lab, rules_nixpkgs: Path) -> Figures:
 
 
 def _package(number: int) -> Package:
-    """A package that needs the store's shell, and with it what all others need."""
+    """A package that references the store's shell, and so shares its closure with all others."""
     name = f"warm_{number}"
     text = f"mkdir -p $out/bin; echo {name} ${{pkgs.bash}} > $out/bin/{name}"
     return Package(name, f"pkgs.runCommand \"{name}\" {{ }} ''{text}''")

@@ -1,4 +1,4 @@
-"""Fifty copiers at once, of closures that overlap and of which the server has nothing."""
+"""Fifty concurrent copiers of overlapping closures that the server lacks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _sent_bytes(rig: Rig) -> int:
 
 
 class _Memory:
-    """The memory of all copiers together, looked at again and again."""
+    """The memory of all copiers together, sampled."""
 
     def __init__(self, rig: Rig) -> None:
         self._host = rig.workstation
@@ -71,7 +71,7 @@ class _Memory:
         self._thread.start()
 
     def _look(self) -> None:
-        # What processes share is divided among them: the sum is what they really take.
+        # Shared memory is divided among its processes, so the sum is the real use.
         script = (
             f"for process in $(pgrep -f '{_HERD}'); do"
             " grep -s ^Pss: /proc/$process/smaps_rollup || true; done"
@@ -82,7 +82,7 @@ class _Memory:
             self._peak = max(self._peak, total / 1000)
 
     def peak(self) -> float:
-        """The most that was seen, in MB."""
+        """The largest sample, in MB."""
         self._over.set()
         self._thread.join()
         return self._peak

@@ -1,4 +1,4 @@
-"""A toolchain that the server has nothing of: 300 paths, 400 MB, 20 files each."""
+"""A toolchain that the server lacks: 300 paths, 400 MB, 20 files each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is measured: nix_remote, its rivals, and two limits that no copy can beat."""
+"""The contenders: nix_remote, its rivals, and two limits that no copy can beat."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EARLIER = Copier(
     "nix-remote-earlier",
     lambda alias, path: ["nix-remote-earlier", "copy", f"--host={alias}", path],
 )
-"""Another checkout of nix_remote, which `Rig.install_earlier` has put there."""
+"""Another checkout of nix_remote, installed by `Rig.install_earlier`."""
 
 OF_NIX_REMOTE = (OUR_COPIER, EARLIER)
 
@@ -38,7 +38,7 @@ COPIERS = (
 
 @dataclass(frozen=True)
 class Limit:
-    """What takes part of the work of a copy; `run(rig, stream)` with a recorded copy."""
+    """A part of the work of a copy; `run(rig, stream)` takes a recorded copy."""
 
     name: str
     run: Callable[[Rig, str], Measurement]

@@ -1,4 +1,4 @@
-"""Runs the contenders of a benchmark by turns, and makes medians and ratios of it."""
+"""Runs the contenders of a benchmark in turns; computes medians and ratios."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is copied, and what the server has of it before."""
+    """The content to copy, and the part of it that the server has."""
 
     name: str
     summary: str
     prepare: Callable[[Rig, float], str]
-    """Makes the content (so many times the full size) and returns the path to be copied."""
+    """Creates the content, scaled by a factor, and returns the path to copy."""
     limit: Limit
-    """The limit that the ratio is about; the other one is measured, too."""
+    """The limit of the ratio; the other limit is measured too."""
     runs: int = 5
     counts_round_trips: bool = False
 
@@ -51,7 +51,7 @@ class Result:
         return statistics.median(run.seconds for run in self.measured[contender])
 
     def over_ours(self, *contenders: str) -> float:
-        """How many times as long as ours the fastest of these takes."""
+        """The time of the fastest of these, relative to ours."""
         return min(map(self.seconds, contenders)) / self.seconds(OURS)
 
 

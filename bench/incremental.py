@@ -1,4 +1,4 @@
-"""The daily case: of 3000 paths, one is new."""
+"""The daily case: one of 3000 paths is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What costs per path: 2000 paths of one small file, none of them on the server."""
+"""The cost per path: 2000 paths of one small file, all missing on the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One path with one file of 4 GB: does memory grow with it? The file is zeros, and is sent."""
+"""Memory use with one path of one 4 GB file. The file consists of zeros, and is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The most frequent case: the server has all 5000 paths. What remains is asking."""
+"""The most frequent case: the server has all 5000 paths, so only the query remains."""
 
 from __future__ import annotations
 

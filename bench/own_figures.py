@@ -1,4 +1,4 @@
-"""What benchmarks of many copiers have in common: contenders, medians, and how they are shown."""
+"""Shared by benchmarks of many copiers: contenders, medians, and tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WAYS: Mapping[str, Sequence[str]] = {"agent": (), "leader": (), "no-agent": ("--
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line says."""
+    """The options of the command line."""
 
     rtt_ms: float
     runs: int
@@ -72,13 +72,13 @@ class Figures:
 
 
 def distance(rig: Rig, rtt_ms: float) -> ContextManager[object]:
-    """The server that far away, in a `with` block."""
+    """Delays the link to the server, in a `with` block."""
     return wide_area_link(rig.server, rtt_ms=rtt_ms) if rtt_ms else nullcontext()
 
 
 @contextmanager
 def working(herd: Herd, way: str) -> Iterator[None]:
-    """An agent that has no connection yet, for those who work with one."""
+    """An agent without a connection, for the contenders that use one."""
     if way != "agent":
         yield
         return

@@ -1,4 +1,4 @@
-"""What a benchmark found: JSON for machines, a table for people."""
+"""The result of a benchmark, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def as_table(result: Result) -> str:
 
 
 def versions(rig: Rig) -> dict[str, str]:
-    """What took part."""
+    """The versions of the programs involved."""
     commit = run(["git", "-C", images.REPOSITORY, "describe", "--always", "--dirty"])
     return {
         OURS: f"{rig.workstation.sh('nix-remote --version').split()[-1]} ({commit.stdout.strip()})",

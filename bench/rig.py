@@ -1,4 +1,4 @@
-"""The two hosts of a benchmark, and the way back to the same state before every run."""
+"""The two hosts of a benchmark, and resetting their state before every run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NIX_COPY = (
     *("nix", "copy", "--extra-experimental-features", "nix-command"),
     "--no-check-sigs",
 )
-"""Without asking for signatures, as nix_remote does with an account that is trusted."""
+"""Without checks of signatures, as nix_remote does with a trusted account."""
 
 LONGEST_RUN = 900.0
 """Seconds. A run that takes longer is a failure of the benchmark."""
 
-# Nix's own state, but for the socket that the daemon listens on.
+# Nix's own state, except the daemon's socket.
 _STATE = "find /nix/var/nix -mindepth 1 -maxdepth 1 ! -name daemon-socket"
 _SAVE = f"""
 rm -rf /nix/initial
@@ -54,7 +54,7 @@ exec /opt/nix-remote/bin/python -I -X pycache_prefix=/var/cache/earlier /opt/ear
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run took, on the host where it ran."""
+    """The measurements of one run, on its host."""
 
     seconds: float
     cpu_seconds: float
@@ -90,20 +90,20 @@ class Rig:
         self.workstation.write("/usr/local/bin/nix-remote-earlier", _EARLIER_PROGRAM, mode="755")
 
     def send(self, paths: Sequence[str]) -> None:
-        """Gives the server paths and their closures, by Nix's own means."""
+        """Copies paths and their closures to the server, with Nix's own tools."""
         self.workstation.run(
             [*NIX_COPY, "--to", f"ssh-ng://{self.alias}", *paths], timeout=LONGEST_RUN
         ).check()
 
     def save(self) -> None:
-        """What the server has now is what every run starts from."""
+        """Makes the present state of the server the start of every run."""
         self._wait_until_idle()
         self.server.sh(_SAVE)
-        # The noise of writing the content back to a disk would be in the first runs.
+        # Otherwise, writing the content back to disk would disturb the first runs.
         self.workstation.run(["sync"], timeout=300).check()
 
     def reset(self) -> None:
-        """Back to what was saved."""
+        """Restores the saved state."""
         self._wait_until_idle()
         self.server.sh(_RESET, timeout=120)
 

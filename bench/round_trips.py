@@ -1,13 +1,12 @@
 """Counts round trips: how often a client has to wait for the server.
 
-A relay that lets only one side speak at a time. It passes on what the client
-sends until the client has been silent for a while, so that it must be waiting;
-then what the server sends, until that is silent; and so on. Every change from a
-client that spoke to a server that speaks is a round trip. Time plays no role, so
-neither do distance, bandwidth or TCP's slow start: this is how many round trips the
-protocols need, at best.
+A relay lets only one side send at a time. It forwards the client's data until the
+client is silent for a while, and so must be waiting; then the server's data, until
+the server is silent; and so on. Every switch from the client to the server is a round
+trip. Time plays no role, and so neither do distance, bandwidth or TCP's slow start:
+the result is the minimum of round trips that the protocols need.
 
-Whether the login is over is what the server's own log says at that moment.
+The server's own log tells when the login is over.
 """
 
 from __future__ import annotations

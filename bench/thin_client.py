@@ -1,4 +1,4 @@
-"""What an invocation costs when the agent knows the answer, against starting Python at all."""
+"""The cost of an invocation if the agent knows the answer, relative to starting Python."""
 
 from __future__ import annotations
 

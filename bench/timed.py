@@ -1,4 +1,4 @@
-"""Runs a command and prints as JSON what that took. Run on a host, not here."""
+"""Runs a command and prints its cost as JSON. Runs on a host."""
 
 import json
 import resource

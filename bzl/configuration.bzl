@@ -3,7 +3,7 @@
     nix_remote = use_extension("@nix_remote//bzl:configuration.bzl", "nix_remote")
     nix_remote.configure(transport = "openssh")
 
-A WORKSPACE file gives the same to `nix_remote_dependencies()`.
+In a WORKSPACE file, `nix_remote_dependencies()` takes the same arguments.
 """
 
 load("//bzl/private:errors.bzl", "CONFIGURED_TWICE")
@@ -13,7 +13,7 @@ def _repository(label):
     return str(label).partition("//")[0]
 
 def _nix_remote_impl(module_ctx):
-    # What the root module says applies to the whole build; others have no say in it.
+    # Only the root module configures the build.
     configurations = []
     toolchains = []
     for module in module_ctx.modules:
@@ -44,27 +44,26 @@ def _nix_remote_impl(module_ctx):
 _configure = tag_class(
     attrs = {
         "python": attr.label(
-            doc = "The Python that makes the copier's virtual environment; by default" +
-                  " `python3` on `PATH`. The variable `NIX_REMOTE_PYTHON` wins.",
+            doc = "The Python that creates the copier's virtual environment (default:" +
+                  " `python3` on `PATH`). `NIX_REMOTE_PYTHON` overrides it.",
         ),
         "store_paths": attr.string_list(
-            doc = "Store paths that are copied with every package: those that the build" +
-                  " uses without any package, for instance the shell that" +
-                  " `--shell_executable` names.",
+            doc = "Store paths to copy with every package: those that the build uses" +
+                  " without a package, such as the shell that `--shell_executable` names.",
         ),
         "substitute": attr.bool(
-            doc = "Whether the server asks its own caches for a path before it is sent.",
+            doc = "Whether the server tries its own substituters before a path is sent.",
         ),
         "transport": attr.string(
-            doc = "What makes the SSH connection: `auto`, `paramiko` or `openssh`. By" +
-                  " default what `NIX_REMOTE_TRANSPORT` says, else `auto`.",
+            doc = "The SSH transport: `auto`, `paramiko` or `openssh` (default: the value" +
+                  " of `NIX_REMOTE_TRANSPORT`, else `auto`).",
         ),
         "workspace": attr.string(
-            doc = "An absolute path that names the garbage collector roots, if not the" +
-                  " workspace's folder: for checkouts in ever new folders.",
+            doc = "An absolute path that the durable roots are named after (default: the" +
+                  " workspace's folder). Set it if every checkout has a new folder.",
         ),
     },
-    doc = "How packages are copied. In the root module, at most once.",
+    doc = "Sets how packages are copied. In the root module, at most once.",
 )
 
 _toolchain = tag_class(
@@ -77,12 +76,12 @@ _toolchain = tag_class(
             doc = "Any file of rules_go or rules_nodejs, for the toolchain of that name.",
         ),
         "name": attr.string(
-            doc = "Which toolchain: `cc`, `go`, `java`, `nodejs`, `posix`, `python`, `rust`.",
+            doc = "The toolchain: `cc`, `go`, `java`, `nodejs`, `posix`, `python`, `rust`.",
             mandatory = True,
         ),
     },
-    doc = "Where the module of a toolchain is, should nix_remote not find it: with" +
-          " `multiple_version_override`, for instance. In the root module.",
+    doc = "Names the module of a toolchain if nix_remote does not find it, for" +
+          " instance with `multiple_version_override`. In the root module.",
 )
 
 nix_remote = module_extension(

@@ -1,12 +1,12 @@
-"""`bazel run @nix_remote//:ensure`: checks and repairs what this workspace depends on."""
+"""`bazel run @nix_remote//:ensure`: checks and repairs the store paths of this workspace."""
 
 load("//bzl/private:errors.bzl", "ENSURE_WITHOUT_HOST")
 
-# Runs among its runfiles. The copier itself lies in OUTPUT BASE/external/REPOSITORY.
+# Runs in its runfiles folder. The copier itself is in OUTPUT BASE/external/REPOSITORY.
 _SCRIPT = """\
 #!/bin/sh
 copier=$(readlink -f './{copier}')
-# What the user names wins; else the hosts that Bazel was told, to which its fetches copy.
+# The hosts in the user's environment, else those that fetches copy to.
 BAZEL_NIX_REMOTE=${{BAZEL_NIX_REMOTE:-$(cat "${{copier%/*}}/hosts")}}
 export BAZEL_NIX_REMOTE
 exec "$copier" ensure --output-base="${{copier%/external/*}}" "$@"
@@ -20,7 +20,7 @@ exit 2
 """
 
 def _ensure_impl(ctx):
-    # Without a host there is no copier.
+    # Empty if no host is set.
     copiers = ctx.files._copier
     content = _REFUSAL.format(text = ENSURE_WITHOUT_HOST)
     for copier in copiers:
@@ -34,6 +34,6 @@ ensure = rule(
     attrs = {
         "_copier": attr.label(default = Label("@nix_remote_python//:copier_if_any")),
     },
-    doc = "Runs `nix-remote ensure` for the workspace in which it is run.",
+    doc = "Runs `nix-remote ensure` for the workspace that it is run in.",
     executable = True,
 )

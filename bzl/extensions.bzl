@@ -1,8 +1,8 @@
-"""Module extensions for MODULE.bazel: drop-ins for those of rules_nixpkgs_core, same tags.
+"""Module extensions: drop-ins for those of rules_nixpkgs_core, with the same tags.
 
     nix_pkg = use_extension("@nix_remote//bzl:extensions.bzl", "nix_pkg")
 
-| here | takes the place of |
+| Extension | Replaces |
 |---|---|
 | `nix_pkg` | `nix_pkg` in `@rules_nixpkgs_core//extensions:package.bzl` |
 | `rules_nixpkgs` | `rules_nixpkgs` in `@rules_nixpkgs_core//extensions:rules_nixpkgs.bzl` |

@@ -1,7 +1,7 @@
-"""Drop-in for `@rules_nixpkgs_core//:nixpkgs.bzl`: same names, same arguments.
+"""Drop-in for `@rules_nixpkgs_core//:nixpkgs.bzl`, with the same names and arguments.
 
-A package loaded from here is copied to the host in `BAZEL_NIX_REMOTE` when it
-is fetched; when that variable is unset or empty, it is plain rules_nixpkgs.
+When a package declared with these macros is fetched, it is copied to the hosts in
+`BAZEL_NIX_REMOTE`. If that variable is unset or empty, the macros are plain rules_nixpkgs.
 """
 
 load(

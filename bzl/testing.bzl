@@ -1,4 +1,4 @@
-"""A test that asks an executor for the store paths of packages.
+"""A test that checks that an executor has the store paths of packages.
 
     load("@nix_remote//bzl:testing.bzl", "nix_remote_closure_test")
 
@@ -13,25 +13,24 @@ load("//bzl/private:closure_test.bzl", "closure_test")
 def nix_remote_closure_test(name, packages, ask_nix = False, tags = [], **kwargs):
     """Passes if the machine that runs the test has every store path of the packages' closures.
 
-    With a host set, the closures are what the fetches of the packages have copied: nothing but
-    the test itself is run. Without one, they are asked of the Nix of this machine, in an action
-    that must run here; `--spawn_strategy=remote` or `sandboxed` then also takes
-    `--strategy=NixClosure=local`. The executor has to have what Bazel needs to run any test:
-    `/usr/bin/env`, a shell and the usual tools.
+    With a host set, the closures are those that the fetches of the packages copied, and no other
+    action runs. Without a host, an action asks the local Nix for them. It must run locally:
+    with `--spawn_strategy=remote` or `sandboxed`, add `--strategy=NixClosure=local`. The executor
+    needs what Bazel needs to run any test: `/usr/bin/env`, a shell and the usual tools.
 
-    The output names each path that is missing. The test is never answered from a cache.
+    The output names each missing path. The result is never cached.
 
     Args:
       name: The test's name.
-      packages: Labels of files in packages, for instance `@hello//:bin`. What counts with a
-        host is the package's repository. Without one it is the store path that a file is in: of
-        a package with several outputs name a file of each. Of a toolchain, name the repository
-        that has its package.
-      ask_nix: Whether Nix is asked with a host, too: for packages that are not loaded through
-        nix_remote. For files of the own repository it is asked anyway.
+      packages: Labels of files in packages, for instance `@hello//:bin`. With a host, the label
+        selects the repository of the package. Without one, it selects the store path that the
+        file is in: for a package with several outputs, name a file of each. For a toolchain, name
+        the repository of its package.
+      ask_nix: Whether to ask Nix also with a host set, for packages that are not loaded through
+        nix_remote. For files of the main repository, Nix is always asked.
       tags: The usual tags of a test.
-      **kwargs: What every test can have; `exec_properties` and `exec_compatible_with`
-        decide which executor is asked.
+      **kwargs: Other attributes of tests; `exec_properties` and `exec_compatible_with`
+        select the executor.
     """
     closure_test(
         name = name,

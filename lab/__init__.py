@@ -6,26 +6,26 @@ Remote Execution service. The demo, the tests and the benchmarks share it.
 
 Belongs here: making root trees, starting and stopping hosts and the services
 in them, and the store content they build. Does not belong here: what a test
-asserts, and anything that imports `nix_remote` (the lab must be able to
-judge it from outside). Only Python's standard library is used, so that the
+asserts, and anything that imports `nix_remote`, which the lab tests from
+outside. Only Python's standard library is used, so that the
 lab runs before anything is installed.
 
     images.py            the root trees, by Debian package names
-    cache.py             where built things are kept, and how they are built once
+    cache.py             the cache folder, and building its content once
     prerequisites.py     the Debian packages the outer machine needs
     commands.py          runs processes, always with a bound
-    network.py           the switch that the hosts are plugged into
-    wan.py               distance between hosts; frame_delay.py is what makes it
+    network.py           the switch that connects the hosts
+    wan.py               delay and bandwidth between hosts, by frame_delay.py
     relay.py             a relay that breaks connections at a chosen byte
     host.py              one host: file system, namespaces, commands in it
     nix.py               Nix and its daemon on a host
     content.py           store content in bulk
     sshd.py              an SSH server on a host, and accounts for it
     remote_execution.py  BuildGrid, and buildbox workers on executors
-    buildbarn.py         Buildbarn; buildbarn_programs.py is where it comes from
+    buildbarn.py         Buildbarn; buildbarn_programs.py builds it
     go_tools.py          Go, and programs written in it
-    bazel.py             Bazel on the workstation; bazel_modules/ has what it misses there
+    bazel.py             Bazel on the workstation; bazel_modules/ has modules that Debian lacks
     other_bazel.py       another Bazel, and a registry of modules for it
-    lab.py               all of it, put together
+    lab.py               the whole lab
     nixpkgs/             a small package set made of Debian packages
 """

@@ -14,15 +14,15 @@ from lab.lab import Lab, names
 
 def main() -> int:
     """Runs one subcommand; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="tools/lab", description="Laboratories by hand.")
-    parser.add_argument("--name", default="hand", help="which lab (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="tools/lab", description="Manages labs by hand.")
+    parser.add_argument("--name", default="hand", help="the name of the lab (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build the root trees of all hosts, and start none")
-    commands.add_parser("programs", help="build what the tests need beside the hosts")
-    commands.add_parser("up", help="start a fresh lab")
-    commands.add_parser("down", help="end it and delete its files")
-    commands.add_parser("list", help="the labs that exist, and their hosts")
-    start = commands.add_parser("start", help="start a host that `up` leaves out")
+    commands.add_parser("build", help="build the root trees of all hosts")
+    commands.add_parser("programs", help="build further programs that tests need")
+    commands.add_parser("up", help="start a new lab")
+    commands.add_parser("down", help="stop the lab and delete its files")
+    commands.add_parser("list", help="list all labs and their hosts")
+    start = commands.add_parser("start", help="start a host that `up` does not start")
     start.add_argument("host")
     run = commands.add_parser("run", help="run a command on a host")
     run.add_argument("host")

@@ -1,7 +1,7 @@
-"""Bazel on the workstation: what it needs to run offline, and workspaces to run it in.
+"""Bazel on the workstation: its configuration for running offline, and workspaces.
 
 Belongs here: everything about Bazel that only a lab needs. It is all in one rc
-file and a few folders, so that a workspace under test is what a user would write.
+file and a few folders, so that a workspace under test is as a user would write it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NEWER_DEFAULTS = "/opt/newer_defaults.bazelrc"
 _DEBIAN = "/usr/share/bazel"
 _EXAMPLES = images.REPOSITORY / "examples"
 
-# Bazel's own MODULE.bazel wants these; Debian does not have them.
+# Bazel's own MODULE.bazel depends on these; Debian does not have them.
 _EMPTY_MODULES = ("apple_support", "buildozer", "protobuf", "zlib")
 
 # The rules of languages, as far as rules_nixpkgs loads them: module -> name in WORKSPACE.
@@ -58,7 +58,7 @@ _REPOSITORIES = {
 
 
 class Defaults(enum.Enum):
-    """Of which version of Bazel the defaults are, where flags can make them so."""
+    """The version of Bazel whose defaults apply, as far as flags can set them."""
 
     SEVEN = ()
     """Those of the Bazel that is installed."""
@@ -69,10 +69,10 @@ class Defaults(enum.Enum):
 def prepare(
     workstation: Host, service: Host, rules_nixpkgs: Path, other: Optional[OtherBazel] = None
 ) -> None:
-    """Lets Bazel on the workstation build workspaces that use nix_remote.
+    """Configures Bazel on the workstation for workspaces that use nix_remote.
 
     `rules_nixpkgs` is a checkout of rules_nixpkgs, or something with its layout.
-    Builds with `--config=remote` run on the executors of `service`. `other` takes the place of
+    Builds with `--config=remote` run on the executors of `service`. `other` replaces
     Debian's Bazel.
     """
     workstation.put(Path(__file__).parent / "bazel_modules", _MODULES)
@@ -96,7 +96,7 @@ def prepare(
 
 
 def has_repositories(host: Host) -> bool:
-    """Whether the host's Bazel finds offline what WORKSPACE files ask for: Debian's does."""
+    """Whether the host's Bazel finds the repositories of WORKSPACE files offline: Debian's does."""
     return not other_bazel.is_installed(host)
 
 
@@ -121,8 +121,8 @@ def _rc(workstation: Host, service: Host, finding: Sequence[str]) -> str:
         "rules_nixpkgs_core": f"{RULES_NIXPKGS}/core",
         **{f"rules_nixpkgs_{name}": f"{RULES_NIXPKGS}/toolchains/{name}" for name in TOOLCHAINS},
     }
-    # The executors have no shell but the store's. It reaches them as every
-    # package does: a workspace whose actions need it must depend on it.
+    # The only shell of executors is in the store. It is copied like every package, so
+    # workspaces whose actions need it must depend on it.
     shell = nix.build(workstation, ["bash"])["bash"]
     options = [
         "startup --host_jvm_args=-Xmx1g",
@@ -130,7 +130,7 @@ def _rc(workstation: Host, service: Host, finding: Sequence[str]) -> str:
         *(f"common --override_module={name}={path}" for name, path in modules.items()),
         *(f"common --override_repository={name}={path}" for name, path in repositories.items()),
         "common --color=no --curses=no --show_progress_rate_limit=10",
-        "build --nosandbox_debug",  # Debian's rc file asks for it; it fills the output.
+        "build --nosandbox_debug",  # Debian's rc file turns it on; it floods the output.
         f"build:remote --remote_executor=grpc://{service.name}:{remote_execution.PORT}",
         "build:remote --remote_default_exec_properties=OSFamily=linux",
         "build:remote --spawn_strategy=remote --genrule_strategy=remote",
@@ -163,7 +163,7 @@ class Workspace:
     def bazel(
         self, *words: str, env: Optional[Mapping[str, str]] = None, timeout: float = 120
     ) -> Outcome:
-        """Runs Bazel in the workspace, to its end."""
+        """Runs Bazel in the workspace and waits for it."""
         command = ["env", f"--chdir={self.folder}", "bazel", *self.defaults.value, *words]
         return self.host.run(command, env=env, timeout=timeout)
 
@@ -173,7 +173,7 @@ class Workspace:
             self.host.write(f"{self.folder}/{path}", text)
 
     def repositories(self) -> dict[str, str]:
-        """The external repositories that have been fetched: apparent name -> folder.
+        """The external repositories that were fetched: apparent name -> folder.
 
         The apparent name is what follows the last separator of the canonical one.
         """
@@ -188,7 +188,7 @@ class Workspace:
 
 
 def apparent_name(canonical_name: str) -> str:
-    """The name of a repository as its module or extension gave it.
+    """The name of a repository in its module or extension.
 
     The separator in canonical names is `~` up to Bazel 7, and `+` from Bazel 8 on.
     """
@@ -198,7 +198,7 @@ def apparent_name(canonical_name: str) -> str:
 def new_workspace(
     host: Host, source: Optional[Path] = None, defaults: Defaults = Defaults.NEWER
 ) -> Workspace:
-    """An empty workspace in a folder of its own, or a copy of `source`."""
+    """A new workspace: empty, or a copy of `source`."""
     name = source.name if source is not None else "project"
     workspace = Workspace(host, f"/root/workspaces/{uuid.uuid4().hex[:8]}/{name}", defaults)
     host.sh(f"mkdir -p {workspace.folder}")

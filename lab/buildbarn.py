@@ -1,6 +1,6 @@
 """Buildbarn, a second Remote Execution service: storage, frontend, scheduler, and pods.
 
-It is configured as bb-deployments does it for Kubernetes; docs/buildbarn.md says what differs.
+The configuration is that of bb-deployments for Kubernetes; docs/buildbarn.md lists differences.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MESSAGE_SIZE: Final[_Configuration] = {"maximumMessageSizeBytes": 2 * 1024 * 10
 
 
 def binds(programs: Path) -> dict[Path, str]:
-    """What a host needs to see of the outer machine to run Buildbarn."""
+    """The folders of the outer machine that a host needs to run Buildbarn."""
     return {programs: _PROGRAMS}
 
 
@@ -98,8 +98,8 @@ class Pod:
     """A worker, and a runner in a root of its own, as in a pod of Kubernetes.
 
     The worker sees the host without its store. The runner and its actions see `/bb`, `/config`,
-    `/nix-remote`, `/worker`, `/nix/store`, `/dev`, `/proc` and an empty `/tmp`, and are nobody.
-    What the host mounts on its `/nix/store`, now or later, they see there.
+    `/nix-remote`, `/worker`, `/nix/store`, `/dev`, `/proc` and an empty `/tmp`, and run as the user
+    nobody. Mounts on the host's `/nix/store`, present or later, appear there.
     """
 
     host: Host
@@ -156,7 +156,7 @@ class Pod:
             "blobstore": _blobs(self.service),
             **_MESSAGE_SIZE,
             "scheduler": {"address": f"{self.service.address}:{_WORKER_PORT}"},
-            # Whoever the runner is, it may write to what the worker makes.
+            # The runner's user may write to folders that the worker creates.
             "global": {"setUmask": {"umask": 0}},
             "buildDirectories": [
                 {
@@ -187,7 +187,7 @@ class Pod:
         }
 
     def takes_actions(self) -> bool:
-        """Whether the scheduler has ever heard of workers with this pod's platform."""
+        """Whether workers with this pod's platform have registered at the scheduler."""
         url = f"http://127.0.0.1:{_METRICS_PORT}/metrics"
         script = (
             f"import urllib.request as r; print(r.urlopen({url!r}, timeout=10).read().decode())"

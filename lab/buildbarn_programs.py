@@ -1,8 +1,8 @@
 """Buildbarn's four programs, built from its Go modules with the patches of its own build.
 
-Nothing of it is kept in this repository: the modules come by name and version, once. A checkout
-of `bb-remote-execution` takes the place of the version that is chosen here; the modules that it
-wants come by name and version all the same.
+This repository contains none of it: Go downloads the modules by name and version, once. A checkout
+of `bb-remote-execution` replaces the version that is chosen here; the modules that it requires are
+still downloaded.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from lab.go_tools import Workshop
 
 _REMOTE_EXECUTION: Final = "github.com/buildbarn/bb-remote-execution"
 _VERSION: Final = "v0.0.0-20260319042723-cd89f0554d18"
-"""One before the last that speaks to Bazel 7; the last is not to be had from Go's module proxy."""
+"""The last but one that supports Bazel 7; Go's module proxy does not have the last."""
 _CHECKSUM: Final = "h1:xDjczRdWxG2EIhqZbIR8gYLTKKLZezTFxKKe0fkihCo="
 """Go's checksum database need not know this version. What it wants is in its own go.sum."""
 _STORAGE: Final = "github.com/buildbarn/bb-storage"
-"""In the version that bb-remote-execution wants."""
+"""In the version that bb-remote-execution requires."""
 _PACKAGES: Final = (
     "./cmd/bb_runner",
     "./cmd/bb_scheduler",
@@ -62,7 +62,7 @@ _PATCHED: Final = (
 
 @dataclass(frozen=True)
 class Release:
-    """Which Buildbarn is built: it has no version numbers."""
+    """A Buildbarn by its commit: it has no version numbers."""
 
     date: str
     """Of the commit: `2026-03-19`."""
@@ -80,9 +80,9 @@ def release(checkout: Optional[Path] = None) -> Release:
 
 
 def programs(checkout: Optional[Path] = None) -> Path:
-    """The folder with the programs; built now if need be, which takes about three minutes.
+    """The folder with the programs, which are built if needed, in about three minutes.
 
-    `checkout` is a Git work tree of bb-remote-execution: what is built is its last commit.
+    `checkout` is a Git work tree of bb-remote-execution, whose last commit is built.
     """
     if checkout is None:
         state = cache.digest(_VERSION, _PATCHED, go_tools.GO_VERSION)
@@ -111,7 +111,7 @@ def _build_checkout(target: Path, checkout: Path, commit: str) -> None:
         own = go.folder / "own"
         check(["git", "clone", "--quiet", str(checkout), str(own)])
         check(["git", "-C", str(own), "checkout", "--quiet", "--detach", commit])
-        # In the versions that it wants.
+        # In the versions that it requires.
         _build(go, own, [patched.name for patched in _PATCHED], target)
 
 
@@ -119,7 +119,7 @@ def _build(go: Workshop, own: Path, modules: Sequence[str], target: Path) -> Non
     owners = {_REMOTE_EXECUTION: own, _STORAGE: go.download(_STORAGE, cwd=own).folder}
     for number, (patched, module) in enumerate(zip(_PATCHED, modules)):
         patches = owners[patched.owner] / patched.patches
-        # A later Buildbarn may do without.
+        # A later Buildbarn may not need it.
         if patches.is_dir():
             folder = _patch(go, module, own, patches, go.folder / f"patched{number}")
             go.run("mod", "edit", "-replace", f"{patched.name}={folder}", cwd=own)

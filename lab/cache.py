@@ -1,4 +1,4 @@
-"""Where the lab keeps what it built, and how things are built exactly once.
+"""The lab's cache folder, and building its entries exactly once.
 
 `NIX_REMOTE_LAB_CACHE` moves the folder (default: `~/.cache/nix-remote-lab`).
 Deleting it is always safe while no lab is up.
@@ -16,7 +16,7 @@ from typing import Callable, Iterator
 
 
 def root() -> Path:
-    """The cache folder; it is made when it is missing."""
+    """The cache folder, created if missing."""
     configured = os.environ.get("NIX_REMOTE_LAB_CACHE")
     base = Path(configured) if configured else Path.home() / ".cache" / "nix-remote-lab"
     base.mkdir(parents=True, exist_ok=True)
@@ -40,9 +40,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def build_once(name: str, build: Callable[[Path], None]) -> Path:
-    """The folder `name`, made by `build(folder)` if no earlier run has made it.
+    """The folder `name`, created by `build(folder)` unless an earlier run did.
 
-    Safe with several processes at a time; a build that fails leaves nothing.
+    Safe with concurrent processes; a failed build leaves nothing.
     """
     final = root() / name
     if final.exists():

@@ -1,4 +1,4 @@
-"""Runs processes for the lab. Every call has a bound; a failure shows the whole story."""
+"""Runs processes for the lab. Every call has a timeout; a failure shows the whole output."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Argument = Union[str, Path]
 
 
 class LabError(Exception):
-    """The laboratory itself is broken: what was tried and what was printed."""
+    """A failure of the lab itself, with the command and its output."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a finished command left behind."""
+    """The result of a finished command."""
 
     argv: tuple[str, ...]
     status: int
@@ -46,7 +46,7 @@ def run(
     env: Optional[Mapping[str, str]] = None,
     cwd: Optional[Path] = None,
 ) -> Outcome:
-    """Runs a command to its end and captures what it prints.
+    """Runs a command, waits for it, and captures its output.
 
     A command that outlives `timeout` (seconds) is killed and reported as
     `LabError`. Bytes that are not UTF-8 are replaced.
@@ -77,7 +77,7 @@ def check(argv: Sequence[Argument], *, timeout: float = 120) -> str:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder with all it contains, as far as that is possible.
+    """Removes a folder with its content, as far as possible.
 
     `shutil.rmtree` gives up on trees that are deeper than Python's stack.
     """

@@ -32,7 +32,7 @@ class Shape:
 def make_closure(host: Host, shape: Shape) -> list[str]:
     """Adds a closure of that shape to a host's store; returns it, references first.
 
-    The last path needs all others. Everything depends only on `shape`.
+    The last path references all others, directly or not. The content depends only on `shape`.
     """
     noise = random.Random(shape.name)
     names = [_store_name(f"{shape.name}-{number}") for number in range(shape.paths)]
@@ -50,7 +50,7 @@ def make_closure(host: Host, shape: Shape) -> list[str]:
 
 
 def make_referrers(host: Host, name: str, count: int, needed: Sequence[str]) -> None:
-    """Adds so many small paths that need all the given ones; nothing keeps them."""
+    """Adds small paths that reference all the given ones; no root keeps them."""
     names = [_store_name(f"{name}-{number}") for number in range(count)]
     for each in names:
         (host.store / each).write_text("")
@@ -59,7 +59,7 @@ def make_referrers(host: Host, name: str, count: int, needed: Sequence[str]) -> 
 
 
 def make_stars(host: Host, name: str, leaves: int, tops: int) -> list[str]:
-    """Adds so many small paths without references, and tops that need all of them.
+    """Adds small paths without references, and top paths that reference all of them.
 
     Returns the tops.
     """
@@ -73,7 +73,7 @@ def make_stars(host: Host, name: str, leaves: int, tops: int) -> list[str]:
 
 
 def make_sparse_file(host: Host, name: str, size: int) -> str:
-    """Adds a store path that is one file of zeros; it takes no room on the disk."""
+    """Adds a store path that is one sparse file of zeros."""
     store_name = _store_name(name)
     target = host.store / store_name
     with open(target, "wb") as file:
@@ -85,10 +85,10 @@ def make_sparse_file(host: Host, name: str, size: int) -> str:
 
 
 def _references(noise: random.Random, count: int) -> list[list[int]]:
-    """For every path the paths that it needs, all of lower numbers: no cycles."""
+    """The references of every path, all with lower numbers: no cycles."""
     references: list[set[int]] = [set() for _ in range(count)]
     for number in range(count - 1):
-        # Somebody later needs it, so the last path comes to need all.
+        # A later path references it, so the last path's closure contains all.
         references[noise.randrange(number + 1, count)].add(number)
     for number in range(1, count):
         for _ in range(_REFERENCES_PER_PATH - 1):

@@ -1,6 +1,6 @@
 """Disk images of root trees, for hosts that boot from a disk of their own.
 
-An image is made once and never changed: a host writes to a copy (`system_host.py`).
+An image is built once and never changed: a host writes to a copy (`system_host.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from lab.commands import run
 
 _FILE = "disk.ext4"
 _SIZE = "4G"
-"""Of the file system; the file is sparse, and as large as what is in it."""
+"""Size of the file system; the file is sparse."""
 
 # The tree as a host would see it, through an overlay in a mount namespace of its own.
 _MAKE = r"""

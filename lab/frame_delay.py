@@ -3,13 +3,13 @@
     frame_delay.py NEAR FAR DELAY RATE    seconds, bytes per second (0: no limit)
 
 Makes two TAP devices and passes Ethernet frames between them, each after DELAY.
-Frames leave at RATE at most; those that find more than a round trip's worth (and at
-least 512 KiB) waiting are dropped, as a router would.
-Frames in flight overlap and nothing is answered here: windows, slow start and
+Frames leave at RATE at most. If more than a round trip's worth (and at least 512 KiB)
+is queued, further frames are dropped, as by a router.
+Frames in flight overlap, and the program answers nothing: windows, slow start and
 retransmissions are those of the hosts' kernels.
 
-Prints "ready" once the devices exist. Ends, and takes them along, when its
-standard input does: it cannot outlive who started it.
+Prints "ready" once the devices exist. Ends and removes them at the end of its standard
+input, so it cannot outlive its parent.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Direction:
         self._in_flight.append((leaves + self._delay, frame))
 
     def deliver(self, now: float) -> None:
-        """Passes on what is due."""
+        """Delivers the frames that are due."""
         while self._in_flight and self._in_flight[0][0] <= now:
             _, frame = self._in_flight.popleft()
             # A device that is not up yet, or full: the frame is lost, as on a real link.
@@ -64,7 +64,7 @@ class Direction:
                 os.write(self.target, frame)
 
     def next_due(self) -> float:
-        """When `deliver` has something to do."""
+        """When the next frame is due."""
         return self._in_flight[0][0] if self._in_flight else float("inf")
 
 

@@ -1,4 +1,4 @@
-"""Go, and programs written in it, by module and version: built once and kept."""
+"""Go, and Go programs by module and version, built once and cached."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class GoTool:
 
     @property
     def name(self) -> str:
-        """What the program is called."""
+        """The name of the program."""
         parts = self.package.split("/")
         return parts[-2] if parts[-1].lstrip("v").isdigit() else parts[-1]
 
     def program(self) -> Path:
-        """The program; built now if need be, which takes about a minute."""
+        """The program, which is built if needed, in about a minute."""
         folder = f"go-{self.name}-{cache.digest(self.package, self.version, GO_VERSION)}"
         return cache.build_once(folder, self._build) / self.name
 
@@ -49,7 +49,7 @@ class GoTool:
 
 @dataclass(frozen=True)
 class Downloaded:
-    """A module's files, which are not to be changed, and their checksum as in a `go.sum`."""
+    """A module's files, which must not be changed, and their checksum as in a `go.sum`."""
 
     folder: Path
     checksum: str
@@ -57,13 +57,13 @@ class Downloaded:
 
 @dataclass(frozen=True)
 class Workshop:
-    """Go's command, and a folder for all that it downloads and makes."""
+    """Go's command, and a folder for its downloads and builds."""
 
     folder: Path
     command: Path
 
     def run(self, *words: str, cwd: Optional[Path] = None, unlisted: str = "") -> str:
-        """Runs `go`; returns what it prints. Nothing is linked to a libc.
+        """Runs `go`; returns its output. Nothing is linked to a libc.
 
         `unlisted` are modules that Go's checksum database need not know.
         """
@@ -90,7 +90,7 @@ class Workshop:
 
 @contextmanager
 def workshop(folder: Path) -> Iterator[Workshop]:
-    """A workshop for the length of a `with` block; the folder is gone afterwards."""
+    """A workshop for a `with` block, which removes the folder at its end."""
     command = cache.build_once(f"go-{GO_VERSION}", _install) / "go" / "bin" / "go"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

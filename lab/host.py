@@ -25,7 +25,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True)
 class HostPlan:
-    """What a host is to be. `number` becomes its address (`network.address`)."""
+    """The configuration of a host. `number` determines its address (`network.address`)."""
 
     name: str
     number: int
@@ -33,8 +33,8 @@ class HostPlan:
     binds: Mapping[Path, str] = field(default_factory=dict)
     """Outer folder or file -> where the host sees it, read-only."""
     store_size: str = ""
-    """With a size ("64m", "6g"), `/nix` is a tmpfs that holds no more than that. It is as
-    fast as the machine is, and gone when the host stops."""
+    """With a size ("64m", "6g"), `/nix` is a tmpfs of that size, which vanishes when the host
+    stops."""
 
 
 class Host:
@@ -126,7 +126,7 @@ class Host:
 
     @property
     def first_process(self) -> Optional[int]:
-        """The host's first process as the outer machine numbers it, or None when it is down."""
+        """The outer process id of the host's first process, or None if the host is down."""
         return _first_process(self.folder)
 
     def enter(self, argv: Sequence[Argument], env: Mapping[str, str]) -> list[str]:
@@ -151,7 +151,7 @@ class Host:
         env: Optional[Mapping[str, str]] = None,
         user: Optional[str] = None,
     ) -> Outcome:
-        """Runs a command inside, to its end. It is ended inside, too, after `timeout` seconds."""
+        """Runs a command inside and waits for it. After `timeout` seconds, kills it."""
         bounded = ["timeout", "--kill-after=2", str(timeout), *argv]
         if user is not None:
             bounded = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", *bounded]
@@ -161,7 +161,7 @@ class Host:
         return outcome
 
     def sh(self, script: str, *, timeout: float = 60, user: Optional[str] = None) -> str:
-        """Runs a shell script that must succeed; returns what it prints."""
+        """Runs a shell script that must succeed; returns its output."""
         done = self.run(["bash", "-euo", "pipefail", "-c", script], timeout=timeout, user=user)
         return done.check().stdout
 
@@ -179,9 +179,9 @@ class Host:
         )
 
     def start_service(self, name: str, argv: Sequence[Argument], *, user: str = "root") -> None:
-        """Starts a program that lives as long as the host; it logs to `/var/log/NAME.log`.
+        """Starts a program that runs as long as the host; it logs to `/var/log/NAME.log`.
 
-        Of each name one at a time: of two, a test would end only the second.
+        Only one of each name at a time: of two, a test would stop only the second.
         """
         known = self.run(["cat", f"/run/{name}.pid"])
         if known.status == 0 and self.has_process(known.stdout.strip()):
@@ -204,14 +204,14 @@ class Host:
         return self.run(["kill", "-0", str(pid)]).status == 0
 
     def log(self, name: str) -> str:
-        """What a service has logged so far."""
+        """The log of a service so far."""
         return self.read(f"/var/log/{name}.log")
 
     def read(self, path: str) -> str:
         return self.run(["cat", path]).check().stdout
 
     def write(self, path: str, text: str, *, mode: str = "644") -> None:
-        """Writes a file inside; missing folders above it are made."""
+        """Writes a file inside; creates missing parent folders."""
         script = 'mkdir -p "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"'
         self.run(["bash", "-euc", script, "bash", path, mode], stdin=text).check()
 
@@ -233,7 +233,7 @@ class Host:
     def remove(self) -> None:
         """Deletes everything the host wrote."""
         self.stop()
-        # Store paths are read-only folders: root may delete in them all the same.
+        # Store paths are read-only folders, in which root can delete nevertheless.
         remove_tree(self.folder)
 
 
@@ -242,12 +242,12 @@ def _first_process(folder: Path) -> Optional[int]:
         pid = int((folder / "pid").read_text())
     except (FileNotFoundError, ValueError):
         return None
-    # A number that the kernel gave away again belongs to somebody else's root.
+    # The kernel may have reused the process id, for a process with another root.
     return pid if Path(f"/proc/{pid}/root/run/host-is-up").exists() else None
 
 
 def end_host(folder: Path) -> None:
-    """Ends every process of the host in that folder, whoever started it. Safe to repeat."""
+    """Ends every process of the host in that folder, also those of other runs. Safe to repeat."""
     pid = _first_process(folder)
     if pid is not None:
         os.kill(pid, signal.SIGKILL)

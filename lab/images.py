@@ -1,6 +1,6 @@
-"""Root trees for the lab's hosts: what is installed in them, and how they are built and cached.
+"""Root trees for the lab's hosts: their packages, and how they are built and cached.
 
-A `Debian` image is a release with packages; a `Layer` is what a script adds
+A `Debian` image is a release with packages; a `Layer` is the additions of a script
 to another image. Both are built once and never changed afterwards: hosts
 mount them read-only, below a writable overlay of their own.
 """
@@ -19,7 +19,7 @@ from lab.commands import LabError, run
 REPOSITORY = Path(__file__).resolve().parents[1]
 REQUIREMENTS = REPOSITORY / "bzl" / "private" / "python" / "requirements.txt"
 
-# What reaches package indexes from inside a build; pip reads its own variables.
+# Variables that give builds access to package indexes; pip reads its own.
 _PASSED_ON = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -35,7 +35,7 @@ class Debian:
 
 @dataclass(frozen=True)
 class Layer:
-    """What `script` (bash, as root, with network) adds to the image `below`.
+    """The additions of `script` (bash, as root, with network) to the image `below`.
 
     `files` appear in the script's working folder under their own names.
     """
@@ -63,7 +63,7 @@ def is_built(image: Image) -> bool:
 
 
 def lower_directories(image: Image) -> tuple[Path, ...]:
-    """The folders that make up an image, top first; built now if need be."""
+    """The folders of an image, top first; they are built if needed."""
     if isinstance(image, Debian):
         debian = image
         return (cache.build_once(folder_name(image), lambda folder: _bootstrap(debian, folder)),)
@@ -94,7 +94,7 @@ def _bootstrap(image: Debian, target: Path) -> None:
     raise LabError(f"no root tree for {image.name}\n" + "\n".join(refusals))
 
 
-# Runs in a mount namespace of its own: mounts vanish with it, whatever happens.
+# Runs in its own mount namespace: mounts vanish with it in every case.
 _ADD = r"""
 set -eu
 mount -t overlay overlay -o "lowerdir=$LOWER,upperdir=$UPPER,workdir=$WORK" "$ROOT"
@@ -239,8 +239,8 @@ rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
-# A Nix server as people have it: systemd, the daemon behind a socket, the kernel's NFS server.
-# It is booted from a disk (`disk.py`); what the lab tells it is in the folder `/run/lab`.
+# A usual Nix server: systemd, the daemon behind a socket, the kernel's NFS server.
+# It boots from a disk (`disk.py`); the lab's settings are in the folder `/run/lab`.
 SYSTEM_SERVER = Layer(
     "system-server",
     Debian(
@@ -310,9 +310,9 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 
 
 def _workstation(name: str, below: Image) -> Layer:
-    """Adds what runs the copier.
+    """Adds the copier's environment.
 
-    The wheels that nix_remote's Bazel rules install, for hosts without a way out;
+    The wheels that nix_remote's Bazel rules install, for hosts without internet;
     an environment with the copier's dependencies, for running it by hand; and a
     `nix-remote` that starts it as the rules do, with bytecode kept.
     """
@@ -361,8 +361,8 @@ PIP_CONFIG_FILE=/dev/null /opt/nix-remote/bin/pip install --quiet --disable-pip-
 STABLE_WORKSTATION = _workstation("workstation-debian13", STABLE)
 OLD_WORKSTATION = _workstation("workstation-debian12", OLD_WITH_PYTHON)
 
-# What else people log in with: a smart card in software, Kerberos with a KDC of its own,
-# and the security key that OpenSSH's own tests pretend to have.
+# Other credentials: a smart card in software, Kerberos with its own KDC, and the fake security
+# key of OpenSSH's own tests.
 TOKEN_WORKSTATION = Layer(
     "workstation-tokens",
     WORKSTATION,

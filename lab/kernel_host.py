@@ -1,8 +1,8 @@
-"""A host with a Linux kernel of its own, which can do what needs one: mount NFS.
+"""A host with its own Linux kernel, for operations that need one, such as mounting NFS.
 
 The kernel is User Mode Linux, an ordinary program. It runs in a *room*, a host like the others,
-whose files it sees and whose cable it takes over. Commands reach it over SSH from another host.
-It boots in a few seconds, has one processor, and is about three times slower than the others.
+whose files it sees and whose network device it takes over. Commands reach it over SSH from another
+host. It boots in a few seconds, has one processor, and is about three times slower than the others.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class KernelHost(Host):
         self._furnish(room)
         host_key = room.read(f"{HOST_KEY}.pub")
         self._client.write(self._known_hosts, f"{self.address} {host_key}")
-        # The room's cable goes to the kernel; the room itself is not on the network any more.
+        # The room's network device goes to the kernel; the room itself leaves the network.
         room.sh(
             f"""
             ip address del {self.address}/24 dev eth0
@@ -89,14 +89,14 @@ class KernelHost(Host):
         room.sh("rm -rf /run/kernel")
 
     def console(self) -> str:
-        """What its kernel has printed, for a test that fails."""
+        """The output of its kernel, for a test that fails."""
         return self._room.log("kernel")
 
     def _room_plan(self) -> HostPlan:
         return replace(self.plan, binds={**self.plan.binds, _TUN: str(_TUN)})
 
     def _furnish(self, room: Host) -> None:
-        """Puts into the room what the kernel's first process needs."""
+        """Puts the files of the kernel's first process into the room."""
         room.write("/kernel_init.sh", _INIT.read_text(), mode="755")
         room.sh(f"[ -e {HOST_KEY} ] || ssh-keygen -q -t ed25519 -N '' -f {HOST_KEY}")
         sshd.authorize(room, "root", sshd.public_key(self._client))
@@ -138,5 +138,5 @@ class KernelHost(Host):
         try:
             return self.run(["true"], timeout=10).status == 0
         except LabError:
-            # A machine that boots may take a connection and then be busy with something else.
+            # A booting machine may accept a connection and then not answer for a while.
             return False

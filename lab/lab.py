@@ -8,7 +8,7 @@
 
 `up` starts the first four. The others, workstations and Nix servers with other versions
 of Nix, and servers whose store is limited, are started when they are first asked for.
-Every workstation can log in to every Nix server, whichever was started first.
+Every workstation can log in to every Nix server, in whichever order they start.
 
 Every lab has a name and a folder of its own below the cache; two labs with
 different names do not see each other.
@@ -40,7 +40,7 @@ ACCOUNT = "copier"
 """The account behind `ALIAS`: an ordinary user in Nix's `trusted-users`."""
 
 WORKSPACE = "/root/projects/app"
-"""The folder that copies are made for; it need not be there."""
+"""The workspace of copies; the folder need not exist."""
 
 GUEST = "guest"
 """An account that Nix does not trust."""
@@ -67,7 +67,7 @@ _FIRST_KERNEL_NUMBER = 150
 Progress = Callable[[str], None]
 
 
-# Of hosts that only some tests start, and what their stores are made of.
+# Hosts that only some tests start, and the types of their stores.
 _FURTHER_IMAGES: Final = (
     images.NFS_SERVER,
     images.TRACED_SERVER,
@@ -87,7 +87,7 @@ def alias(server: Host, account: str = ACCOUNT) -> str:
 
 
 class Lab:
-    """A lab. Make it, `up()` it, use its hosts, `down()` it; or use it in a `with` statement."""
+    """A lab. Call `up()`, use its hosts, call `down()`; or use it in a `with` statement."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Lab:
         progress: Progress = _silent,
         server_nix: Optional[ServerNix] = None,
     ) -> None:
-        """With `server_nix`, every Nix server of the current version has these builds instead."""
+        """With `server_nix`, every Nix server of the current version uses these builds."""
         self.name = f"nrl-{name}"
         self.folder = cache.root() / "labs" / name
         self._progress = progress
@@ -144,7 +144,7 @@ class Lab:
         return sshd.SshServer(self.server)
 
     def build(self) -> None:
-        """Builds every root tree that a host of it may have, unless it is there. Starts nothing."""
+        """Builds the missing root trees of all hosts. Starts nothing."""
         prerequisites.ensure()
         for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
@@ -166,7 +166,7 @@ class Lab:
             raise
 
     def open(self) -> None:
-        """Makes a lab without hosts; what an earlier lab of this name left is removed first."""
+        """Creates a lab without hosts, after removing the remains of an earlier one."""
         self.down()
         prerequisites.ensure()
         self._switch.up()
@@ -196,7 +196,7 @@ class Lab:
             self.system_server()
 
     def start_workstation(self, name: str, image: images.Image) -> Host:
-        """Starts one more workstation, with a root tree of its own."""
+        """Starts one more workstation, with its own root tree."""
         host = self._further_host(HostPlan(name, self._next_number(), image, _SOURCES))
         self._extra_workstations.append(host)
         self._start_workstation(host)
@@ -335,7 +335,7 @@ def _first_user_id(host: Host) -> int:
 
 
 def _acquaint(workstation: Host, server: Host) -> None:
-    """Lets a workstation log in to a server as everybody."""
+    """Lets a workstation log in to all accounts of a server."""
     accounts = (ACCOUNT, "root", GUEST)
     for account in accounts:
         sshd.authorize(server, account, sshd.public_key(workstation))

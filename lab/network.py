@@ -28,7 +28,7 @@ _CLONE_NEWNET = 0x40000000
 def enter_namespace(name: str) -> None:
     """Moves the calling thread, and no other, to that network namespace.
 
-    Sockets belong for ever to the namespace of the thread that makes them.
+    A socket always belongs to the namespace of the thread that created it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     descriptor = os.open(Path("/run/netns") / name, os.O_RDONLY)
@@ -75,9 +75,9 @@ class Switch:
         return namespace
 
     def detour(self, number: int, near: str, far: str) -> None:
-        """Moves a host's cable from the switch to the device `far`, and plugs in `near` instead.
+        """Connects a host to the device `far` instead of the switch, and `near` to the switch.
 
-        Who made the two devices passes frames from one to the other.
+        The program that created the devices passes frames between them.
         """
         bridge = f"wan{number}"
         for line in (

@@ -6,9 +6,9 @@ from lab.host import Host, wait_until
 
 PORT = 2049
 
-# Ganesha remembers attributes for a minute, and names in a folder for longer than they stand for
-# the same: a kernel's server does not, and with 0 for both it answers as that does. It wants to be
-# able to write `/nix/store` as a file system of its own.
+# Ganesha caches attributes for a minute, and directory entries even longer. The kernel's server
+# does not; with 0 for both, Ganesha answers like it. Ganesha requires `/nix/store` to be a writable
+# file system of its own.
 _CONFIGURATION = """\
 NFS_CORE_PARAM {{
   Protocols = {protocols}; NFS_Port = {port}; MNT_Port = 20048; Enable_NLM = false;
@@ -36,7 +36,7 @@ def export(
 ) -> None:
     """Exports a folder of `server`; returns when clients can connect.
 
-    `remember_seconds`: how long the server itself remembers attributes.
+    `remember_seconds`: how long the server caches attributes.
     """
     text = _CONFIGURATION.format(
         path=path,

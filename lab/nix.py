@@ -72,7 +72,7 @@ def restart_daemon(host: Host) -> None:
 
 @contextmanager
 def configured(host: Host, *lines: str) -> Iterator[None]:
-    """More lines in the `nix.conf` of a host whose daemon runs, in a `with` block."""
+    """Adds lines to the `nix.conf` of a host with a running daemon, in a `with` block."""
     before = host.read("/etc/nix/nix.conf")
     host.write("/etc/nix/nix.conf", before + "".join(f"{line}\n" for line in lines))
     restart_daemon(host)
@@ -94,7 +94,7 @@ class SigningKeys:
 
 
 def new_signing_keys(host: Host, name: str) -> SigningKeys:
-    """Makes a key pair with Nix's own means, in a new folder."""
+    """Creates a key pair with Nix's own tools, in a new folder."""
     folder = host.sh("mktemp -d").strip()
     make = ["nix-store", "--generate-binary-cache-key", name]
     host.run([*make, f"{folder}/secret", f"{folder}/public"]).check()
@@ -124,7 +124,7 @@ def build_expression(host: Host, expression: str, *, timeout: float = 300) -> li
 
 
 def closure(host: Host, path: str) -> list[str]:
-    """Every store path that `path` needs, itself included, references first."""
+    """The closure of `path`, references first."""
     return host.run(["nix-store", "--query", "--requisites", path]).check().stdout.split()
 
 
@@ -134,7 +134,7 @@ def is_valid(host: Host, path: str) -> bool:
 
 @dataclass(frozen=True)
 class Registration:
-    """What a store says of one of its paths."""
+    """A store's registration of a path."""
 
     path: str
     nar_hash: str
@@ -143,7 +143,7 @@ class Registration:
 
 
 def registration(host: Host, path: str) -> Registration:
-    """What the host's own Nix says about a valid path."""
+    """The registration of a valid path, by the host's own Nix."""
 
     def query(what: str) -> list[str]:
         return host.run(["nix-store", "--query", what, path]).check().stdout.split()
@@ -154,7 +154,7 @@ def registration(host: Host, path: str) -> Registration:
 
 
 def collect_garbage(host: Host) -> list[str]:
-    """Deletes everything no root keeps; returns the store paths it deleted."""
+    """Collects garbage; returns the deleted store paths."""
     done = host.run(["nix-store", "--gc"], timeout=120).check()
     return [
         line.split("'")[1]
@@ -164,8 +164,8 @@ def collect_garbage(host: Host) -> list[str]:
 
 
 def empty_store(host: Host) -> None:
-    """Removes all roots that clients made and deletes everything they kept."""
-    # `auto`, and the folders in which accounts make roots directly.
+    """Removes all roots that clients made, and collects garbage."""
+    # `auto`, and the folders in which accounts create roots directly.
     roots = "/nix/var/nix/gcroots"
     host.sh(f"[ ! -d {roots} ] || find {roots} -mindepth 2 -type l -delete")
     collect_garbage(host)
@@ -174,3 +174,13 @@ def empty_store(host: Host) -> None:
 def verify(host: Host, paths: Sequence[str]) -> None:
     """Compares the content of every path with its registered hash; `LabError` on a difference."""
     host.run(["nix-store", "--verify-path", *paths], timeout=120).check()
+
+
+@contextmanager
+def moved_away(host: Host, path: str) -> Iterator[None]:
+    """In a `with` block, the host's store lacks a path that its database has."""
+    host.sh(f"mv {path} /nix/store/away")
+    try:
+        yield
+    finally:
+        host.sh(f"mv /nix/store/away {path}")

@@ -1,7 +1,7 @@
-"""A Bazel in the place of Debian's, with a registry made of a folder of modules.
+"""A Bazel instead of Debian's, with a registry that is generated from a folder of modules.
 
-A host of the lab cannot download anything. Debian's Bazel finds in Debian's packages the modules
-that it depends on; another one gets them from a registry on the host. Belongs here: the program
+A host of the lab cannot download anything. Debian's Bazel finds its modules in Debian's packages;
+another Bazel finds them in a registry on the host. Belongs here: the program
 and the registry. Not: the other options that Bazel gets in a lab (`bazel.py`).
 """
 
@@ -24,12 +24,12 @@ _REGISTRY: Final = f"{_FOLDER}/registry"
 _EMPTY: Final = f"{_FOLDER}/empty"
 
 VERSION_OF_TESTS: Final = "0.0.1"
-"""What workspaces of tests ask for where any version will do."""
+"""The version in workspaces of tests that accept any version."""
 
 
 @dataclass(frozen=True)
 class OtherBazel:
-    """What `--bazel` and `--registry-modules` name, on the outer machine."""
+    """The values of `--bazel` and `--registry-modules`, on the outer machine."""
 
     program: Path
     modules: Path
@@ -77,11 +77,11 @@ def is_installed(host: Host) -> bool:
 
 
 def registry(sources: Mapping[str, tuple[str, str]], asked: Iterable[str]) -> dict[str, str]:
-    """The files of a registry that has every version that somebody asks for.
+    """The files of a registry that has every requested version.
 
-    `sources` has for each module its folder and what its MODULE.bazel file contains; `asked`, the
-    content of other MODULE.bazel files. A module of which there is no source is an empty one: most
-    modules of a build are never loaded.
+    `sources` has the folder of each module and the content of its MODULE.bazel file; `asked`, the
+    content of other MODULE.bazel files. A module without a source is empty: most modules of a
+    build are never loaded.
     """
     texts = [text for _, text in sources.values()]
     wanted = {pair for text in (*texts, *asked) for pair in _dependencies(text)}
@@ -134,5 +134,5 @@ def _with_version(text: str, name: str, version: str) -> str:
     arguments |= {"name": repr(name), "version": repr(version)}
     named = ", ".join(f"{key} = {value}" for key, value in arguments.items())
     head = f"module({named})"
-    # A file may begin with a docstring, and nothing but that may stand before `module`.
+    # Only a docstring may precede `module`.
     return "\n".join([head, *lines]) + "\n"

@@ -1,4 +1,4 @@
-"""What the outer machine must have; missing pieces are installed by Debian package name."""
+"""Requirements of the outer machine; missing ones are installed as Debian packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMMANDS = {
 
 
 def ensure() -> None:
-    """Installs what is missing. Raises `LabError` where that cannot work."""
+    """Installs missing packages. Raises `LabError` if that is impossible."""
     if os.geteuid() != 0:
         raise LabError("the lab needs root: it makes network and mount namespaces")
     missing = sorted({pkg for name, pkg in _COMMANDS.items() if shutil.which(name) is None})

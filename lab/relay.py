@@ -1,13 +1,13 @@
 """A TCP relay on a host that breaks connections at a chosen byte.
 
-It stands in front of a port of the same host, in the host's network namespace
-but in this process: a test tells it what to do and reads what it did. Belongs
-here: what a network may do to a stream of bytes. Delay and bandwidth are in
+It relays to a port of the same host, in the host's network namespace but in
+this process: a test controls it and reads its record. Belongs here: faults
+that a network may cause in a stream of bytes. Delay and bandwidth are in
 `wan.py`.
 
-Newer sshds refuse a while an address whose connections ended before logging
-in, and to an sshd all of a relay's connections come from 127.0.0.1. For many
-early cuts, relay to one that was started with "PerSourcePenalties no".
+Newer sshds refuse an address for a while if its connections ended before the
+login, and all connections of a relay come from 127.0.0.1. For many early cuts,
+relay to an sshd that was started with "PerSourcePenalties no".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Direction(Enum):
 
 
 class Action(Enum):
-    """What happens to a connection when its byte has come."""
+    """The action on a connection at the chosen byte."""
 
     FIN = "both sides see a clean end"
     RST = "both sides see a reset"
@@ -54,7 +54,7 @@ class Fault:
 
 @dataclass
 class Connection:
-    """A connection that was accepted, and how far it came."""
+    """An accepted connection and its progress."""
 
     fault: Optional[Fault]
     forwarded: dict[Direction, int] = field(default_factory=lambda: dict.fromkeys(Direction, 0))
@@ -100,7 +100,7 @@ class Relay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends everything, frozen connections included."""
+        """Closes all connections, including frozen ones."""
         self._loop.call_soon_threadsafe(self._ending.set)
         self._thread.join(10)
         if self._thread.is_alive():
@@ -169,7 +169,7 @@ class Relay:
             if connection.happened is Action.FREEZE:
                 await self._ending.wait()
             if connection.happened is Action.FIN:
-                continue  # What still arrives is read: closing over it would be a reset.
+                continue  # Read what still arrives: closing with unread data would send a reset.
             sink.write(piece)
             await sink.drain()
             connection.forwarded[direction] += len(piece)

@@ -46,10 +46,10 @@ def start_worker(executor: Host, service: Host) -> None:
 
 
 def start_worker_of_pool(executor: Host, service: Host, pool: str, folders: Sequence[str]) -> None:
-    """Lets an executor take the actions of a pool as well, which see these folders of it.
+    """Lets an executor also take the actions of a pool, which see these folders of it.
 
-    That it is Linux this worker does not tell, nor does the other one below: it would be given
-    the actions of everybody who asks for that.
+    Like the worker below, this one does not announce Linux: it would get all actions that require
+    Linux.
     """
     name = f"worker-{pool}"
     _start_bubblewrap_worker(executor, service, name, folders, "--platform", f"pool={pool}")
@@ -75,7 +75,7 @@ def _start_bubblewrap_worker(
 
 
 def start_worker_with_debian(executor: Host, service: Host, pool: str) -> None:
-    """Lets an executor take the actions of a pool as well.
+    """Lets an executor also take the actions of a pool.
 
     They also see the executor's own programs: Bazel cannot run tests without a shell.
     """

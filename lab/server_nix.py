@@ -1,15 +1,15 @@
 """Any build of Nix or Lix on the lab's servers, in place of the lab's own: `--server-nix`.
 
     --server-nix TAR                                   all parts
-    --server-nix daemon=TAR,path=TAR,collector=TAR     some, or each another one
+    --server-nix daemon=TAR,path=TAR,collector=TAR     some parts, or parts of several builds
 
-The parts are the daemon, what the accounts find on their PATH, and the program that collects
-garbage (`nix-store --gc` for root). A part that is not named stays the lab's own. A tar is laid out
+The parts are the daemon, the programs on the PATH of accounts, and the program that collects
+garbage (`nix-store --gc` for root). Parts that are not named stay the lab's own. A tar is laid out
 
 * as the released binary tarballs are: a folder with `store/` and `.reginfo`; or
 * as a root tree: with `bin/nix-store` or `usr/bin/nix-store`, and the libraries that it needs.
 
-Belongs here: what the option means, and putting builds in place. Not: which servers get them
+Belongs here: the meaning of the option, and installing builds. Not: which servers get them
 (`lab.py`).
 """
 
@@ -47,11 +47,11 @@ class ServerNix:
     tars: Mapping[str, Path]
 
     def binds(self) -> dict[Path, str]:
-        """What a server has to see for `install`: outer folder -> folder on the server."""
+        """The folders that `install` needs: outer folder -> folder on the server."""
         return {build.folder: str(build.inside) for build in map(unpacked, self.tars.values())}
 
     def install(self, server: Host) -> None:
-        """Puts the builds in place of the server's own programs. Its daemon must not run."""
+        """Installs the builds over the server's own programs. Its daemon must not run."""
         builds = {part: unpacked(tar) for part, tar in self.tars.items()}
         for build in {each.inside: each for each in builds.values()}.values():
             build.register(server)
@@ -67,7 +67,7 @@ class ServerNix:
 
 
 def from_option(text: str) -> ServerNix:
-    """From the value of `--server-nix`. Raises `ValueError`, with a message for people."""
+    """Parses the value of `--server-nix`. Raises `ValueError` with a readable message."""
     tars: dict[str, Path] = {}
     for word in text.split(","):
         part, equals, file = word.rpartition("=")
@@ -151,7 +151,7 @@ def _unpack(tar: Path, folder: Path) -> None:
 
 
 def _script(name: str, program: Mapping[str, str]) -> str:
-    """A program of the server, which is that of one part or another."""
+    """A program of the server, from the build of its part."""
     default = f'exec {program["path"]} "$@"\n'
     choose = {
         "nix-daemon": f'case $1 in --stdio) ;; *) exec {program["daemon"]} "$@" ;; esac\n',

@@ -1,4 +1,4 @@
-"""A real SSH server on a host, accounts for it, and clients that may log in."""
+"""Real SSH servers on hosts, their accounts, and clients that may log in."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class SshServer:
         return " ".join(self.host.read("/etc/ssh/lab_host_key.pub").split()[:2])
 
     def start(self, options: str = "") -> None:
-        """Makes a host key if there is none, starts sshd, waits until it accepts connections.
+        """Creates a missing host key, starts sshd, waits until it accepts connections.
 
-        `options` are put first in its configuration, so they win.
+        `options` come first in its configuration, so they have precedence.
         """
         key = "/etc/ssh/lab_host_key"
         self.host.sh(f"[ -e {key} ] || ssh-keygen -q -t ed25519 -N '' -f {key}")
@@ -58,7 +58,7 @@ class SshServer:
         )
 
     def stop(self) -> None:
-        """Ends the listener; sessions that are open stay."""
+        """Ends the listener; open sessions continue."""
         self.host.stop_service(self._service)
 
     def logins(self) -> int:
@@ -68,13 +68,13 @@ class SshServer:
 
 def add_account(server: Host, name: str, *, shell: str = "/bin/bash") -> None:
     """Makes an ordinary account with a home folder, unless there is one of that name."""
-    # A password of "*" matches nothing; without it sshd takes the account for locked.
+    # The password "*" matches nothing; without it, sshd considers the account locked.
     make = f"useradd --create-home --user-group --password '*' --shell {shell} {name}"
     server.sh(f"getent passwd {name} >/dev/null || {make}")
 
 
 def authorize(server: Host, account: str, public_key: str, *, options: str = "") -> None:
-    """Lets a key log in to an account, beside others. `options` go in front of the key."""
+    """Authorizes a further key for an account. `options` precede the key."""
     home = server.sh(f"getent passwd {account} | cut -d: -f6").strip()
     line = f"{options} {public_key}".strip()
     _add_line(server, f"{home}/.ssh/authorized_keys", line)
@@ -90,9 +90,9 @@ def public_key(client: Host) -> str:
 
 
 def new_key(client: Host, *, passphrase: str = "") -> str:
-    """Makes a key pair that no server knows, in a new folder; returns the file of the private one.
+    """Creates a key pair that no server knows, in a new folder; returns the private key's file.
 
-    The public one's has the same name and `.pub`.
+    The public key's file has the same name and `.pub`.
     """
     file = client.sh("mktemp -d").strip() + "/id_ed25519"
     client.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", file]).check()
@@ -100,9 +100,9 @@ def new_key(client: Host, *, passphrase: str = "") -> str:
 
 
 def introduce(client: Host, server: SshServer, accounts: Mapping[str, str]) -> None:
-    """Makes a server known to the client: one `Host` entry per alias -> account.
+    """Adds a server to the client's SSH config and known hosts: one entry per alias -> account.
 
-    Entries of the same names are replaced, others stay.
+    Replaces entries of the same names and keeps others.
     """
     config = "/root/.ssh/config"
     blocks = _read_if_there(client, config).split("\n\n")

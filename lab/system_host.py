@@ -1,8 +1,7 @@
-"""A host that is a whole system: a kernel of its own, systemd, and a disk to boot from.
+"""A host that is a whole system: its own kernel, systemd, and a disk that it boots from.
 
-What a script for root does to a server, it does to this one as to any other machine. It boots in
-half a minute; tests share one. What it writes to its disk stays until the lab ends, also over
-`power_off` and `boot`.
+Scripts for root run on it as on any real machine. It boots in half a minute; tests share one. Its
+disk keeps changes until the lab ends, also across `power_off` and `boot`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class SystemHost(KernelHost):
 
     def boot(self) -> None:
         super().boot()
-        # "degraded" tells of a unit that failed: which one, `systemctl --failed` knows.
+        # "degraded" means that a unit failed; `systemctl --failed` names it.
         state = self.run(["systemctl", "is-system-running", "--wait"], timeout=180).stdout.strip()
         if state != "running":
             failed = self.run(["systemctl", "--failed", "--plain", "--no-legend"]).stdout

@@ -1,7 +1,7 @@
 """Single actions, run by `trexe`, the client of buildbox for the Remote Execution API.
 
-Like Bazel 8 and later it speaks the later versions of the API: it names outputs as paths, and
-properties in the action. Bazel 7, which the lab has, does not.
+Like Bazel 8 and later, it uses the later versions of the API: outputs are paths, and properties
+are part of the action. Bazel 7, which the lab has, does neither.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Ended:
     """An action that has ended, or that no executor took."""
 
     outcome: Outcome
-    """Of `trexe`, with what the action has printed."""
+    """The output of `trexe`, with that of the action."""
     outputs: Mapping[str, str]
-    """The text of the outputs that were made."""
+    """The content of the outputs that exist."""
 
 
 def act(
@@ -34,7 +34,7 @@ def act(
     outputs: Sequence[str] = (),
     inputs: Mapping[str, str] = MappingProxyType({}),
 ) -> Ended:
-    """Has an executor of `service` (`HOST:PORT`) run a command; nothing comes from a cache.
+    """Runs a command on an executor of `service` (`HOST:PORT`), and uses no cached result.
 
     `inputs` are files: names and texts.
     """

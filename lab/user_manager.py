@@ -10,11 +10,11 @@ from lab.commands import Outcome
 from lab.host import Host, wait_until
 
 RUNTIME = "/run/user/0"
-"""What `XDG_RUNTIME_DIR` says in a session of root."""
+"""The value of `XDG_RUNTIME_DIR` in a session of root."""
 
 _SERVICE = "user-manager"
 
-# It wants control groups of its own, and to believe that systemd has booted the host.
+# It requires its own control groups, and signs that systemd booted the host.
 _START = """
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p "/sys/fs/cgroup/$1" /run/systemd/system
@@ -46,7 +46,7 @@ class UserManager:
             )
             yield
         finally:
-            # All its services first: their control groups have to be empty.
+            # Stop all its services first: their control groups must be empty.
             self.systemctl("exit")
             process = self.host.read(f"/run/{_SERVICE}.pid").strip()
             wait_until(
@@ -61,7 +61,7 @@ class UserManager:
         return self.host.run(command)
 
     def property(self, unit: str, name: str) -> str:
-        """What it knows of a unit."""
+        """Its properties of a unit."""
         shown = self.systemctl("show", unit, f"--property={name}", "--value")
         return shown.check().stdout.strip()
 

@@ -1,7 +1,7 @@
-"""Wide-area links: puts a running host behind a round-trip time and a bandwidth.
+"""Wide-area links: gives a running host a round-trip time and a bandwidth.
 
-Packets are delayed, not connections: everything that the host sends and
-receives is affected, and TCP behaves as it does over a real distance.
+The link delays packets, not connections: all traffic of the host is affected,
+and TCP behaves as over a real distance.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PROGRAM = Path(__file__).with_name("frame_delay.py")
 def wide_area_link(
     host: Host, *, rtt_ms: float, mbit_per_second: Optional[float] = None
 ) -> Iterator[None]:
-    """While it is open, `host` is that far from all others. Open connections survive both ends."""
+    """In a `with` block, delays all traffic of `host`. Open connections survive both ends of it."""
     number = host.plan.number
     near, far = f"near{number}", f"far{number}"
     rate = mbit_per_second * 1e6 / 8 if mbit_per_second is not None else 0

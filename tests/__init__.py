@@ -1,1 +1,1 @@
-"""Everything that proves nix_remote: unit tests, and tests on the real hosts of `lab`."""
+"""The tests of nix_remote: unit tests, and tests on the real hosts of `lab`."""

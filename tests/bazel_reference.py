@@ -1,8 +1,8 @@
-"""Makes docs/reference/bazel.md of what the public .bzl files say about themselves.
+"""Generates docs/reference/bazel.md from the docstrings of the public .bzl files.
 
     python -m tests.bazel_reference
 
-Starlark is Python enough for Python's own parser: nothing is run.
+The files are parsed as Python, which their syntax allows; nothing is run.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ REFERENCE = _ROOT / "docs" / "reference" / "bazel.md"
 _HEADER = """\
 # Bazel: every name that can be loaded
 
-Made from the files in `bzl` by `python -m tests.bazel_reference`; do not edit. What to do
-with it all is told in [In a Bazel workspace](../bazel.md).
+Generated from the files in `bzl` by `python -m tests.bazel_reference`; do not edit.
+[In a Bazel workspace](../bazel.md) explains how to use these names.
 
-Macros, rules and extensions that take the place of those of rules_nixpkgs have their very
-arguments; [rules_nixpkgs](https://github.com/tweag/rules_nixpkgs) documents them.
+Macros, rules and extensions that replace those of rules_nixpkgs have the same arguments, which
+[rules_nixpkgs](https://github.com/tweag/rules_nixpkgs) documents.
 """
 
 
 def generate() -> str:
-    """The text that docs/reference/bazel.md has to have."""
+    """The content of docs/reference/bazel.md."""
     files = [*sorted((_ROOT / "bzl").glob("*.bzl")), *sorted((_ROOT / "bzl/toolchains").glob("*"))]
     sections = [_section(file) for file in files if file.suffix == ".bzl"]
     return "\n".join([_HEADER, *sections])
@@ -107,7 +107,7 @@ def _keyword(call: ast.Call, name: str) -> Optional[ast.expr]:
 
 
 def _text(node: Optional[ast.expr]) -> str:
-    """A string, also one that is a sum of strings."""
+    """The value of a string, or of a concatenation of strings."""
     if isinstance(node, ast.BinOp):
         return _text(node.left) + _text(node.right)
     assert isinstance(node, ast.Constant), "not documented"

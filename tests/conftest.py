@@ -1,4 +1,4 @@
-"""What every test may ask for: a laboratory of real hosts, and which rules_nixpkgs to use."""
+"""Fixtures and options for all tests: a lab of real hosts, and the rules_nixpkgs to use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytest_plugins = ["tests.compatibility.recording"]
 _STAND_IN = Path(__file__).parent / "bazel" / "rules_nixpkgs_stand_in"
 
 
-# How long an example takes depends on what else the machine does.
+# The time of an example depends on the load of the machine.
 hypothesis.settings.register_profile("usual", deadline=None)
 hypothesis.settings.register_profile("long", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile("usual")
@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         default=_STAND_IN,
         metavar="DIR",
-        help="a checkout of rules_nixpkgs for the Bazel tests (default: the stand-in for it)",
+        help="a checkout of rules_nixpkgs for the Bazel tests (default: a stand-in)",
     )
     parser.addoption(
         "--bazel",
@@ -68,12 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="also the combinations that add little to what others show",
+        help="also run combinations that add little to other tests",
     )
 
 
 def pytest_configure() -> None:
-    # A shell's background job ignores interrupts, and so would every copier that a test starts.
+    # Background jobs of a shell ignore interrupts, and so would every copier that a test starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def rules_nixpkgs(pytestconfig: pytest.Config) -> Path:
-    """The rules_nixpkgs that the tests are to run with."""
+    """The rules_nixpkgs of the tests."""
     folder: Path = pytestconfig.getoption("--rules-nixpkgs").resolve()
     if not (folder / "core" / "nixpkgs.bzl").is_file():
         pytest.exit(f"--rules-nixpkgs: {folder} is not a checkout of rules_nixpkgs", returncode=2)
@@ -97,7 +97,7 @@ def rules_nixpkgs(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def other_bazel(pytestconfig: pytest.Config) -> Optional[OtherBazel]:
-    """The Bazel that the tests are to run with, if it is not Debian's."""
+    """The Bazel of the tests, if not Debian's."""
     program, modules = map(pytestconfig.getoption, ("--bazel", "--registry-modules"))
     if (program is None) != (modules is None):
         pytest.exit("--bazel and --registry-modules go together", returncode=2)
@@ -106,7 +106,7 @@ def other_bazel(pytestconfig: pytest.Config) -> Optional[OtherBazel]:
 
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> Iterator[laboratory.Lab]:
-    """One lab for the whole run; it ends with it."""
+    """One lab for the whole run, which removes it at the end."""
     laboratory.remove_abandoned("pytest")
     builds = pytestconfig.getoption("--server-nix")
     with laboratory.Lab(f"pytest{os.getpid()}", server_nix=builds) as running:
@@ -114,7 +114,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[laboratory.Lab]:
 
 
 AddEntry = Callable[..., str]
-"""Adds an entry to the workstation's SSH config: a name, and lines that win over good ones."""
+"""Adds an entry to the workstation's SSH config: a name, and lines that override good ones."""
 
 
 @pytest.fixture
@@ -130,8 +130,8 @@ def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
     ]
 
     def add(name: str, *lines: str) -> str:
-        # The first value wins: the test's own lines stand before the good ones. Of
-        # identities all are tried, so the good one only where the test has none.
+        # The first value wins: the test's lines precede the good ones. All identities are
+        # tried, so the good one is added only if the test has none.
         own = any("IdentityFile" in line for line in lines)
         identity = [] if own else ["IdentityFile ~/.ssh/id_ed25519"]
         block = "\n".join([f"Host {name}", *lines, *good, *identity]) + "\n\n"
@@ -140,7 +140,7 @@ def entry(lab: laboratory.Lab) -> Iterator[AddEntry]:
         return name
 
     yield add
-    # Not what was there before: a server that was started meanwhile has its own entries.
+    # Not the text from before: a server that was started meanwhile has its own entries.
     left = lab.workstation.read(config)
     for block in added:
         left = left.replace(block, "", 1)

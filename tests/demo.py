@@ -1,6 +1,6 @@
-"""The main job, told as a story on real hosts. `tools/demo` runs it.
+"""A demonstration of the main job on real hosts. `tools/demo` runs it.
 
-Every step checks what it tells: the demo fails where the story is not true.
+Every step checks what it says: the demo fails if that is not true.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROOTS = "/home/copier/.local/state/nix-remote/gcroots"
 
 
 class StoryBroken(Exception):
-    """Something is not as told."""
+    """A step did not have the result that the demo states."""
 
 
 class Story:
@@ -140,7 +140,7 @@ def tell(lab: Lab, story: Story) -> None:
         story.command(f"cd {folder} && bazel build //:greeting")
         logins = lab.ssh_server.logins()
         example.bazel("build", "//:greeting").check()
-        expect(lab.ssh_server.logins() == logins, "somebody logged in to the server")
+        expect(lab.ssh_server.logins() == logins, "a client logged in to the server")
         example.shut_down()
 
 
@@ -166,16 +166,16 @@ def main() -> int:
         prog="tools/demo",
         description="Shows what nix_remote does, on real hosts that it makes on this machine.",
     )
-    parser.add_argument("--keep", action="store_true", help="leave the hosts up, to play with")
-    parser.add_argument("--down", action="store_true", help="remove everything that --keep left")
+    parser.add_argument("--keep", action="store_true", help="keep the hosts running")
+    parser.add_argument("--down", action="store_true", help="remove hosts that --keep left")
     parser.add_argument(
         "--rules-nixpkgs",
         type=Path,
         default=_STAND_IN,
         metavar="DIR",
-        help="a checkout of rules_nixpkgs (default: a small stand-in for it)",
+        help="a checkout of rules_nixpkgs (default: a small stand-in)",
     )
-    parser.add_argument("--name", default="demo", help="which lab to use (default: %(default)s)")
+    parser.add_argument("--name", default="demo", help="the name of the lab (default: %(default)s)")
     options = parser.parse_args()
     story = Story()
     lab = Lab(options.name, story.tell)

@@ -1,4 +1,4 @@
-"""What a Python test target of Bazel starts: pytest, with what Bazel wants of a test."""
+"""The main program of Python test targets in Bazel: pytest with Bazel's test protocol."""
 
 import sys
 import tempfile

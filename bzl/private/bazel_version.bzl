@@ -1,22 +1,22 @@
 """Compares versions of Bazel."""
 
 def this_bazel():
-    """The version of the Bazel that loads repository rules.
+    """The version of the running Bazel.
 
     Returns:
-      a string; empty if it was built from source, and in a file that a BUILD file loads
+      a string; empty if Bazel was built from source, and in a file that a BUILD file loads
     """
     return getattr(native, "bazel_version", "")
 
 def is_older(version, oldest):
-    """Whether a Bazel is older than another.
+    """Whether a version of Bazel is older than another.
 
     Args:
-      version: what it says, for instance `7.1.0rc2`; empty if it was built from source
+      version: for instance `7.1.0rc2`; empty if Bazel was built from source
       oldest: three numbers with dots between them
 
     Returns:
-      False if the version is not known
+      False if the version is unknown
     """
     if not version:
         return False

@@ -1,8 +1,8 @@
-"""What is behind `nix_remote_closure_test`: a shell looks for each path of closures.
+"""The implementation of `nix_remote_closure_test`: a shell script that checks each path.
 
-It uses nothing but the shell, since what it looks for may be missing. What the closures are is
-known from the fetches: each leaves a list in the repository of its package. Without a host, or
-for what is no file of a package, an action asks the Nix of this machine.
+The script uses only the shell, because every other program may be missing. The closures come
+from the fetches: each fetch leaves a list in the repository of its package. Without a host, or
+for files outside of packages, an action asks the local Nix.
 """
 
 load("@nix_remote_testing//:fetches.bzl", "HOSTS", "NIX_STORE")
@@ -27,7 +27,7 @@ for file; do
       inside=${{path#/nix/store/}}
       tops="$tops /nix/store/${{inside%%/*}}" ;;
     *)
-      echo "nix_remote_closure_test: $file is not from the Nix store" >&2
+      echo "nix_remote_closure_test: $file is not in the Nix store" >&2
       exit 1 ;;
   esac
 done
@@ -38,7 +38,7 @@ fi
 "$nix_store" --query --requisites $tops >"$list"
 """
 
-# Closures of several packages share paths; each is counted once, by its hash.
+# Closures of several packages share paths; the script counts each once, by its hash.
 _TEST = """\
 #!/bin/sh
 count=0
@@ -83,7 +83,7 @@ def _asked(ctx):
     ctx.actions.run_shell(
         arguments = [arguments],
         command = _ASK.format(nix_store = quoted(NIX_STORE)),
-        # Only this machine's store has to have the paths.
+        # Only the local store is known to have the paths.
         execution_requirements = {"local": "1", "no-cache": "1"},
         inputs = ctx.files.packages,
         mnemonic = "NixClosure",
@@ -96,8 +96,8 @@ def _asked(ctx):
 _closure_test = rule(
     implementation = _closure_test_impl,
     attrs = {
-        "closures": attr.label_list(allow_files = True, doc = "Lists that fetches have left."),
-        "packages": attr.label_list(allow_files = True, doc = "Files of which Nix is asked."),
+        "closures": attr.label_list(allow_files = True, doc = "Lists that fetches left."),
+        "packages": attr.label_list(allow_files = True, doc = "Files whose closures Nix lists."),
     },
     doc = "See `nix_remote_closure_test`.",
     test = True,
@@ -110,22 +110,37 @@ def closure_test(name, packages, ask_nix, **kwargs):
       name: the test's name
       packages: labels, as in the BUILD file
       ask_nix: whether to ask Nix even if fetches leave lists
-      **kwargs: what every test can have
+      **kwargs: other attributes of tests
     """
-    closures = {}
+    repositories = {package: _repository(package) for package in packages}
+    sources = closure_sources(repositories, HOSTS, ask_nix)
+    _closure_test(name = name, closures = sources.lists, packages = sources.asked, **kwargs)
+
+def closure_sources(repositories, hosts, ask_nix):
+    """Where the closure of each package comes from.
+
+    Args:
+      repositories: package -> its repository; empty if that is the repository of the BUILD file
+      hosts: the hosts to which fetches copy
+      ask_nix: whether to ask Nix even if fetches leave lists
+
+    Returns:
+      a struct with `lists`, the labels of lists that fetches left, and `asked`, the packages
+      for which Nix is asked
+    """
+    lists = {}
     asked = []
-    for package in packages:
-        repository = _repository(package)
-        if HOSTS and repository and not ask_nix:
-            closures[closure_of(repository)] = None
+    for package, repository in repositories.items():
+        if hosts and repository and not ask_nix:
+            lists[closure_of(repository)] = None
         else:
             asked.append(package)
-    _closure_test(name = name, closures = closures.keys(), packages = asked, **kwargs)
+    return struct(asked = asked, lists = lists.keys())
 
 def _repository(package):
-    """The repository of a package, for a label; empty if it is the one of the BUILD file."""
+    """The repository of a package, for a label; empty if it is that of the BUILD file."""
 
-    # Older versions of Bazel do not say which repository is meant.
+    # Older versions of Bazel cannot resolve the label.
     if not hasattr(native, "package_relative_label"):
         return ""
     repository = str(native.package_relative_label(package)).partition("//")[0]

@@ -1,15 +1,15 @@
-"""Replaces texts in a file of rules_nixpkgs: each where it is expected, or not at all.
+"""Replaces texts in a file of rules_nixpkgs, if each of them is where it is expected.
 
-Values in, values out: nothing here reads or writes a file.
+Pure: nothing here reads or writes a file.
 """
 
 def replacing(anchor, replacement, optional = False):
-    """A replacement to make.
+    """A replacement.
 
     Args:
-      anchor: the text that must be there, exactly once
-      replacement: what takes its place
-      optional: whether some supported versions do not have the text
+      anchor: the text to replace, which must occur exactly once
+      replacement: the new text
+      optional: whether the text may be absent: some supported versions lack it
 
     Returns:
       a struct for `edited`
@@ -17,11 +17,11 @@ def replacing(anchor, replacement, optional = False):
     return struct(anchor = anchor, optional = optional, replacement = replacement, times = 1)
 
 def occurring(anchor, times):
-    """A text that stays as it is, and must be there a number of times.
+    """A text that stays unchanged and must occur a number of times.
 
     Args:
       anchor: the text
-      times: how often
+      times: the number
 
     Returns:
       a struct for `edited`
@@ -29,16 +29,16 @@ def occurring(anchor, times):
     return struct(anchor = anchor, optional = False, replacement = anchor, times = times)
 
 def edited(text, edits):
-    """Makes replacements, all or none.
+    """Makes all replacements, or none.
 
     Args:
-      text: what a file contains
+      text: the content of a file
       edits: a list of `replacing(...)` and `occurring(...)`
 
     Returns:
-      a struct with `text`, the new text, and `refused`, None. If an anchor is not
-      there as often as it must be, `text` is None and `refused` has its `anchor`, its
-      `count`, and `times`, what that must be.
+      a struct with `text`, the new text, and `refused`, None. If an anchor does not
+      occur as often as it must, `text` is None and `refused` has the `anchor`, its
+      `count`, and `times`, the expected count.
     """
     for edit in edits:
         count = text.count(edit.anchor)
@@ -54,13 +54,13 @@ def loaded_files(text):
     """The files of its own module that a .bzl file loads.
 
     Args:
-      text: what the file contains
+      text: the content of the file
 
     Returns:
-      a list of labels, as they are written
+      a list of labels, as written
     """
 
-    # From the first function on, `load` may stand in a text.
+    # After the first function, `load` may be part of a string.
     statements = text.partition("\ndef ")[0]
     return [
         word
@@ -69,13 +69,13 @@ def loaded_files(text):
     ]
 
 def module_version(text):
-    """The version that a MODULE.bazel file gives its module.
+    """The version of the module that a MODULE.bazel file declares.
 
     Args:
-      text: what the file contains
+      text: the content of the file
 
     Returns:
-      a string; empty if there is none
+      a string; empty if it declares none
     """
     for line in text.splitlines():
         name, _, value = line.strip().partition("=")

@@ -1,37 +1,37 @@
-"""How a repository rule reads an environment variable so that Bazel notices a change."""
+"""Reads environment variables in a repository rule, so that Bazel tracks them."""
 
 load(":bazel_version.bzl", "is_older", "this_bazel")
 
 HOST_VARIABLE = "BAZEL_NIX_REMOTE"
 PYTHON_VARIABLE = "NIX_REMOTE_PYTHON"
 
-# From here on, a rule that reads a variable by `getenv` runs again when it changes.
+# Since this version, a rule that reads a variable with `getenv` runs again when it changes.
 _GETENV_SINCE = "7.1.0"
 
 def needs_environ():
-    """Whether a rule of this Bazel must name in `environ` the variables that it reads.
+    """Whether a rule must list in `environ` the variables that it reads.
 
     Returns:
-      True as well if the version is not known: up to Bazel 9 it does no harm
+      also True if the version is unknown: `environ` does no harm up to Bazel 9
     """
     version = this_bazel()
     return not version or is_older(version, _GETENV_SINCE)
 
 def tracked_variables(*names):
-    """Arguments of `repository_rule` that let Bazel notice when variables change.
+    """Arguments of `repository_rule` that let Bazel track variables.
 
     Args:
-      *names: what the rule's implementation reads with `read_variable`
+      *names: the variables that the implementation reads with `read_variable`
 
     Returns:
-      a dict; empty where `read_variable` does it
+      a dict; empty if `read_variable` suffices
     """
     return {"environ": list(names)} if needs_environ() else {}
 
 def read_variable(repository_ctx, name):
-    """The value of an environment variable; empty when it is not set.
+    """The value of an environment variable; empty if it is not set.
 
-    A rule that calls this has `tracked_variables` with that name among its arguments.
+    A rule that calls this needs `tracked_variables` with that name among its arguments.
 
     Args:
       repository_ctx: the repository rule's context
@@ -45,12 +45,12 @@ def read_variable(repository_ctx, name):
     return repository_ctx.os.environ.get(name, "")
 
 def hosts(value):
-    """The hosts that packages are to be copied to.
+    """The hosts that packages are copied to.
 
     Args:
-      value: what the variable says: names with spaces between them
+      value: the value of the variable: names separated by spaces
 
     Returns:
-      a list of names, each once; empty if there is none
+      a list of names without duplicates
     """
     return {name: None for name in value.split(" ") if name}.keys()

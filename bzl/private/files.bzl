@@ -1,17 +1,17 @@
-"""How a repository rule writes a text file."""
+"""Writes text files in a repository rule."""
 
 def write_file(repository_ctx, path, content, executable = False):
-    """Writes a file whose text has the encoding of what the rule was given or has read.
+    """Writes a text that keeps its encoding.
 
-    Bazel up to 7 changes letters that are not ASCII, unless an argument says otherwise. From 8 on
-    it does not, and the argument is to be removed: so it is given only where it is needed. The
-    version does not tell: Bazel does not know its own if it was built from source.
+    Bazel up to 7 changes characters that are not ASCII, unless an argument prevents it. Since
+    Bazel 8 it does not, and the argument will be removed. So the argument is passed only where it
+    is needed, which a check decides: a Bazel built from source does not know its version.
 
     Args:
       repository_ctx: the repository rule's context
-      path: where, in the repository
+      path: the path in the repository
       content: the text
-      executable: whether it is a program
+      executable: whether the file is a program
     """
     repository_ctx.file(path, content, executable = executable)
     if repository_ctx.read(path) != content:

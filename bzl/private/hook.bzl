@@ -1,8 +1,8 @@
-"""What runs around the implementation of rules_nixpkgs' repository rules.
+"""The hook: wrappers of the implementations of rules_nixpkgs' repository rules.
 
-With a host in `BAZEL_NIX_REMOTE`, a fetch succeeds only once the copier has said
-that every realised path and its closure are on that host: on each of them, if the
-variable names several. Without one, no process is started and nothing is copied.
+With hosts in `BAZEL_NIX_REMOTE`, a fetch succeeds only if the copier reports that every realised
+path and its closure are on each of these hosts. Without a host, the hook starts no process and
+copies nothing.
 """
 
 load(":closures.bzl", "write_closure")
@@ -13,14 +13,14 @@ load(":files.bzl", "write_file")
 load(":upstream_context.bzl", "upstream_context")
 load(":watching.bzl", "watched_path")
 
-# Resolved for nix_remote; fetched only when a rule asks for its path.
+# Resolved in nix_remote's repository; fetched only when a rule asks for its path.
 _COPIER = Label("@nix_remote_python//:copier")
 
 _LINKS = "bazel-support"
 _LINK_PREFIX = "nix-out-link"
 
-# A file of a Nix repository that changes when its source does, and the list in which
-# `nixpkgs_package` looks for files that it has to watch.
+# A file of a Nix repository that changes with its source, and the list of files that
+# `nixpkgs_package` watches.
 _SOURCE_FILE = "nix-remote-source"
 _WATCHED_FILES = "nix-file-deps"
 
@@ -40,19 +40,19 @@ def wrap(implementation):
         if not value:
             return implementation(repository_ctx)
 
-        # rules_nixpkgs has a remote mode of its own behind the same variable: it
-        # builds on the server and goes on when the copy back fails.
+        # With this variable set, rules_nixpkgs would build on the server and ignore a
+        # failure to copy the result back.
         context = upstream_context(repository_ctx, HOST_VARIABLE)
         copy_to = hosts(value)
         if not copy_to:
             return implementation(context)
 
-        # Before the build: asking for a label's path may restart the rule.
+        # Before the build: resolving a label may restart the rule.
         copier = watched_path(repository_ctx, _COPIER)
         settings = json.decode(repository_ctx.read(copier.dirname.get_child("settings.json")))
 
-        # What it returns is dropped: a repository that calls itself reproducible may be taken
-        # from Bazel's cache of repository contents, and then nothing would be copied.
+        # The result is dropped: Bazel may take a repository that calls itself reproducible from
+        # its repository contents cache, and then nothing would be copied.
         implementation(context)
         out_links = _realised(repository_ctx, copy_to)
         if out_links:
@@ -65,17 +65,17 @@ def wrap(implementation):
                 paths = out_links + settings["store_paths"],
             )
 
-            # All of them have the same store paths.
+            # The manifests of all hosts list the same store paths.
             write_closure(repository_ctx, manifests[0])
 
     return realise_and_copy
 
 def wrap_source(implementation):
-    """Lets packages notice when the Nix repository that they come from changes.
+    """Makes packages follow changes of the Nix repository that they come from.
 
-    Bazel fetches a package again when a file changes that it has looked at. Of a whole
-    nixpkgs that is `default.nix`, which is the same in almost every revision. Without a
-    host the repository is as rules_nixpkgs makes it.
+    Bazel fetches a package again when a file changes that its rule watches. Of nixpkgs, that is
+    only `default.nix`, which is the same in almost every revision. Without a host, the
+    repository is as rules_nixpkgs makes it.
 
     Args:
       implementation: a function of rules_nixpkgs that downloads a Nix repository
@@ -89,7 +89,7 @@ def wrap_source(implementation):
         if not hosts(read_variable(repository_ctx, HOST_VARIABLE)):
             return implementation(repository_ctx)
 
-        # What it returns is dropped: two files more are not what it describes.
+        # The result is dropped: it does not describe the two files that are added.
         implementation(repository_ctx)
         attr = repository_ctx.attr
         source = [attr.url, attr.urls, attr.sha256, attr.integrity, attr.strip_prefix]
@@ -102,10 +102,10 @@ def wrap_source(implementation):
     return download_and_describe
 
 def _realised(repository_ctx, copy_to):
-    """Links to what the package is in the store; none where rules_nixpkgs did without Nix."""
+    """Links to the package in the store; none if rules_nixpkgs did without Nix."""
     out_links = _out_links(repository_ctx)
 
-    # Without Nix and with `fail_not_supported = False` there is no BUILD file either.
+    # Without Nix and with `fail_not_supported = False`, there is no BUILD file either.
     files = [repository_ctx.path(name) for name in ["BUILD", "BUILD.bazel"]]
     if not out_links and [file for file in files if file.exists]:
         fail(NOTHING_REALISED.format(
@@ -115,14 +115,14 @@ def _realised(repository_ctx, copy_to):
     return out_links
 
 def _workspace(repository_ctx, settings):
-    """The option that names the workspace; none if nobody knows it."""
+    """The option that names the workspace; none if the workspace is unknown."""
     workspace = settings["workspace"] or str(getattr(repository_ctx, "workspace_root", ""))
     return ["--workspace=" + workspace] if workspace else []
 
 def _out_links(repository_ctx):
-    """All out-links: a package has one for each output that was built.
+    """All out-links: one for each output that was built.
 
-    Where they lead the copier finds out: another process would cost as much as it does.
+    The copier resolves them: a process for that would cost as much as the copier.
     """
     links = repository_ctx.path(_LINKS)
     if not links.exists:
@@ -131,6 +131,6 @@ def _out_links(repository_ctx):
     return [links.get_child(name) for name in names if name.startswith(_LINK_PREFIX)]
 
 def _readable_name(repository_ctx):
-    """The package's name as a person would know it, for messages."""
+    """The package's apparent name, for messages."""
     given = getattr(repository_ctx.attr, "unmangled_name", None)
     return given or repository_ctx.name.replace("+", "~").split("~")[-1]

@@ -1,15 +1,15 @@
-"""Which `@nixpkgs` a module extension means when its tags name none.
+"""The default `@nixpkgs` of module extensions, for tags that name no Nix repository.
 
-rules_nixpkgs takes the one that its own `nix_repo` declares. Extensions of nix_remote
-take the one of nix_remote's `nix_repo` if the build declares one there, else the same
-as rules_nixpkgs: so `nix_repo` can be loaded from either.
+rules_nixpkgs uses the `nixpkgs` that its own `nix_repo` declares. Extensions of nix_remote use
+that of nix_remote's `nix_repo` if the build declares one there, else the same as rules_nixpkgs.
+So `nix_repo` can be loaded from either.
 """
 
 load(":files.bzl", "write_file")
 
 _NAME = "nix_remote_default_nixpkgs"
 
-# What rules_nixpkgs would take; see MODULE.bazel.
+# The default of rules_nixpkgs; see MODULE.bazel.
 _UPSTREAM = Label("@nixpkgs//:nixpkgs")
 
 # Tags of `nix_repo` that declare a repository. Not every version has all of them.
@@ -17,7 +17,7 @@ _DECLARING_TAGS = ["expr", "file", "flake", "github", "http"]
 
 def _default_nixpkgs_impl(repository_ctx):
     if repository_ctx.attr.declared:
-        # A repository of the same extension: the same canonical name but for its end.
+        # A repository of the same extension: its canonical name differs only in the end.
         prefix = repository_ctx.name[:-len(_NAME)]
         nixpkgs = "@@%snixpkgs//:nixpkgs" % prefix
     else:
@@ -28,11 +28,11 @@ def _default_nixpkgs_impl(repository_ctx):
 _default_nixpkgs = repository_rule(
     implementation = _default_nixpkgs_impl,
     attrs = {"declared": attr.bool(doc = "Whether nix_remote's `nix_repo` has a `nixpkgs`.")},
-    doc = "Says which Nix repository is the default.",
+    doc = "Defines the default Nix repository.",
 )
 
 def wrap_nix_repo(implementation):
-    """Lets nix_remote's `nix_repo` say whether it has a `nixpkgs`.
+    """Makes nix_remote's `nix_repo` record whether it declares a `nixpkgs`.
 
     Args:
       implementation: the implementation of rules_nixpkgs' `nix_repo`

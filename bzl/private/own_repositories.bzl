@@ -1,8 +1,7 @@
-"""The repositories that nix_remote makes for itself, for MODULE.bazel and for WORKSPACE.
+"""nix_remote's own repositories, for MODULE.bazel and for WORKSPACE.
 
-All are fetched only when something needs them: the re-hosted rules when they are
-loaded, Python when a package is fetched with a host set, what tests have to know with
-`//bzl:testing.bzl`.
+Bazel fetches each when it is needed: the re-hosted rules when they are loaded, the copier's
+Python when a package is fetched with a host set, `fetches.bzl` with `//bzl:testing.bzl`.
 """
 
 load(":errors.bzl", "NOT_A_STORE_PATH", "UNKNOWN_TRANSPORT")
@@ -21,33 +20,62 @@ def declare_own_repositories(
         store_paths = [],
         toolchain_sources = {},
         language_rules = {}):
-    """Declares them under the names that the `load` statements and labels in `bzl` use.
+    """Declares the repositories under the names that `load` statements and labels in `bzl` use.
 
     Args:
-      python: label of the interpreter that makes the copier's virtual environment
-      transport: what makes the SSH connection; empty for the copier's default
-      substitute: whether the server asks its own caches before anything is sent
-      workspace: what garbage collector roots are named after; empty for the folder
-      store_paths: what is copied with every package
+      python: the label of the interpreter that creates the copier's virtual environment
+      transport: the SSH transport; empty for the copier's default
+      substitute: whether the server tries its own substituters before a path is sent
+      workspace: the path that durable roots are named after; empty for the workspace's folder
+      store_paths: the paths to copy with every package
       toolchain_sources: see `declare_toolchain_repositories`
       language_rules: see `declare_toolchain_repositories`
     """
-    if transport not in _TRANSPORTS:
-        fail(UNKNOWN_TRANSPORT.format(transport = transport))
-    for path in store_paths:
-        if not path.startswith("/nix/store/"):
-            fail(NOT_A_STORE_PATH.format(path = path))
-    arguments = ["--transport=" + transport] if transport else []
-    arguments += ["--substitute"] if substitute else []
+    refusal = refused(transport, store_paths)
+    if refusal:
+        fail(refusal)
     python_repository(
         name = "nix_remote_python",
         base = python,
-        settings = json.encode({
-            "arguments": arguments,
-            "store_paths": store_paths,
-            "workspace": workspace,
-        }),
+        settings = copy_settings(transport, substitute, workspace, store_paths),
     )
     rehosted_core_repository(name = "nix_remote_rules_nixpkgs_core")
     declare_toolchain_repositories(toolchain_sources, language_rules)
     testing_repository(name = "nix_remote_testing")
+
+def refused(transport, store_paths):
+    """Checks the configuration.
+
+    Args:
+      transport: as for `declare_own_repositories`
+      store_paths: as for `declare_own_repositories`
+
+    Returns:
+      the error text; empty if the values are valid
+    """
+    if transport not in _TRANSPORTS:
+        return UNKNOWN_TRANSPORT.format(transport = transport)
+    for path in store_paths:
+        if not path.startswith("/nix/store/"):
+            return NOT_A_STORE_PATH.format(path = path)
+    return ""
+
+def copy_settings(transport, substitute, workspace, store_paths):
+    """The configuration, as the hook reads it in every fetch.
+
+    Args:
+      transport: as for `declare_own_repositories`
+      substitute: as for `declare_own_repositories`
+      workspace: as for `declare_own_repositories`
+      store_paths: as for `declare_own_repositories`
+
+    Returns:
+      the content of settings.json
+    """
+    arguments = ["--transport=" + transport] if transport else []
+    arguments += ["--substitute"] if substitute else []
+    return json.encode({
+        "arguments": arguments,
+        "store_paths": store_paths,
+        "workspace": workspace,
+    })

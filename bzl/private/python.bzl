@@ -1,11 +1,10 @@
-"""The Python that runs the copier, and the program that starts it.
+"""The repository of the copier: its Python, and the program that starts it.
 
-By default a virtual environment with the packages that the copier needs, from a
-hash-locked list; `NIX_REMOTE_PYTHON` names an interpreter to use instead. Without
-a host in `BAZEL_NIX_REMOTE` the repository stays empty.
+The Python is a virtual environment with the packages of a hash-locked list, or the interpreter
+that `NIX_REMOTE_PYTHON` names. Without a host in `BAZEL_NIX_REMOTE`, the repository stays empty.
 
-With them goes `settings.json`, what the workspace has configured for every copy, and `hosts`,
-the hosts that fetches copy to.
+It also contains `settings.json`, the workspace's configuration for every copy, and `hosts`, the
+hosts that fetches copy to.
 """
 
 load(
@@ -26,40 +25,21 @@ load(
     "PYTHON_NOT_ABSOLUTE",
     "PYTHON_UNSUITABLE",
 )
+load(":execute.bzl", "execute_checked")
 load(":files.bzl", "write_file")
-load(":shell.bzl", "quoted")
+load(":launcher.bzl", "launcher_text", "program_text")
 load(":watching.bzl", "watch", "watched_path")
 
 _SOURCES = Label("//nix_remote:__init__.py")
 
 _TIMEOUT = 1800
 
-# Prints the file that an upgrade of this Python replaces.
+# Prints the file that is replaced when this Python is upgraded.
 _PROBE = """
 import os, sys
 if sys.version_info < (3, 9):
     sys.exit("Python " + sys.version)
 print(os.path.realpath(sys.executable))
-"""
-
-# First the client of the agent, which loads nothing; it becomes the program if it has to.
-# -I: neither the working directory nor PYTHON* variables decide what is imported.
-# The prefix keeps bytecode out of source folders, which may be shared or read-only.
-_LAUNCHER = """\
-#!/bin/sh
-exec {python} -I -S -X pycache_prefix={bytecode} -c {client} {program} "$@"
-"""
-
-_CLIENT = "import sys; sys.path.insert(0, {}); import thin_client; sys.exit(thin_client.main())"
-
-_PROGRAM = """\
-import sys
-
-sys.path.insert(0, {sources})
-
-from nix_remote.cli.main import main
-
-sys.exit(main())
 """
 
 _BUILD = """\
@@ -72,15 +52,20 @@ filegroup(
 )
 """
 
-def _python_repository_impl(repository_ctx):
+def python_repository_impl(repository_ctx):
+    """The implementation of `python_repository`; for its tests.
+
+    Args:
+      repository_ctx: the repository rule's context
+    """
     write_file(repository_ctx, "BUILD.bazel", _BUILD)
 
-    # No package asks for this repository then, but `bazel fetch --all` does.
+    # Without a host, only `bazel fetch --all` gets here.
     copy_to = hosts(read_variable(repository_ctx, HOST_VARIABLE))
     if not copy_to:
         return
 
-    # First all labels: asking for a label's path may restart the rule.
+    # All labels first: resolving a label may restart the rule.
     sources = watched_path(repository_ctx, _SOURCES).dirname.dirname
     requirements = watched_path(repository_ctx, repository_ctx.attr.requirements)
     base = repository_ctx.attr.base
@@ -101,16 +86,9 @@ def _python_repository_impl(repository_ctx):
         python,
     )
 
-    program = repository_ctx.path("copier.py")
-    content = _PROGRAM.format(sources = repr(str(sources)))
-    write_file(repository_ctx, "copier.py", content)
-    launcher = _LAUNCHER.format(
-        bytecode = quoted(bytecode),
-        client = quoted(_CLIENT.format(repr("%s/nix_remote/agent" % sources))),
-        program = quoted(program),
-        python = quoted(python),
-    )
-    write_file(repository_ctx, "copier", launcher, executable = True)
+    write_file(repository_ctx, "copier.py", program_text(sources))
+    text = launcher_text(python, repository_ctx.path("copier.py"), sources, bytecode)
+    write_file(repository_ctx, "copier", text, executable = True)
     write_file(repository_ctx, "hosts", " ".join(copy_to) + "\n")
     write_file(repository_ctx, "settings.json", repository_ctx.attr.settings)
     _run(
@@ -122,21 +100,21 @@ def _python_repository_impl(repository_ctx):
     )
 
 def _given(repository_ctx, python):
-    """The interpreter that the user chose."""
+    """Checks and returns the interpreter that the user chose."""
     if not python.startswith("/"):
         fail(PYTHON_NOT_ABSOLUTE.format(python = python))
     _check_and_watch(repository_ctx, python)
     return python
 
 def _installed(repository_ctx, base, requirements):
-    """The interpreter of a new virtual environment."""
+    """Creates a virtual environment; returns its interpreter."""
     base = base or repository_ctx.which("python3")
     if not base:
         fail(NO_PYTHON)
     _check_and_watch(repository_ctx, base)
     _run(
         repository_ctx,
-        "making a virtual environment",
+        "creating a virtual environment",
         [base, "-I", "-m", "venv", "venv"],
         NO_VIRTUAL_ENVIRONMENT,
         base,
@@ -153,7 +131,7 @@ def _installed(repository_ctx, base, requirements):
     return python
 
 def _check_and_watch(repository_ctx, python):
-    """Fails if the interpreter is too old; an upgrade of it makes this repository anew."""
+    """Fails if the interpreter is too old; Bazel fetches again when it is upgraded."""
     real = _run(
         repository_ctx,
         "checking %s" % python,
@@ -165,23 +143,32 @@ def _check_and_watch(repository_ctx, python):
 
 def _run(repository_ctx, what, command, error, python):
     """Runs a command; returns its output, or fails with `error`."""
-    repository_ctx.report_progress(what)
-    done = repository_ctx.execute(command, timeout = _TIMEOUT)
-    if done.return_code != 0:
-        output = (done.stdout + done.stderr).strip()
-        fail(error.format(output = _indented(output), python = python))
-    return done.stdout
+    return execute_checked(
+        repository_ctx,
+        what,
+        command,
+        lambda done: error.format(output = indented(done.stdout + done.stderr), python = python),
+        _TIMEOUT,
+    )
 
-def _indented(text):
-    return "\n".join(["       | " + line for line in text.splitlines()])
+def indented(output):
+    """The output of a program, as it stands in an error text.
+
+    Args:
+      output: the output
+
+    Returns:
+      the lines, each with a margin
+    """
+    return "\n".join(["       | " + line for line in output.strip().splitlines()])
 
 python_repository = repository_rule(
-    implementation = _python_repository_impl,
+    implementation = python_repository_impl,
     attrs = {
-        "base": attr.label(doc = "What makes the virtual environment, if not python3 on PATH."),
+        "base": attr.label(doc = "The Python that creates the virtual environment (default: python3 on PATH)."),
         "requirements": attr.label(
             default = Label("//bzl/private/python:requirements.txt"),
-            doc = "What to install, with exact versions and hashes.",
+            doc = "The packages to install, with versions and hashes.",
         ),
         "settings": attr.string(mandatory = True, doc = "The content of settings.json."),
     },

@@ -1,11 +1,10 @@
-"""The user's own rules_nixpkgs_core, with nix_remote's hook put in.
+"""Re-hosts the user's own rules_nixpkgs_core, with nix_remote's hook inserted.
 
-A repository rule's implementation cannot be wrapped from outside, and a second
-repository around the first does not notice when the first changes. So the .bzl
-files that define the rules are hosted again, in a repository of nix_remote, with
-a few lines replaced. Every replaced text must be there exactly once, and every file
-that such a file loads be known: a version that this file does not know is refused, never
-half wrapped.
+The implementation of a repository rule cannot be wrapped from outside, and a second repository
+around the first does not notice when the first changes. So a repository of nix_remote contains
+copies of the .bzl files that define the rules, with a few lines replaced. Each replaced text must
+occur exactly once, and each file that the copies load must be known: an unknown version is
+refused, never wrapped in part.
 """
 
 load(":edits.bzl", "edited", "loaded_files", "module_version", "occurring", "replacing")
@@ -29,15 +28,15 @@ _REPOSITORY_EXTENSION = Label("@rules_nixpkgs_core//extensions:repository.bzl")
 _HOOK = Label(":hook.bzl")
 _NIX_REPOSITORIES = Label(":nix_repositories.bzl")
 
-# Not in every version: whether it is there is asked before it is named.
+# Not in every version.
 _FLAKE_EXTENSION = "rules_nixpkgs.bzl"
 
-# The names are those with which a whole-build override puts in the hook: `whole_build.bzl`.
+# A whole-build override uses the same names; see `whole_build.sh`.
 _WRAP = "nix_remote_wrap"
 _WRAP_SOURCE = "nix_remote_wrap_source"
 _LOAD_HOOK = 'load("{}", {} = "wrap", {} = "wrap_source")\n'.format(_HOOK, _WRAP, _WRAP_SOURCE)
 
-# Every replaced text begins and ends where a line does.
+# Every replaced text consists of whole lines.
 _WRAPPED_RULE = """
     implementation = {wrap}({implementation}),{environ}
     configure = True,
@@ -60,7 +59,7 @@ def _wrapped(implementation, text, wrap):
     )
 
 _RULES_EDITS = [
-    # A rule more could realise packages as well: nothing would copy them.
+    # Packages of a further rule would not be copied.
     occurring("repository_rule(", 4),
     _wrapped("_nixpkgs_package_impl", _WRAPPED_RULE, _WRAP),
     _wrapped("_nixpkgs_flake_package_impl", _WRAPPED_RULE, _WRAP),
@@ -68,15 +67,15 @@ _RULES_EDITS = [
     replacing('\n    ":util.bzl",\n', '\n    "%s",\n' % _UTIL),
 ]
 
-# A rehosted extension finds the wrapped rules where it finds its own: in its repository.
+# A re-hosted extension loads the wrapped rules by the label of its own: its repository has them.
 def _same(text):
     return replacing(text, text)
 
 def default_nixpkgs_edit(constant):
-    """Makes an extension take the `nixpkgs` of nix_remote's `nix_repo`, if there is one.
+    """Makes an extension default to the `nixpkgs` of nix_remote's `nix_repo`, if declared.
 
     Args:
-      constant: what the extension calls the default
+      constant: the name of the default in the extension
 
     Returns:
       an edit
@@ -107,7 +106,7 @@ _REPOSITORY_EXTENSION_EDITS = [
 
 _FLAKE_EXTENSION_EDITS = [_same('\nload("//:nixpkgs.bzl", "nixpkgs_flake_package")\n')]
 
-# For versions without the extension, so that the others can still be loaded.
+# For versions without the extension: the other extensions can still be loaded.
 _NO_FLAKE_EXTENSION = """\
 def _fail(_):
     fail({text})
@@ -131,7 +130,7 @@ rules_nixpkgs = module_extension(
 )
 """
 
-# A whole-build override has put the hook in already.
+# A whole-build override has inserted the hook already.
 _FORWARDED_RULES = """\
 load(
     "{rules}",
@@ -150,7 +149,7 @@ nixpkgs_package = _nixpkgs_package
 """
 
 def rehosted(repository_ctx, file, edits, module):
-    """A file of rules_nixpkgs with its edits made; fails if this version is not known.
+    """Edits a file of rules_nixpkgs; fails if the version is unknown.
 
     Args:
       repository_ctx: the repository rule's context
@@ -163,17 +162,16 @@ def rehosted(repository_ctx, file, edits, module):
     """
     result = edited(_source(repository_ctx, file, module), edits)
     if result.refused:
-        times = result.refused.times
         refuse(repository_ctx, module, TEXT_UNEXPECTED.format(
             anchor = _indented(result.refused.anchor),
             count = result.refused.count,
-            expected = "once" if times == 1 else "%d times" % times,
+            expected = result.refused.times,
             file = file,
         ))
     return result.text
 
 def _source(repository_ctx, file, module):
-    # Bazel's own message about a label whose file has moved would not help.
+    # Bazel's own message about a missing file does not name the cause.
     words = (file.package + "/" + file.name).strip("/").split("/")
     path = repository_ctx.path(module).dirname.get_child(*words)
     watch(repository_ctx, path)
@@ -182,22 +180,22 @@ def _source(repository_ctx, file, module):
     return repository_ctx.read(file)
 
 def refuse(repository_ctx, module, what):
-    """Fails because this version of rules_nixpkgs is not known.
+    """Fails because this version of rules_nixpkgs is unknown.
 
     Args:
       repository_ctx: the repository rule's context
       module: the label of the MODULE.bazel file with its version
-      what: what is not as expected
+      what: the unexpected finding
     """
     module_file = watched_path(repository_ctx, module)
     version = module_version(repository_ctx.read(module_file)) if module_file.exists else ""
-    fail(UNSUPPORTED_RULES_NIXPKGS.format(version = version or "of unknown version", what = what))
+    fail(UNSUPPORTED_RULES_NIXPKGS.format(version = version or "unknown", what = what))
 
 def _indented(text):
     return "\n".join(["        " + line for line in text.strip("\n").splitlines()])
 
 def write_sources(repository_ctx, files, module):
-    """Writes .bzl files, and the BUILD files that make their folders packages.
+    """Writes .bzl files, and BUILD files that make their folders packages.
 
     Args:
       repository_ctx: the repository rule's context
@@ -230,8 +228,16 @@ def _flake_extension(repository_ctx):
     label = Label(str(_PACKAGE_EXTENSION).replace("package.bzl", _FLAKE_EXTENSION))
     return rehosted(repository_ctx, label, _FLAKE_EXTENSION_EDITS, _MODULE)
 
-def _rehosted_core_repository_impl(repository_ctx):
-    write_sources(repository_ctx, {
+def core_files(repository_ctx):
+    """The files of rules_nixpkgs_core that are re-hosted.
+
+    Args:
+      repository_ctx: the repository rule's context
+
+    Returns:
+      path -> content
+    """
+    return {
         "extensions/package.bzl": rehosted(
             repository_ctx,
             _PACKAGE_EXTENSION,
@@ -246,7 +252,10 @@ def _rehosted_core_repository_impl(repository_ctx):
         ),
         "extensions/rules_nixpkgs.bzl": _flake_extension(repository_ctx),
         "nixpkgs.bzl": _rules(repository_ctx),
-    }, _MODULE)
+    }
+
+def _rehosted_core_repository_impl(repository_ctx):
+    write_sources(repository_ctx, core_files(repository_ctx), _MODULE)
 
 rehosted_core_repository = repository_rule(
     implementation = _rehosted_core_repository_impl,

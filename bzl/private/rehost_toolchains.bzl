@@ -1,8 +1,8 @@
-"""The user's own rules_nixpkgs toolchains, taking their packages from nix_remote.
+"""Re-hosts the user's own rules_nixpkgs toolchains, which then use nix_remote's packages.
 
-The same as `rehost.bzl` does with the package rules, for a module with toolchains: its
-.bzl files are hosted again, and load `nixpkgs_package` from nix_remote. Nothing of it is
-fetched before a macro of that toolchain is loaded.
+As `rehost.bzl` does for the package rules: copies of a module's .bzl files load
+`nixpkgs_package` from nix_remote. A toolchain's module is fetched only when one of its macros is
+loaded.
 """
 
 load(":edits.bzl", "replacing")
@@ -26,8 +26,8 @@ nix_nodejs = module_extension(implementation = _fail)
 """
 
 def _go_edits(language_rules):
-    # With MODULE.bazel, a repository of nix_remote does not see rules_go: nix_remote
-    # cannot depend on the rules of every language.
+    # With MODULE.bazel, repositories of nix_remote do not see rules_go: nix_remote does not
+    # depend on the rules of every language.
     return [
         _LOAD_RULES,
         replacing(
@@ -57,8 +57,8 @@ def _plain_edits(_):
 def _file(edits, instead = None):
     return struct(edits = edits, instead = instead)
 
-# Toolchain -> path of each file -> what to do with it. `instead`, where there is one,
-# takes the place of a file that older versions do not have.
+# Toolchain -> path of each file -> its edits, and `instead`, a text that replaces a file that
+# older versions lack.
 _FILES = {
     "cc": {
         "cc.bzl": _file(_plain_edits),
@@ -111,18 +111,18 @@ _rehosted_toolchain_repository = repository_rule(
         "source": attr.string(mandatory = True, doc = "Canonical name of `rules_nixpkgs_...`."),
         "toolchain": attr.string(mandatory = True, values = TOOLCHAINS),
     },
-    doc = "A toolchain module of rules_nixpkgs that takes its packages from nix_remote.",
+    doc = "A toolchain module of rules_nixpkgs that uses nix_remote's packages.",
 )
 
 def declare_toolchain_repositories(sources = {}, language_rules = {}):
-    """Declares a repository for each toolchain of rules_nixpkgs, in use or not.
+    """Declares a repository for each toolchain of rules_nixpkgs, used or not.
 
-    Where each comes from is derived from the name of rules_nixpkgs_core, which nix_remote
-    depends on: modules of one build are named alike.
+    The canonical name of each module is derived from that of rules_nixpkgs_core, which nix_remote
+    depends on: a build names all modules by the same scheme.
 
     Args:
-      sources: toolchain -> canonical name of its module's repository, where that fails
-      language_rules: toolchain -> canonical name of the language's rules, where that fails
+      sources: toolchain -> canonical name of its module's repository, if it cannot be derived
+      language_rules: toolchain -> canonical name of the language's rules, if it cannot be derived
     """
     core = str(_CORE_RULES).partition("//")[0]
     with_modules = core.strip("@") != _CORE

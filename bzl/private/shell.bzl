@@ -1,10 +1,10 @@
-"""Text for shell scripts.
+"""Quotes words for shell scripts.
 
-Not that of skylib: what hooks into rules_nixpkgs is loaded before a WORKSPACE declares it.
+Without skylib: a WORKSPACE file loads the hook before it declares skylib.
 """
 
 def quoted(word):
-    """One word of a shell script.
+    """Quotes one word of a shell script.
 
     Args:
       word: a string, or a path

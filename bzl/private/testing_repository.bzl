@@ -1,6 +1,6 @@
-"""What tests have to know of the fetches of this workspace: `fetches.bzl`.
+"""The repository of `fetches.bzl`: what tests need to know about the fetches of this workspace.
 
-It is fetched only where `//bzl:testing.bzl` is loaded.
+Bazel fetches it only if `//bzl:testing.bzl` is loaded.
 """
 
 load(":environment.bzl", "HOST_VARIABLE", "hosts", "read_variable", "tracked_variables")
@@ -10,12 +10,12 @@ _FETCHES = """\
 # The hosts to which fetches copy packages.
 HOSTS = {hosts}
 
-# The program, where a fetch finds it; empty if it does not.
+# The path of nix-store in fetches; empty if they do not find it.
 NIX_STORE = {nix_store}
 """
 
 def _testing_repository_impl(repository_ctx):
-    # As rules_nixpkgs looks for Nix. Actions may have another PATH.
+    # rules_nixpkgs finds Nix in the same way. The PATH of actions may differ.
     read_variable(repository_ctx, "PATH")
     nix_store = repository_ctx.which("nix-store") or ""
     write_file(repository_ctx, "BUILD.bazel", "")
@@ -27,6 +27,6 @@ def _testing_repository_impl(repository_ctx):
 testing_repository = repository_rule(
     implementation = _testing_repository_impl,
     configure = True,
-    doc = "Where fetches copy to, and where they find Nix.",
+    doc = "The hosts that fetches copy to, and the Nix that they find.",
     **tracked_variables(HOST_VARIABLE, "PATH")
 )

@@ -1,17 +1,17 @@
-"""The `repository_ctx` that rules_nixpkgs' implementations get when a host is set."""
+"""The `repository_ctx` that implementations of rules_nixpkgs get if a host is set."""
 
 load(":watching.bzl", "watch", "watched_path")
 
 def upstream_context(repository_ctx, hidden):
-    """A stand-in for `repository_ctx` that hides a variable, and watches the files of labels.
+    """A stand-in for `repository_ctx` that hides a variable and watches the files of labels.
 
-    rules_nixpkgs relies on labels being watched: without that, a package does not follow an
-    edit of its Nix files, or a new revision of its nixpkgs, from Bazel 8 on.
+    rules_nixpkgs relies on implicit watching of labels. Since Bazel 8, without this stand-in, a
+    package would not follow edits of its Nix files, or a new revision of its nixpkgs.
 
     Args:
       repository_ctx: the repository rule's context
-      hidden: the name of an environment variable that is not set in the stand-in. Processes
-        that it starts still inherit the variable.
+      hidden: the name of an environment variable that the stand-in lacks. Processes that it
+        starts still inherit the variable.
 
     Returns:
       a struct with every field of `repository_ctx`
@@ -26,8 +26,8 @@ def upstream_context(repository_ctx, hidden):
             lambda asked, default = None: default if asked == hidden else getenv(asked, default)
         )
 
-    # The functions that watch a label's file by themselves, by an argument `watch`, are left
-    # as they are.
+    # Functions that watch the file of a label by themselves (with an argument `watch`) stay
+    # unchanged.
     def path(asked, **kwargs):
         if type(asked) == "Label":
             return watched_path(repository_ctx, asked)
@@ -47,7 +47,7 @@ def upstream_context(repository_ctx, hidden):
     return struct(**fields)
 
 def _fields(value):
-    # In Bazel 7 every struct has two functions more, which cannot be given to a new one.
+    # In Bazel 7, every struct has two further functions, which a new struct must not get.
     names = [name for name in dir(value) if name not in ["to_json", "to_proto"]]
     return {name: getattr(value, name) for name in names}
 

@@ -1,7 +1,7 @@
-"""How a repository rule watches a file: it runs again when the file changes.
+"""Watches files in a repository rule: the rule runs again when a file changes.
 
-Up to Bazel 7, `repository_ctx.path` watches the file of a label. From Bazel 8 on
-(`--incompatible_no_implicit_watch_label`) it does not.
+Up to Bazel 7, `repository_ctx.path` watches the file of a label. Since Bazel 8
+(`--incompatible_no_implicit_watch_label`), it does not.
 """
 
 def watch(repository_ctx, path):
@@ -15,14 +15,14 @@ def watch(repository_ctx, path):
         repository_ctx.watch(path)
 
 def watched_path(repository_ctx, label):
-    """The path of a label's file, which is watched whatever Bazel's version and flags are.
+    """Watches the file of a label, in every version of Bazel and with every flag.
 
     Args:
       repository_ctx: the repository rule's context
       label: a `Label`
 
     Returns:
-      a path
+      the file's path
     """
     path = repository_ctx.path(label)
     watch(repository_ctx, path)

@@ -1,7 +1,7 @@
 """Drop-in for `@rules_nixpkgs_cc//:foreign_cc.bzl`: CMake, Make and Ninja from nixpkgs.
 
-Only for WORKSPACE files: the original registers its toolchains by itself, which a module
-extension cannot do.
+For WORKSPACE files only: the original registers its toolchains, which a module extension
+cannot do.
 """
 
 load(

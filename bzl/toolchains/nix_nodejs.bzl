@@ -1,7 +1,7 @@
 """The module extension `nix_nodejs`: a drop-in for `@rules_nixpkgs_nodejs//extensions:toolchain.bzl`.
 
-rules_nixpkgs_nodejs registers the toolchains of its own extension. Register those of
-this one in your MODULE.bazel: the root module's toolchains come first.
+rules_nixpkgs_nodejs registers the toolchains of its own extension. Register those of this
+extension in your MODULE.bazel: toolchains of the root module have precedence.
 """
 
 load("@nix_remote_rules_nixpkgs_nodejs//extensions:toolchain.bzl", _nix_nodejs = "nix_nodejs")

@@ -5,7 +5,7 @@
 extern "C" {
 #endif
 
-/* What is said to somebody of that name. The caller frees it. */
+/* Returns a greeting for a name. The caller frees it. */
 char *greeting(const char *name);
 
 #ifdef __cplusplus

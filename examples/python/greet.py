@@ -1,4 +1,4 @@
-"""Says who says it."""
+"""Prints a greeting and the interpreter that runs this program."""
 
 import json
 import sys

@@ -1,10 +1,10 @@
-"""What each release of Nix, Lix and Determinate Nix speaks and says.
+"""The protocols and the texts of each release of Nix, Lix and Determinate Nix.
 
 From the published sources: NixOS/nix 2.4 to its main branch of August 2026 (2.36.0),
 lix-project/lix 2.90.0 to its main branch of July 2026 (2.96.0-dev), DeterminateSystems/nix-src
 3.0.0 to 3.22.2. Nix 2.8.0, 2.26.3 and 2.34.8 were run as well.
 
-Belongs here: facts about releases. Not: what the product makes of them. Pure.
+Belongs here: facts about releases. Not: how nix_remote interprets them. Pure.
 """
 
 from __future__ import annotations

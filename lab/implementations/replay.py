@@ -1,7 +1,7 @@
 """Makes a server of the lab answer as another release: see `relay.py`.
 
-The daemon, the collector and the store stay those of the server, and root's own session, which
-needs no daemon, does too. What has been replayed says nothing about them.
+The daemon, the garbage collector and the store stay those of the server, and so does root's own
+session, which needs no daemon. A replay shows nothing about them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _UNSPECIFIC: Final = {
     Meaning.SOCKET_CLOSED: Meaning.NOT_REACHED,
     Meaning.NO_DAEMON: Meaning.NOT_REACHED,
 }
-"""What a release may say that has no sentence for a meaning."""
+"""A possible answer of a release that has no sentence for a meaning."""
 
 
 RELAY: Final = Path(__file__).with_name("relay.py")

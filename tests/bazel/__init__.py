@@ -1,6 +1,6 @@
 """nix_remote's Bazel rules, in Bazel, on the hosts of the lab.
 
-    rules_nixpkgs_stand_in/   what takes the place of rules_nixpkgs
+    rules_nixpkgs_stand_in/   replaces rules_nixpkgs, without a download
     project.py                a workspace whose packages a test chooses
     observed_python.py        a Python that reports which copies it ran
 

@@ -1,6 +1,6 @@
-"""Everything that nix_remote offers in the place of something in rules_nixpkgs: the table.
+"""The table of nix_remote's drop-ins for names of rules_nixpkgs.
 
-An entry says how a workspace uses it, and which repositories then have store paths.
+An entry has the declaration in a workspace, and the repositories that then have store paths.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lab import bazel, images, nix
+from nix_remote import __version__
 from tests.bazel.project import Mode
 
 _HERE = images.REPOSITORY / "tests" / "bazel"
@@ -26,7 +27,7 @@ class Entry:
     """Where a macro is loaded from; empty for an extension."""
     modes: tuple[Mode, ...] = field(default=(Mode.BZLMOD, Mode.WORKSPACE))
     needs: str = ""
-    """The file of rules_nixpkgs it is in, where not every supported version has it."""
+    """The file of rules_nixpkgs that defines it, if not every supported version has it."""
 
     @property
     def is_macro(self) -> bool:
@@ -221,7 +222,8 @@ def _loads(entries: list[Entry]) -> str:
 
 def _bzlmod(entries: list[Entry]) -> dict[str, str]:
     macros = [entry for entry in entries if entry.is_macro]
-    module = ['module(name = "table")', 'bazel_dep(name = "nix_remote", version = "0.1.0")']
+    dependency = f'bazel_dep(name = "nix_remote", version = "{__version__}")'
+    module = ['module(name = "table")', dependency]
     for name in ("core", *bazel.TOOLCHAINS):
         module.append(f'bazel_dep(name = "rules_nixpkgs_{name}", version = "0.13.0")')
     for name in ("bazel_skylib", "rules_cc", "rules_java", "rules_license"):

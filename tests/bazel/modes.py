@@ -1,4 +1,4 @@
-"""In which modes a Bazel test runs: for parametrization. Not for what runs without pytest."""
+"""The modes in which a Bazel test runs, for parametrization. Needs pytest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ONE_OF_MODES = pytest.mark.parametrize(
     ],
     indirect=True,
 )
-"""For tests of what is the same in both modes: by default they run in one of them."""
+"""For tests whose subject is the same in both modes: by default they run in one."""
 
 
 def skip_unless_possible(mode: Mode, host: Host) -> None:

@@ -23,7 +23,7 @@ exec /opt/nix-remote/bin/python "$@"
 
 @dataclass(frozen=True)
 class Copy:
-    """One run of the copier: the words of its command line, links as what they say."""
+    """One run of the copier: the words of its command line, with links resolved."""
 
     words: tuple[str, ...]
 

@@ -13,6 +13,7 @@ from typing import Mapping, Optional
 
 from lab import bazel, lab, nix
 from lab.commands import Outcome
+from nix_remote import __version__
 from tests.bazel.observed_python import ObservedPython
 
 _numbers = itertools.count(1)
@@ -45,7 +46,7 @@ class Package:
     expression: str
     """In Nix; `pkgs` is the lab's package set."""
     output: str = ""
-    """What to take of the expression: `.dev`, for instance."""
+    """The attribute of the expression to use: `.dev`, for instance."""
     arguments: Mapping[str, object] = field(default_factory=dict)
     """More arguments for its declaration."""
 
@@ -53,7 +54,7 @@ class Package:
 def new_package(
     *, outputs: str = "out", output: str = "", script: str = "", **arguments: object
 ) -> Package:
-    """A package unlike every other: a program that prints its name, run by the store's shell.
+    """A unique package: a program that prints its name, run by the store's shell.
 
     `script` can add files. Every output has at least one.
     """
@@ -83,7 +84,7 @@ let pkgs = import {package_set} {{ }}; in pkgs // {{
 
 _MODULE = """\
 module(name = "project")
-bazel_dep(name = "nix_remote", version = "0.1.0")
+bazel_dep(name = "nix_remote", version = "{version}")
 bazel_dep(name = "rules_nixpkgs_core", version = "0.13.0")
 nix_repo = use_extension("@rules_nixpkgs_core//extensions:repository.bzl", "nix_repo")
 nix_repo.file(name = "nixpkgs", file = "//:nixpkgs.nix")
@@ -122,7 +123,7 @@ _MACROS = {
 
 @dataclass(frozen=True)
 class Project:
-    """The workspace. Nothing is fetched in it before a test asks for it."""
+    """The workspace. Nothing is fetched in it until a test fetches it."""
 
     workspace: bazel.Workspace
     mode: Mode
@@ -135,7 +136,7 @@ class Project:
         configuration: str = "",
         more: str = "",
     ) -> None:
-        """Makes these the workspace's packages, and the only ones.
+        """Declares these packages in the workspace, and no others.
 
         `configuration` has arguments of the tag `configure` or of `nix_remote_dependencies`;
         `more` is appended as it is.
@@ -149,7 +150,10 @@ class Project:
         if self.mode is Mode.BZLMOD:
             files[".bazelrc"] = ""
             files["MODULE.bazel"] = _MODULE.format(
-                configuration=configuration, extension=_EXTENSIONS[rules], packages=declarations
+                configuration=configuration,
+                extension=_EXTENSIONS[rules],
+                packages=declarations,
+                version=__version__,
             )
         else:
             files[".bazelrc"] = "common --noenable_bzlmod\n"
@@ -197,6 +201,6 @@ class Project:
         return f"--override_{kind}={module}={folder}"
 
     def store_paths(self, package: Package) -> set[str]:
-        """What a package's declaration stands for, by Nix itself."""
+        """The store paths of a package's declaration, by Nix itself."""
         expression = f"({package.expression}){package.output}"
         return set(nix.build_expression(self.workspace.host, expression))

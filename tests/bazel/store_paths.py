@@ -1,4 +1,4 @@
-"""Which store paths a build names, wherever it names them; and which of them were copied."""
+"""The store paths that a build names anywhere, and those that were copied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def named_by_actions(workspace: Workspace, *options: str, host: str) -> set[str]
 def named_by_files(workspace: Workspace) -> set[str]:
     """In the files of generated repositories, and in what was built."""
     base = workspace.bazel("info", "output_base").check().stdout.strip()
-    # Not the links that lead to the store: what is there refers to its own closure.
+    # Not through links into the store: paths there reference their own closure.
     script = f"""
       cd {base}
       find external execroot/*/bazel-out -type f -print0 |
@@ -38,3 +38,11 @@ def copied(workspace: Workspace, server: Host) -> set[str]:
     closure = {path for top in tops for path in nix.closure(workspace.host, top)}
     nix.verify(server, sorted(closure))
     return closure
+
+
+def assert_all_copied(workspace: Workspace, server: Host, *options: str, host: str) -> set[str]:
+    """Checks that each store path that a remote build names was copied; returns these paths."""
+    named = named_by_actions(workspace, "--config=remote", *options, host=host)
+    named |= named_by_files(workspace)
+    assert named - copied(workspace, server) == set()
+    return named

@@ -1,6 +1,6 @@
-"""C and C++, compiled, linked and run on an executor that has no compiler but the store's.
+"""C and C++, compiled, linked and run on an executor whose only compiler is in the store.
 
-The example as it is, but for its package set: the lab cannot download nixpkgs.
+Only the package set of the example is replaced: the lab cannot download nixpkgs.
 """
 
 from __future__ import annotations
@@ -10,29 +10,14 @@ from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix, remote_execution
-from lab import lab as laboratory
+from lab import bazel, nix, remote_execution
 from lab.bazel import Workspace
 from lab.commands import Outcome
 from lab.host import Host
-from lab.lab import Lab
-from tests.bazel import store_paths
+from lab.lab import ALIAS, Lab
+from tests.bazel import examples, store_paths
 
 pytestmark = pytest.mark.timeout(300)
-
-# For the Nix expressions of the real rules_nixpkgs as well.
-NIXPKGS = f"""\
-{{ config ? {{ }}, overlays ? [ ], ... }}:
-import {nix.PACKAGE_SET} {{
-  overlays = [
-    (self: super: {{
-      runCommand = super.runCommandInStdenv;
-      writers.makeScriptWriter = {{ interpreter }}: name: text:
-        self.writeTextFile {{ inherit name; text = "#! ${{interpreter}}\n${{text}}"; }};
-    }})
-  ];
-}}
-"""
 
 # Where Bazel's own scripts find a shell. An empty property is one less than the parent's.
 _POOL = "debian"
@@ -53,16 +38,13 @@ _WITH_DEBIAN = (
 @pytest.fixture(scope="module")
 def example(workstation: Host) -> Iterator[Workspace]:
     nix.build(workstation, ["gcc"])
-    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / "cc")
-    workspace.write(
-        {
-            "debian/BUILD.bazel": _PLATFORM,
-            "nixpkgs.nix": NIXPKGS,
-            "user.bazelrc": bazel.toolchain_modules("cc"),
-        }
-    )
-    yield workspace
-    workspace.shut_down()
+    files = {
+        "debian/BUILD.bazel": _PLATFORM,
+        "user.bazelrc": bazel.toolchain_modules("cc"),
+        **examples.TOOLCHAIN_PACKAGE_SET,
+    }
+    with examples.workspace(workstation, "cc", files) as workspace:
+        yield workspace
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +54,8 @@ def worker_with_debian(lab: Lab) -> Iterator[None]:
     remote_execution.stop_worker_of_pool(lab.executor, _POOL)
 
 
-def _bazel(example: Workspace, *words: str, host: str = laboratory.ALIAS) -> Outcome:
-    command, *rest = words
-    options = ["--config=remote", "--noremote_accept_cached"]
-    return example.bazel(command, *options, *rest, env={"BAZEL_NIX_REMOTE": host}, timeout=240)
+def _bazel(example: Workspace, command: str, *words: str, host: str = ALIAS) -> Outcome:
+    return examples.remotely(example, command, *words, host=host, timeout=240)
 
 
 def test_without_a_host_the_executor_has_no_compiler(example: Workspace, lab: Lab) -> None:
@@ -94,11 +74,8 @@ def test_a_program_is_compiled_linked_and_run_there(example: Workspace, lab: Lab
 
 def test_every_store_path_that_the_build_names_was_copied(example: Workspace, lab: Lab) -> None:
     _bazel(example, "build", "//:greeted").check()
-    named = store_paths.named_by_actions(example, "--config=remote", host=laboratory.ALIAS)
-    named |= store_paths.named_by_files(example)
-    compiler = nix.build(example.host, ["gcc"])["gcc"]
-    assert compiler in named
-    assert named - store_paths.copied(example, lab.server) == set()
+    named = store_paths.assert_all_copied(example, lab.server, host=ALIAS)
+    assert nix.build(example.host, ["gcc"])["gcc"] in named
 
 
 @pytest.mark.usefixtures("worker_with_debian")
@@ -109,11 +86,8 @@ def test_the_closure_test_runs_on_the_executor(example: Workspace, lab: Lab) -> 
     assert "Executed 2 out of 2 tests: 2 tests pass" in passed.text
 
     gone = nix.build(example.host, ["gcc"])["gcc"]
-    lab.server.sh(f"mv {gone} /nix/store/away")
-    try:
+    with nix.moved_away(lab.server, gone):
         failed = _bazel(example, "test", *_WITH_DEBIAN, *tests[:2])
-    finally:
-        lab.server.sh(f"mv /nix/store/away {gone}")
     assert failed.status != 0
     assert f"missing: {gone}\n" in failed.text
     assert ", 1 missing" in failed.text

@@ -1,6 +1,6 @@
-"""`nix_remote_closure_test` finds the closures, whatever an action sees of this machine.
+"""`nix_remote_closure_test` finds the closures, whatever actions see of the local machine.
 
-That it looks at the executor is shown by the C example (`test_cc_example.py`).
+The C example (`test_cc_example.py`) shows that it checks the executor.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from typing import Final, Iterator, Optional
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix, remote_execution
 from lab.commands import Outcome
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
 
@@ -33,7 +32,7 @@ nix_remote_closure_test(name = "both", packages = ["@{name}//:bin", ":of_this_re
 
 _POOL: Final = "closure"
 
-# Programs but Nix's, and Nix's as if they were a user's.
+# A PATH without Nix, and one with a user's Nix.
 _WITHOUT_NIX: Final = "/root/without-nix"
 _OF_USER: Final = "/root/nix-of-user"
 _ASKED: Final = "/root/nix-was-asked"
@@ -52,7 +51,7 @@ class Closure:
         self,
         name: str,
         *options: str,
-        host: Optional[str] = laboratory.ALIAS,
+        host: Optional[str] = ALIAS,
         path: str = "/usr/bin",
     ) -> Outcome:
         """Runs a test. `path` is the `PATH` that Bazel is started with."""
@@ -64,7 +63,7 @@ class Closure:
         return f"{len(self.paths)} store paths looked for, 0 missing"
 
     def asked(self) -> str:
-        """What the user's `nix-store` has been asked since the last time."""
+        """The commands that the user's `nix-store` got since the last call."""
         host = self.project.workspace.host
         return host.sh(f"cat {_ASKED}; : >{_ASKED}")
 
@@ -111,11 +110,8 @@ def test_remote_actions_suffice_where_neither_machine_has_nix(
 
     # A path that is not the package's own.
     gone = nix.build(lab.workstation, ["bash"])["bash"]
-    lab.server.sh(f"mv {gone} /nix/store/away")
-    try:
+    with nix.moved_away(lab.server, gone):
         failed = closure.test("closure", *remote_only, path=_WITHOUT_NIX)
-    finally:
-        lab.server.sh(f"mv /nix/store/away {gone}")
     assert failed.status != 0
     assert f"missing: {gone}\n" in failed.text
     assert ", 1 missing" in failed.text

@@ -1,13 +1,12 @@
-"""Several servers, and what a workspace says about how its packages are copied."""
+"""Several servers, and the configuration of copies in a workspace."""
 
 from __future__ import annotations
 
 import pytest
 
 from lab import bazel, nix
-from lab import lab as laboratory
 from lab.host import Host, wait_until
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab, alias
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Package, Project, new_package
 
@@ -24,7 +23,7 @@ def second_server(lab: Lab) -> Host:
 
 
 def _both(second_server: Host) -> list[str]:
-    return [laboratory.ALIAS, laboratory.alias(second_server)]
+    return [ALIAS, alias(second_server)]
 
 
 def _check_valid(project: Project, package: Package, *servers: Host) -> None:
@@ -51,7 +50,7 @@ _MEETING = "/root/meeting"
 
 
 def _meeting_python(project: Project, script: str) -> str:
-    """A script in place of Python, whose copiers meet in a folder that is empty yet."""
+    """A script that replaces Python: its copiers wait for each other in an empty folder."""
     host = project.workspace.host
     path = f"{_MEETING}-python"
     host.sh(f"rm -rf {_MEETING} && mkdir {_MEETING}")
@@ -59,7 +58,7 @@ def _meeting_python(project: Project, script: str) -> str:
     return path
 
 
-# A copier waits until there is one for each host, for ten seconds at most.
+# Each copier waits until one runs for each host, for at most ten seconds.
 _MEET = f"""\
 #!/bin/sh
 for word; do
@@ -68,7 +67,7 @@ done
 turns=0
 while [ "$met" ] && [ "$(ls {_MEETING} | wc -l)" -lt 2 ]; do
   turns=$((turns + 1))
-  if [ "$turns" -gt 200 ]; then echo "nobody came" >&2; exit 9; fi
+  if [ "$turns" -gt 200 ]; then echo "the other copier did not start" >&2; exit 9; fi
   sleep 0.05
 done
 exec /opt/nix-remote/bin/python "$@"
@@ -116,7 +115,7 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
         env={"BAZEL_NIX_REMOTE": " ".join(_both(second_server)), "NIX_REMOTE_PYTHON": python},
         timeout=60,
     )
-    assert interrupted.status == 8  # what Bazel says when it was interrupted
+    assert interrupted.status == 8  # Bazel's exit status after an interrupt
     copiers = host.sh(f"cat {_MEETING}/*").split()
     assert len(copiers) == 2
     wait_until(
@@ -130,7 +129,7 @@ def test_an_interrupted_bazel_leaves_no_copier_behind(
 def test_all_servers_have_to_succeed(project: Project, lab: Lab) -> None:
     package = new_package()
     project.declare(package)
-    failed = project.fetch(package, host=f"no-such-host {laboratory.ALIAS}")
+    failed = project.fetch(package, host=f"no-such-host {ALIAS}")
     assert failed.status != 0
     assert f"could not copy @{package.name} to no-such-host (exit status 12)" in failed.stderr
     assert failed.stderr.count("nix_remote could not copy") == failed.stderr.count("no-such-host (")
@@ -180,8 +179,8 @@ def test_what_is_configured_reaches_the_copier(project: Project, lab: Lab) -> No
 @pytest.mark.parametrize(
     ("configuration", "text"),
     [
-        ("transport = 'telnet'", 'there is no transport "telnet"'),
-        ("store_paths = ['bash']", '`store_paths` has "bash"'),
+        ("transport = 'telnet'", 'unknown transport "telnet"'),
+        ("store_paths = ['bash']", '`store_paths` contains "bash"'),
     ],
 )
 def test_what_cannot_be_is_refused(project: Project, configuration: str, text: str) -> None:

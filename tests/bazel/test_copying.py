@@ -1,4 +1,4 @@
-"""With a host set, a fetch ends with the package on the server, or it fails."""
+"""With a host set, a successful fetch means that the package is on the server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
-from lab.lab import Lab
+from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
 
@@ -37,12 +36,12 @@ def test_the_closure_is_on_the_server_when_the_fetch_ends(project: Project, lab:
     assert f"nix-remote: {package.name}: sending" in fetched.stderr
 
 
-def test_the_copier_is_told_what_it_copies_and_for_whom(project: Project) -> None:
+def test_the_copier_gets_host_package_workspace_and_paths(project: Project) -> None:
     package = new_package()
     project.declare(package)
     project.fetch(package).check()
     copy = project.python.copies()[-1]
-    assert copy.option("host") == laboratory.ALIAS
+    assert copy.option("host") == ALIAS
     assert copy.option("package") == package.name
     assert copy.option("workspace") == project.workspace.folder
     assert copy.store_paths == project.store_paths(package)
@@ -103,15 +102,15 @@ def test_another_host_is_another_copy(project: Project) -> None:
     package = new_package()
     project.declare(package)
     project.fetch(package).check()
-    project.fetch(package, host=laboratory.ROOT_ALIAS).check()
+    project.fetch(package, host=ROOT_ALIAS).check()
     hosts = [copy.option("host") for copy in project.python.copies()[-2:]]
-    assert hosts == [laboratory.ALIAS, laboratory.ROOT_ALIAS]
+    assert hosts == [ALIAS, ROOT_ALIAS]
 
 
 def test_the_host_can_come_from_an_rc_file(project: Project) -> None:
     package = new_package()
     project.declare(package)
-    project.fetch(package, f"--repo_env=BAZEL_NIX_REMOTE={laboratory.ALIAS}", host=None).check()
+    project.fetch(package, f"--repo_env=BAZEL_NIX_REMOTE={ALIAS}", host=None).check()
     assert project.python.copies()[-1].store_paths == project.store_paths(package)
 
 
@@ -119,8 +118,8 @@ def test_the_remote_mode_of_rules_nixpkgs_stays_off(project: Project, lab: Lab) 
     package = new_package()
     project.declare(package)
     project.fetch(package).check()
-    # It would have built on the server, and left a root here.
-    roots = f"/home/{laboratory.ACCOUNT}/rules_nixpkgs_gcroots"
+    # It would have built on the server, and created this folder.
+    roots = f"/home/{ACCOUNT}/rules_nixpkgs_gcroots"
     assert lab.server.run(["test", "-e", roots]).status == 1
 
 
@@ -138,7 +137,7 @@ def test_nothing_of_the_copy_stays_in_the_package_but_lists_of_what_was_copied(
     assert found == ["./nix-out-link", "./nix-remote", *inside]
     manifest = json.loads(lab.workstation.read(f"{folder}/nix-remote/manifest.json"))
     assert manifest["version"] == 2
-    assert manifest["host"] == laboratory.ALIAS
+    assert manifest["host"] == ALIAS
     assert manifest["workspace"] == project.workspace.folder
     assert set(manifest["roots"]) == project.store_paths(package)
     (path,) = project.store_paths(package)
@@ -162,7 +161,7 @@ def test_a_failed_copy_fails_the_fetch_with_the_text_of_the_copier(project: Proj
     assert f"nix_remote could not copy @{package.name} to no-such-host" in failed.stderr
     assert [line for line in text.splitlines() if line.strip() not in failed.stderr] == []
 
-    # The failure is not remembered.
+    # Bazel does not cache the failure.
     assert project.fetch(package, host="no-such-host").status != 0
     project.fetch(package).check()
 
@@ -203,7 +202,7 @@ def test_a_package_that_may_be_left_out_is_not_copied(project: Project) -> None:
     project.workspace.host.sh(script)
     before = project.python.copies()
     fetched = project.fetch(package, env={"PATH": folder})
-    # rules_nixpkgs leaves an empty repository behind, and says nothing.
+    # rules_nixpkgs silently makes an empty repository.
     assert "no such package" in fetched.stderr
     assert "nix_remote" not in fetched.stderr
     assert project.python.copies() == before
@@ -212,7 +211,7 @@ def test_a_package_that_may_be_left_out_is_not_copied(project: Project) -> None:
 @only_bzlmod
 def test_packages_that_modules_share_are_copied(project: Project, lab: Lab) -> None:
     project.declare(more='nix_pkg.default(attr = "hello")\nuse_repo(nix_pkg, "hello")')
-    project.bazel("query", "@hello//:all", host=laboratory.ALIAS).check()
+    project.bazel("query", "@hello//:all", host=ALIAS).check()
     hello = nix.build(lab.workstation, ["hello"])["hello"]
     assert project.python.copies()[-1].store_paths == {hello}
 
@@ -240,7 +239,7 @@ def test_flake_packages_are_copied(project: Project, lab: Lab) -> None:
     )
     # rules_nixpkgs 0.10 leaves it to the user to enable flakes.
     env = {"NIX_CONFIG": "experimental-features = nix-command flakes"}
-    project.bazel("query", "@flaky//:all", host=laboratory.ALIAS, env=env).check()
+    project.bazel("query", "@flaky//:all", host=ALIAS, env=env).check()
     copy = project.python.copies()[-1]
     assert copy.option("package") == "flaky"
     (path,) = copy.store_paths

@@ -1,4 +1,4 @@
-"""The demo's story is true, and it leaves nothing behind."""
+"""The demo succeeds, and removes its lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every entry of the table, in every mode: what it realises is on the server when it is fetched.
+"""Every entry of the table, in every mode: its store paths are on the server after the fetch.
 
 One workspace for each mode uses them all at once. With a checkout of rules_nixpkgs the
 same table runs against the real macros and extensions.
@@ -13,10 +13,9 @@ from typing import Iterator
 import pytest
 
 from lab import bazel, nix
-from lab import lab as laboratory
 from lab.bazel import Defaults
 from lab.host import Host
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel import drop_ins
 from tests.bazel.drop_ins import ENTRIES, Entry
 from tests.bazel.modes import skip_unless_possible
@@ -28,14 +27,14 @@ pytestmark = pytest.mark.timeout(300)
 
 @dataclass(frozen=True)
 class Fetched:
-    """What is there after all packages of the table have been fetched."""
+    """The state after all packages of the table were fetched."""
 
     mode: Mode
     output: str
     copied: dict[str, set[str]]
     """Package, by the name that the copier was told -> store paths."""
     links: dict[str, set[str]]
-    """Repository -> what its out-links mean."""
+    """Repository -> the store paths of its out-links."""
 
 
 @pytest.fixture(
@@ -62,7 +61,7 @@ def fetched(request: pytest.FixtureRequest, workstation: Host, lab: Lab) -> Iter
         "query",
         "--keep_going",
         " + ".join(f"@{package}//:all" for package in packages),
-        env={"BAZEL_NIX_REMOTE": laboratory.ALIAS, "NIX_REMOTE_PYTHON": python.path},
+        env={"BAZEL_NIX_REMOTE": ALIAS, "NIX_REMOTE_PYTHON": python.path},
         timeout=240,
     )
     folders = workspace.repositories()

@@ -1,13 +1,12 @@
-"""`bazel run @nix_remote//:ensure`: what the server has lost is found, sent again, and enough."""
+"""`bazel run @nix_remote//:ensure`: it finds and repairs paths that the server has lost."""
 
 from __future__ import annotations
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
 from lab.commands import Outcome
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Package, Project, new_package
 
@@ -26,11 +25,11 @@ def _build_remotely(project: Project, package: Package, attempt: str) -> Outcome
     )
     project.workspace.write({"BUILD.bazel": rule})
     options = ["--config=remote", "--noremote_accept_cached"]
-    return project.bazel("build", *options, "//:use", host=laboratory.ALIAS)
+    return project.bazel("build", *options, "//:use", host=ALIAS)
 
 
 def _ensure(project: Project, *words: str) -> Outcome:
-    return project.bazel("run", "@nix_remote//:ensure", *words, host=laboratory.ALIAS)
+    return project.bazel("run", "@nix_remote//:ensure", *words, host=ALIAS)
 
 
 def test_a_remote_build_passes_again_after_the_server_has_lost_its_paths(
@@ -40,7 +39,7 @@ def test_a_remote_build_passes_again_after_the_server_has_lost_its_paths(
     project.declare(package, _BASH)
     (path,) = project.store_paths(package)
     _build_remotely(project, package, "first").check()
-    # Used is used: nothing that prunes by age takes what was ensured.
+    # `ensure` renews roots: pruning by age does not remove them.
     root = f"find /home/copier/.local -name {path.rpartition('/')[2]} -type l"
     lab.server.sh(f"{root} -exec touch --no-dereference --date='3 hours ago' {{}} +")
     assert "it lost nothing" in _ensure(project).check().stderr

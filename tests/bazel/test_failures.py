@@ -1,4 +1,4 @@
-"""A fetch that fails shows the reason: what, why and the fix, as Bazel prints it."""
+"""A failed fetch shows what failed, why and the fix, in Bazel's output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_what_is_wrong_with_the_connection_is_shown(
     project.declare(package)
     failed = project.fetch(package, host=entry("odd", *lines))
     assert failed.status != 0
-    # Bazel repeats what a rule fails with. That is one line; the whole text is there once.
+    # Bazel repeats the rule's error, a short one; the copier's text appears once.
     assert failed.stderr.count(f"nix-remote: {package.name}: error[{code}]") == 1
     assert failed.stderr.count("  fix: ") == 1
     assert f"to odd (exit status {status}): error[{code}]" in failed.stderr
@@ -49,7 +49,7 @@ def test_a_failure_is_told_again_when_the_fetch_is_tried_again(
     for _ in range(2):
         failed = project.fetch(package, host=alias)
         assert failed.stderr.count(f"nix-remote: {package.name}: error[connection-refused]") == 1
-    # What the message names as the way out.
+    # The fix that the message names.
     project.fetch(package, host="").check()
 
 

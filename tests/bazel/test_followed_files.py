@@ -1,7 +1,7 @@
-"""The files behind a package, each of which Bazel has to watch: an edit makes a new copy.
+"""The files behind a package: Bazel watches each of them, and an edit causes a new copy.
 
-Up to Bazel 7, the rules of rules_nixpkgs watch the file of each label that they use; from
-Bazel 8 on, nix_remote does it for them.
+Up to Bazel 7, the rules of rules_nixpkgs watch the file of each label that they use; since
+Bazel 8, nix_remote watches them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import Final
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
 from tests.bazel.modes import ONE_OF_MODES
 from tests.bazel.project import Mode, Project, new_package
 
@@ -101,7 +100,7 @@ def built(project: Project) -> Project:
 def build(project: Project) -> int:
     """Builds both targets; returns how many copies that took."""
     before = len(project.python.copies())
-    project.bazel("build", "//:of_file", "//:of_flake", host=laboratory.ALIAS).check()
+    project.bazel("build", "//:of_file", "//:of_flake", host=ALIAS).check()
     return len(project.python.copies()) - before
 
 

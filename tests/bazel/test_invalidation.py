@@ -1,8 +1,8 @@
-"""What makes Bazel fetch a package again, and what does not: a test for each row of the table.
+"""Causes of a new fetch, and changes that cause none: a test for each row of the table.
 
 The table is in docs/bazel.md. Other rows are in test_copying: the same build again, and
-the variable set, changed and unset in the shell. Each test counts how often the copier
-ran, and sees that what actions use is what was copied.
+the variable set, changed and unset in the shell. Each test counts the runs of the copier, and
+checks that actions use the paths that were copied.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Callable, Iterator
 
 import pytest
 
-from lab import lab as laboratory
 from lab import nix
 from lab.bazel import apparent_name
 from lab.commands import Outcome
-from lab.lab import Lab
+from lab.lab import ALIAS, ROOT_ALIAS, Lab
 from tests.bazel import archived
 from tests.bazel.project import Mode, Package, Project, new_package
 
@@ -32,12 +31,12 @@ class Counted:
         self.package = package
         self._seen = 0
 
-    def build(self, *options: str, host: str = laboratory.ALIAS) -> int:
+    def build(self, *options: str, host: str = ALIAS) -> int:
         """Builds the target; returns how many copies that took."""
         self.bazel("build", *options, "//:use", host=host).check()
         return self.copies()
 
-    def bazel(self, *words: str, host: str = laboratory.ALIAS) -> Outcome:
+    def bazel(self, *words: str, host: str = ALIAS) -> Outcome:
         return self.project.bazel(*words, host=host)
 
     def copies(self) -> int:
@@ -80,9 +79,9 @@ def counted(project: Project) -> Counted:
 
 
 def test_repo_env_wins_over_the_shell(counted: Counted) -> None:
-    option = f"--repo_env=BAZEL_NIX_REMOTE={laboratory.ROOT_ALIAS}"
+    option = f"--repo_env=BAZEL_NIX_REMOTE={ROOT_ALIAS}"
     assert counted.build(option) == 1
-    assert counted.project.python.copies()[-1].option("host") == laboratory.ROOT_ALIAS
+    assert counted.project.python.copies()[-1].option("host") == ROOT_ALIAS
 
 
 def test_an_empty_repo_env_turns_copying_off(counted: Counted) -> None:
@@ -97,7 +96,7 @@ def test_another_repo_env_copies_nothing(counted: Counted) -> None:
 @pytest.mark.thorough
 def test_action_env_counts_as_well(counted: Counted) -> None:
     # In Bazel 7 and 8, not in 9. It wins over the shell.
-    assert counted.build(f"--action_env=BAZEL_NIX_REMOTE={laboratory.ROOT_ALIAS}") == 1
+    assert counted.build(f"--action_env=BAZEL_NIX_REMOTE={ROOT_ALIAS}") == 1
 
 
 @pytest.mark.thorough
@@ -197,7 +196,7 @@ def test_another_workspace_copies_for_itself(counted: Counted) -> None:
     project.workspace.host.sh(f"cp -r {project.workspace.folder} {other.folder}")
     twin = replace(project, workspace=other)
     try:
-        twin.bazel("build", "//:use", host=laboratory.ALIAS).check()
+        twin.bazel("build", "//:use", host=ALIAS).check()
     finally:
         other.shut_down()
     assert counted.copies() == 1

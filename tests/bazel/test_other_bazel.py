@@ -1,4 +1,4 @@
-"""A Bazel that somebody brings along, with a registry made of a folder of modules."""
+"""`--bazel`: another Bazel, with a registry that is generated from a folder of modules."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix, other_bazel
-from lab import lab as laboratory
+from lab import bazel, images, other_bazel
 from lab.bazel import Workspace
 from lab.lab import Lab
 from lab.other_bazel import OtherBazel
+from tests.bazel import examples
 
 _SKYLIB = '''\
 """A module."""
@@ -80,17 +80,14 @@ def debian(tmp_path: Path) -> OtherBazel:
 def greeting(debian: OtherBazel, lab: Lab, rules_nixpkgs: Path) -> Iterator[Workspace]:
     host = lab.start_workstation("other-bazel", images.WORKSTATION)
     bazel.prepare(host, lab.service, rules_nixpkgs, debian)
-    workspace = bazel.new_workspace(host, images.REPOSITORY / "examples" / "hello_bzlmod")
-    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
-    yield workspace
-    workspace.shut_down()
+    with examples.workspace(host, "hello_bzlmod") as workspace:
+        yield workspace
 
 
 @pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_an_example_is_built_by_it(greeting: Workspace) -> None:
-    words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeting"]
-    built = greeting.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    built = examples.remotely(greeting, "build", "//:greeting").check()
     assert "1 remote" in built.stderr
     graph = greeting.bazel("mod", "graph", "--include_builtin").check().stdout
     assert "bazel_skylib@" in graph

@@ -1,4 +1,4 @@
-"""The repository as a Bazel workspace: its own tests as targets. No host, no Nix."""
+"""The repository as a Bazel workspace: its own tests as targets, without a host and Nix."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATH = "/opt/tests/bin:/usr/bin:/bin"
 
 @pytest.fixture(scope="module")
 def repository(workstation: Host) -> Iterator[Workspace]:
-    # A copy: what a host sees of the original may change while others work on it.
+    # A copy: the original may change during the test.
     folder = "/root/repository"
     workstation.sh(f"rm -rf {folder}; cp -r /src/nix_remote {folder}")
     workspace = Workspace(workstation, folder)
@@ -26,14 +26,14 @@ def repository(workstation: Host) -> Iterator[Workspace]:
 
 
 def _test(repository: Workspace, *targets: str) -> Outcome:
-    # An empty folder takes back what the lab's rc file says for workspaces that depend on it.
+    # An empty folder reverts the override in the lab's rc file.
     options = ["--override_module=nix_remote=", "--noenable_workspace", "--test_output=errors"]
     return repository.bazel("test", *options, *targets, env={"PATH": _PATH}, timeout=540)
 
 
 def test_starlark_tests_pass(repository: Workspace) -> None:
     done = _test(repository, "//bzl/private/tests/...").check()
-    assert "15 tests pass" in done.text
+    assert "37 tests pass" in done.text
 
 
 def test_python_tests_pass_through_pytest_bazel(repository: Workspace) -> None:

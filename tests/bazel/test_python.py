@@ -1,4 +1,4 @@
-"""The Python for the copier: which one is used, and what is said when there is none."""
+"""The copier's Python: which one is used, and the errors for unusable ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ pytestmark = [
 def _failure(
     project: Project, python: Optional[str], env: Optional[Mapping[str, str]] = None
 ) -> str:
-    """What is said when Python is set up in this environment, and that fails."""
+    """The output of a failed set-up of Python in this environment."""
     package = new_package()
     project.declare(package)
-    # A name nobody used: the Python of an earlier fetch does not count.
+    # A new name, so that the Python of an earlier fetch does not count.
     host = f"host-{uuid.uuid4().hex[:8]}"
     variables = {"NIX_REMOTE_PYTHON": python or "", **(env or {})}
     failed = project.fetch(package, host=host, env=variables)
@@ -100,7 +100,7 @@ def without_venv(workstation: Host) -> Iterator[None]:
 @pytest.mark.usefixtures("without_venv")
 def test_a_missing_venv_module_is_explained(project: Project) -> None:
     text = _failure(project, None)
-    assert "could not make a virtual environment with /usr/bin/python3" in text
+    assert "could not create a virtual environment with /usr/bin/python3" in text
     assert "apt install python3-venv" in text
 
 

@@ -1,4 +1,4 @@
-"""The hook goes into the user's own rules_nixpkgs, into each version that is known, or nowhere."""
+"""The hook is inserted into every known version of rules_nixpkgs; others are refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _version(host: Host, folder: str) -> str:
 
 
 def _refused(project: Project, core: str) -> str:
-    """What Bazel says when a fetch with that rules_nixpkgs_core fails."""
+    """Bazel's output of a failed fetch with that rules_nixpkgs_core."""
     package = new_package()
     project.declare(package)
     failed = project.fetch(package, project.override("rules_nixpkgs_core", core), host=None)
@@ -60,13 +60,13 @@ def _refused(project: Project, core: str) -> str:
 def test_an_unknown_version_is_refused(
     project: Project, workstation: Host, changed_core: str, file: str, anchor: str
 ) -> None:
-    # The same to Bazel, and not what nix_remote looks for.
+    # Equivalent for Bazel, but not the text that nix_remote expects.
     changed = f"{anchor[:-1]} {anchor[-1]}"
     _replace(workstation, f"{changed_core}/{file}", anchor, changed)
     stderr = _refused(project, changed_core)
-    version = f"it is {_version(workstation, changed_core)}."
-    assert f"nix_remote does not support this rules_nixpkgs: {version}" in stderr
-    assert f"{file.replace('/', ':')} has this text 0 times" in stderr
+    version = f"(version {_version(workstation, changed_core)})."
+    assert f"nix_remote does not support this rules_nixpkgs {version}" in stderr
+    assert f"{file.replace('/', ':')} contains this text 0 times" in stderr
     assert f"{anchor}\n" in stderr
     assert "0.10 to 0.13" in stderr
 
@@ -78,7 +78,7 @@ def test_a_text_that_occurs_twice_is_refused(
     line = "    implementation = _nixpkgs_package_impl,\n"
     _replace(workstation, f"{changed_core}/nixpkgs.bzl", line, f"{line}#\n{line}")
     stderr = _refused(project, changed_core)
-    assert "has this text 2 times" in stderr
+    assert "contains this text 2 times" in stderr
 
 
 _ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
@@ -90,16 +90,18 @@ _ANOTHER_RULE = "\n_more = repository_rule(_nixpkgs_package_impl)\n"
     [
         pytest.param(
             "mv {core}/extensions/package.bzl {core}/extensions/packages.bzl",
-            "extensions:package.bzl.\n",
+            "extensions:package.bzl does not exist.\n",
             marks=pytest.mark.thorough,
         ),
-        ("mv {core}/extensions {core}/extension", "extensions:package.bzl.\n"),
+        ("mv {core}/extensions {core}/extension", "extensions:package.bzl does not exist.\n"),
         pytest.param(
-            "mv {core}/nixpkgs.bzl {core}/package.bzl", "there is no ", marks=pytest.mark.thorough
+            "mv {core}/nixpkgs.bzl {core}/package.bzl",
+            "nixpkgs.bzl does not exist.",
+            marks=pytest.mark.thorough,
         ),
         (
             f"printf '{_ANOTHER_RULE}' >>{{core}}/nixpkgs.bzl",
-            "nixpkgs.bzl has this text 5 times, and must have it 4 times:\n",
+            "nixpkgs.bzl contains this text 5 times (expected: 4):\n",
         ),
         (
             "touch {core}/more.bzl; sed -i '1i load(\":more.bzl\")' {core}/nixpkgs.bzl",
@@ -113,8 +115,8 @@ def test_rules_that_moved_or_came_are_refused(
 ) -> None:
     workstation.sh(change.format(core=changed_core))
     stderr = _refused(project, changed_core)
-    version = f"it is {_version(workstation, changed_core)}."
-    assert f"nix_remote does not support this rules_nixpkgs: {version}" in stderr
+    version = f"(version {_version(workstation, changed_core)})."
+    assert f"nix_remote does not support this rules_nixpkgs {version}" in stderr
     assert text in stderr
     assert "use one of these versions, or a nix_remote that supports yours" in stderr
 
@@ -154,6 +156,6 @@ def test_an_unknown_version_of_a_toolchain_is_refused(
     option = project.override("rules_nixpkgs_java", folder)
     failed = project.bazel("query", option, "//:all", host=None)
     assert failed.status != 0
-    version = f"it is {_version(workstation, folder)}."
-    assert f"nix_remote does not support this rules_nixpkgs: {version}" in failed.stderr
-    assert "java.bzl has this text 0 times" in failed.stderr
+    version = f"(version {_version(workstation, folder)})."
+    assert f"nix_remote does not support this rules_nixpkgs {version}" in failed.stderr
+    assert "java.bzl contains this text 0 times" in failed.stderr

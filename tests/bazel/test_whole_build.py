@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix
-from lab import lab as laboratory
+from lab import bazel, nix
 from lab.bazel import Workspace
 from lab.host import Host
-from lab.lab import Lab
-from tests.bazel import store_paths
+from lab.lab import ALIAS, Lab
+from tests import whole_build
+from tests.bazel import examples, store_paths
 from tests.bazel.modes import skip_unless_possible
 from tests.bazel.project import Mode
 
 pytestmark = pytest.mark.timeout(180)
 
-_EXAMPLE = images.REPOSITORY / "examples" / "whole_build"
 _ARCHIVE = "/opt/rules_nixpkgs.tar.gz"
 
-# A module that knows nothing of nix_remote.
+# A module that does not use nix_remote.
 _OTHER_MODULE = {
     ".bazelignore": "other\n",
     "other/BUILD.bazel": """\
@@ -65,7 +63,7 @@ nixpkgs_local_repository(name = "nixpkgs", nix_file = "//:nixpkgs.nix")
 """
 
 
-# An empty folder takes back what the lab's own rc file says.
+# An empty folder reverts the override in the lab's rc file.
 _NO_OVERRIDE = {
     Mode.BZLMOD: "--override_module=rules_nixpkgs_core=",
     Mode.WORKSPACE: "--override_repository=rules_nixpkgs_core=",
@@ -73,11 +71,14 @@ _NO_OVERRIDE = {
 
 
 def _files(mode: Mode) -> dict[str, str]:
-    """What the test changes in the example."""
-    nixpkgs = {"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"}
+    """The files that the test replaces in the example."""
     if mode is Mode.WORKSPACE:
-        return nixpkgs | {"WORKSPACE": _WORKSPACE, "user.bazelrc": "common --noenable_bzlmod\n"}
-    lines = (_EXAMPLE / "MODULE.bazel").read_text().splitlines()
+        return {
+            **examples.PACKAGE_SET,
+            "WORKSPACE": _WORKSPACE,
+            "user.bazelrc": "common --noenable_bzlmod\n",
+        }
+    lines = (examples.FOLDER / "whole_build" / "MODULE.bazel").read_text().splitlines()
     here = [
         f'    urls = ["file://{_ARCHIVE}"],' if line.startswith("    urls = ") else line
         for line in lines
@@ -85,15 +86,9 @@ def _files(mode: Mode) -> dict[str, str]:
     ]
     return {
         "MODULE.bazel": "\n".join(here) + _USE_OTHER_MODULE,
-        **nixpkgs,
+        **examples.PACKAGE_SET,
         **_OTHER_MODULE,
     }
-
-
-def _patch_commands() -> list[str]:
-    text = (images.REPOSITORY / "bzl" / "whole_build.bzl").read_text()
-    _, _, commands = text.partition("PATCH_CMDS = ")
-    return list(ast.literal_eval(commands[: commands.index("\n]") + 2]))
 
 
 @pytest.fixture(
@@ -111,10 +106,8 @@ def mode(request: pytest.FixtureRequest, workstation: Host) -> Mode:
 def example(mode: Mode, workstation: Host) -> Iterator[Workspace]:
     renamed = "s,^core,rules_nixpkgs-0.13.0/core,"
     workstation.sh(f"tar -C {bazel.RULES_NIXPKGS} --transform {renamed} -czf {_ARCHIVE} core")
-    workspace = bazel.new_workspace(workstation, _EXAMPLE, mode.defaults)
-    workspace.write(_files(mode))
-    yield workspace
-    workspace.shut_down()
+    with examples.workspace(workstation, "whole_build", _files(mode), mode.defaults) as workspace:
+        yield workspace
 
 
 def test_a_build_without_a_word_of_nix_remote_runs_remotely(
@@ -122,20 +115,16 @@ def test_a_build_without_a_word_of_nix_remote_runs_remotely(
 ) -> None:
     nix.empty_store(lab.server)
     targets = ["//:greeting"] + ["@other//:greeting"] * (mode is Mode.BZLMOD)
-    options = ["--config=remote", _NO_OVERRIDE[mode]]
-    words = ["build", *options, "--noremote_accept_cached", *targets]
-    built = example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    built = examples.remotely(example, "build", _NO_OVERRIDE[mode], *targets).check()
     assert f"{len(targets)} remote" in built.stderr
-    named = store_paths.named_by_actions(example, *options, host=laboratory.ALIAS)
-    named |= store_paths.named_by_files(example)
-    assert named - store_paths.copied(example, lab.server) == set()
+    store_paths.assert_all_copied(example, lab.server, _NO_OVERRIDE[mode], host=ALIAS)
 
 
 def test_the_drop_ins_find_the_hook_in_place(example: Workspace, mode: Mode) -> None:
     loads = 'load("@nix_remote//bzl:nixpkgs.bzl", "nixpkgs_package")\n'
     example.write({"drop_in/BUILD.bazel": loads})
     words = ["query", _NO_OVERRIDE[mode], "//drop_in:all"]
-    example.bazel(*words, env={"BAZEL_NIX_REMOTE": laboratory.ALIAS}).check()
+    example.bazel(*words, env={"BAZEL_NIX_REMOTE": ALIAS}).check()
 
 
 @pytest.mark.parametrize(
@@ -147,15 +136,7 @@ def test_an_unknown_version_is_refused(workstation: Host, change: str) -> None:
     folder = "/root/unknown_core"
     workstation.sh(f"rm -rf {folder}; cp -r {bazel.RULES_NIXPKGS}/core {folder}")
     workstation.sh(f"sed -i '{change}' {folder}/nixpkgs.bzl")
-    outcomes = [
-        workstation.run(["env", f"--chdir={folder}", "bash", "-c", command])
-        for command in _patch_commands()
-    ]
-    assert [outcome.status for outcome in outcomes] == [0, 1, 0]
-    assert "does not support this version" in outcomes[1].stderr
-
-
-def test_the_example_has_these_very_commands() -> None:
-    text = (_EXAMPLE / "MODULE.bazel").read_text()
-    _, _, rest = text.partition("patch_cmds = ")
-    assert ast.literal_eval(rest[: rest.index("\n    ]") + 6]) == _patch_commands()
+    command = ["env", f"--chdir={folder}", "bash", "-c", whole_build.SCRIPT.read_text()]
+    outcome = workstation.run(command)
+    assert outcome.status == 1
+    assert "does not support this version" in outcome.stderr

@@ -1,4 +1,4 @@
-"""Without a host, nix_remote is not there: what is built is what rules_nixpkgs makes of it."""
+"""Without a host, nix_remote has no effect: builds are those of plain rules_nixpkgs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Optional
 
 import pytest
 
-from lab import lab as laboratory
 from lab.bazel import apparent_name
+from lab.lab import ALIAS
 from tests.bazel import archived
 from tests.bazel.project import Package, Project, Rules, new_package
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 
 
 def _action(project: Project, package: Package) -> str:
-    """What Bazel says it would run for a target that uses the package."""
+    """The actions of a target that uses the package, by `aquery`."""
     project.workspace.write(
         {
             "BUILD.bazel": 'genrule(name = "use", outs = ["output"],'
@@ -33,7 +33,7 @@ def _action(project: Project, package: Package) -> str:
 
 
 def _content(project: Project, name: str) -> str:
-    """Everything in a repository: names, kinds, link targets, digests."""
+    """The content of a repository: names, types, link targets, digests."""
     folder = project.workspace.repositories()[name]
     seen = project.workspace.host.sh(
         f"cd {folder}; find . -printf '%P %y %m %l\\n' | sort; find . -type f | sort | xargs md5sum"
@@ -84,7 +84,7 @@ def test_what_was_not_copied_can_be_listed(project: Project) -> None:
     project.declare(copied, not_copied)
     project.fetch(copied).check()
     project.fetch(not_copied, host=None).check()
-    words = ("--json", f"--host={laboratory.ALIAS}", f"--workspace={project.workspace.folder}")
+    words = ("--json", f"--host={ALIAS}", f"--workspace={project.workspace.folder}")
     command = ["nix-remote", "ensure", *words]
     told = json.loads(project.workspace.host.run(command, timeout=120).check().stdout)
     names = set(map(apparent_name, told["data"]["not_copied"]))

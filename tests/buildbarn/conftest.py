@@ -12,7 +12,7 @@ from lab.bazel import Workspace
 from lab.host import wait_until
 from lab.lab import Lab
 from lab.other_bazel import OtherBazel
-from tests.bazel.test_cc_example import NIXPKGS
+from tests.bazel import examples
 from tests.buildbarn.remote import Remote
 from tests.compatibility.recording import Recorder
 
@@ -58,11 +58,8 @@ def pod(remote: Remote) -> buildbarn.Pod:
 @pytest.fixture(scope="session")
 def greeting(remote: Remote, prepared: None) -> Iterator[Workspace]:
     """The smallest example, whose package set the lab replaces."""
-    folder = images.REPOSITORY / "examples" / "hello_bzlmod"
-    workspace = bazel.new_workspace(remote.lab.workstation, folder)
-    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
-    yield workspace
-    workspace.shut_down()
+    with examples.workspace(remote.lab.workstation, "hello_bzlmod") as workspace:
+        yield workspace
 
 
 @pytest.fixture(scope="session")
@@ -70,12 +67,6 @@ def cc(remote: Remote, prepared: None) -> Iterator[Workspace]:
     """The example with a compiler, whose package set the lab replaces."""
     workstation = remote.lab.workstation
     nix.build(workstation, ["gcc"])
-    workspace = bazel.new_workspace(workstation, images.REPOSITORY / "examples" / "cc")
-    workspace.write(
-        {
-            "nixpkgs.nix": NIXPKGS,
-            "user.bazelrc": bazel.toolchain_modules("cc"),
-        }
-    )
-    yield workspace
-    workspace.shut_down()
+    files = {"user.bazelrc": bazel.toolchain_modules("cc"), **examples.TOOLCHAIN_PACKAGE_SET}
+    with examples.workspace(workstation, "cc", files) as workspace:
+        yield workspace

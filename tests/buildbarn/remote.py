@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any, Final, Mapping, Sequence
 
 from lab import buildbarn, images, nix, trexe
-from lab import lab as laboratory
 from lab.bazel import Workspace
 from lab.buildbarn_programs import Release
 from lab.commands import Outcome
 from lab.host import Host
-from lab.lab import Lab
+from lab.lab import ALIAS, Lab
+from tests.bazel import examples
 
 NOT_READY: Final = 'Worker failed readiness check: Path "/nix/store/.links"'
 """What a worker logs while its runner has no store."""
@@ -58,15 +58,10 @@ class Remote:
         pod.start(workstation.read(f"{_OVERLAY}/runner-with-nix-store.jsonnet"))
         return pod
 
-    def build(self, workspace: Workspace, *words: str, host: str = laboratory.ALIAS) -> Outcome:
+    def build(self, workspace: Workspace, *words: str, host: str = ALIAS) -> Outcome:
         """Builds on Buildbarn, and takes nothing from its cache. `host` may be empty."""
-        options = [
-            "--config=remote",
-            f"--remote_executor=grpc://{self.address}",
-            "--noremote_accept_cached",
-        ]
-        env = {"BAZEL_NIX_REMOTE": host}
-        return workspace.bazel("build", *options, *words, env=env, timeout=240)
+        executor = f"--remote_executor=grpc://{self.address}"
+        return examples.remotely(workspace, "build", executor, *words, host=host, timeout=240)
 
     def act(
         self,

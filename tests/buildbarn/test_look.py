@@ -1,4 +1,4 @@
-"""`nix-remote verify --remote-executor` on Buildbarn, whose runner has nothing but the store."""
+"""`nix-remote verify --remote-executor` on Buildbarn, whose runner has only the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an action sees in a runner's root, and when a runner takes actions."""
+"""The files that an action sees in a runner's root, and when a runner takes actions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Makes the tables of `docs/compatibility.md`: `python -m tests.compatibility [RECORDS...]`.
+"""Generates the tables of `docs/compatibility.md`: `python -m tests.compatibility [RECORDS...]`.
 
-The records of the files that are named are kept from now on.
+The records in these files are added to the kept ones.
 """
 
 from __future__ import annotations

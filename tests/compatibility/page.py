@@ -1,6 +1,6 @@
-"""The tables of `docs/compatibility.md`: one per subject, made from records.
+"""The tables of `docs/compatibility.md`: one per subject, generated from records.
 
-And what each release of Nix speaks, from `lab/implementations/releases.py`. Pure.
+Also the protocols of each release of Nix, from `lab/implementations/releases.py`. Pure.
 """
 
 from __future__ import annotations

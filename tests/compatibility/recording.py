@@ -1,10 +1,10 @@
-"""How a test leaves a record: the fixture `compatibility`, and the option `--record FILE`.
+"""Records of tests: the fixture `compatibility`, and the option `--record FILE`.
 
     def test_closures_arrive(server, compatibility):
         compatibility("Nix", version_of(server), "copies")
 
-The record is written when the test has ended, with its outcome; a test that fails before it asks
-for a record leaves none. A plugin of pytest; works with several workers.
+The record is written at the end of the test, with its outcome; a test that fails before it calls
+`compatibility` leaves none. A plugin of pytest; works with several workers.
 """
 
 from __future__ import annotations

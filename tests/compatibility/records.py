@@ -1,11 +1,11 @@
-"""One observation of the product with one version of something else.
+"""One observation of nix_remote with one version of another program.
 
-Kept as lines of JSON, sorted, one object per line:
+Stored as sorted lines of JSON, one object per line:
 
     {"subject": "Nix", "version": "2.34.8", "variant": "Debian testing", "what": "copies",
      "how": "run", "result": "passed", "source": "tests/integration/test_matrix.py"}
 
-Belongs here: the fields and the file. Not: what the tables look like (`page.py`).
+Belongs here: the fields and the file. Not: the form of the tables (`page.py`).
 """
 
 from __future__ import annotations

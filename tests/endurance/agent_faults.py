@@ -1,7 +1,7 @@
-"""Herds of copiers, and what can go wrong with their agent, at moments left to chance.
+"""Herds of copiers, and faults of their agent at random moments.
 
-Whatever happens: a copier that ends with 0 has kept the promise; one that does
-not has said why; none hangs; and the next copy completes.
+With every fault, a copier that exits with 0 has kept the promise, one that does
+not has printed the reason, none hangs, and the next copy completes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Fault = Callable[[Trial], None]
 
 
 def kill_agent(trial: Trial) -> None:
-    """Agent or leader, whoever serves."""
+    """The process that serves: an agent or a lead."""
     process = trial.agent_process()
     if process:
         trial.lab.workstation.run(["kill", "-KILL", str(process)])
@@ -82,7 +82,7 @@ def reboot_server(trial: Trial) -> None:
 
 
 def put_to_sleep(trial: Trial) -> None:
-    """For longer than anybody waits for a sign of life."""
+    """Stopped for longer than any client waits for a frame."""
     process = trial.agent_process()
     if process:
         trial.lab.workstation.run(["kill", "-STOP", str(process)])
@@ -98,7 +98,7 @@ def remove_socket(trial: Trial) -> None:
 
 
 def fill_log(trial: Trial) -> None:
-    """The disk of the log is full; so is that of a manifest, but that is the client's to say."""
+    """The disk of the log is full; so is that of a manifest, which the client reports."""
     trial.lab.workstation.sh(
         "mkdir -p /root/.local/state/nix-remote; mountpoint -q /root/.local/state/nix-remote"
         " || mount -t tmpfs -o size=4k tmpfs /root/.local/state/nix-remote;"
@@ -130,7 +130,7 @@ def other_configuration(trial: Trial) -> None:
 
 
 def upgrade(trial: Trial) -> None:
-    """A copier of another version comes in the middle."""
+    """A copier of another version connects meanwhile."""
     host = trial.lab.workstation
     host.sh(
         "mkdir -p /tmp/upgraded && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
@@ -175,7 +175,7 @@ def take_memory(trial: Trial) -> None:
 
 
 def remove_temporary_files(trial: Trial) -> None:
-    """The folder that the agent was given for them; without an agent it is nobody's."""
+    """The folder that the agent was given for them; unused without an agent."""
     trial.lab.workstation.sh(f"rm -rf {_TEMPORARY}")
 
 
@@ -221,13 +221,13 @@ _OVER_OPENSSH: Final = {"no folder for temporary files"}
 _STARVED: Final = re.compile(
     "MemoryError|can't start new thread|Too many open files|Cannot allocate"
 )
-"""What a copier says that leads and lacks something itself."""
+"""Errors of a lead that lacks a resource itself."""
 
 _MAY_KILL_COPIERS: Final = {"client killed", "Ctrl-C of Bazel", "agent killed"}
 
 
 def strike(lab: Lab, herd: Herd, name: str, *, count: int, seed: int) -> Findings:
-    """Herds, with and without an agent by turns, each struck once by that fault."""
+    """Herds, alternately with and without an agent, each with that fault once."""
     chance = random.Random(f"{seed} {name}")
     found = Findings()
     for number in range(count):

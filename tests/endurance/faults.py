@@ -1,8 +1,8 @@
-"""Copies whose connection is cut, or whose server dies, at moments left to chance.
+"""Copies whose connection is cut, or whose server dies, at random moments.
 
-Whatever happens in the middle: the copy either heals itself or fails with an
-error of its own; nothing half done is valid on the server; and the next copy
-completes, soon, so no lock is left behind.
+After every fault, the copy either recovers or fails with one of nix_remote's
+errors; no incomplete path is valid on the server; and the next copy completes
+soon, so no lock is left behind.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TARGET_PORT: Final = 2309
 
 @dataclass(frozen=True)
 class Trials:
-    """Copies from a workstation to a server, over one protocol, struck by chance."""
+    """Copies from a workstation to a server, over one protocol, with random faults."""
 
     workstation: Host
     server: Host

@@ -1,4 +1,4 @@
-"""What copies that something has happened to are judged by: how they ended, what the server has."""
+"""Judgement of copies after a fault: their end, and the paths that the server has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDINGS = frozenset({"connection-broken", "server-ended-session"})
 
 @dataclass
 class Findings:
-    """What the faults did."""
+    """The effect of the faults."""
 
     trials: int = 0
     struck: int = 0
@@ -27,7 +27,7 @@ class Findings:
 
 
 def codes(text: str) -> set[str]:
-    """The codes of the errors that a copy has told."""
+    """The error codes in a copy's output."""
     return set(re.findall(r"error\[([a-z-]+)\]", text))
 
 
@@ -38,7 +38,7 @@ def invalid(server: Host, paths: Sequence[str]) -> list[str]:
 
 
 def half_done(server: Host, paths: Sequence[str]) -> str:
-    """What the server says of valid paths whose content is not the registered one."""
+    """The server's report of valid paths with other than the registered content."""
     absent = invalid(server, paths)
     valid = [path for path in paths if path not in absent]
     if not valid:

@@ -1,11 +1,11 @@
-"""How much memory the client takes for a server, or a store, that has very many paths.
+"""The client's memory for a server, or a store, with very many paths.
 
     python -m tests.endurance.many WHAT COUNT
 
-runs the client's own code on made-up data, which comes as it would from a server, piece by piece,
-and prints the peak of its memory in MiB, less what it took before. `prune` lists so many roots, of
-which one in a thousand is selected; `list` selects all; `count` compares a hundred roots with so
-many that Nix there counts; `closure` reads a closure of 1000 paths from a database of so many.
+runs the client's own code on generated data, which arrives in pieces as from a server, and prints
+the growth of its peak memory in MiB. `prune` lists COUNT roots and selects one in a thousand;
+`list` selects all; `count` compares a hundred roots with COUNT roots that Nix counts; `closure`
+reads a closure of 1000 paths from a database of COUNT paths.
 """
 
 from __future__ import annotations

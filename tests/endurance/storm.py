@@ -1,15 +1,15 @@
 """Copies to a server whose garbage collector never rests.
 
-Every closure is looked at when its copy has returned and every collection that
-could have begun before has ended: a path that is not valid then, although its
-root exists, is a broken promise.
+Every closure is checked after its copy has returned and every collection that
+could have begun before has ended: a path that is then invalid although its root
+exists breaks the promise.
 
-Two things widen the gaps in which a careless copier loses a path, as they do on
-servers that are used a lot. Before each round the closures, no longer kept by a
-root, get thousands of paths that need them: the collector condemns them all
-together and deletes the closures last, while a copy is told that they are valid.
-And processes with large environments, which the collector searches, keep it busy
-between its look at the durable roots and its look at the temporary ones.
+Two measures widen the windows in which a careless copier loses a path, as on busy
+servers. Before each round, thousands of paths are added that reference the closures,
+which no root keeps: the collector condemns them all together and deletes the
+closures last, while a copy is told that they are valid. And processes with large
+environments, which the collector scans, keep it busy between reading the durable
+roots and reading the temporary ones.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ in builtins.genList top COUNT
 
 @dataclass
 class Findings:
-    """What a storm did to the promise."""
+    """The result of a storm."""
 
     copies: int = 0
     sent: int = 0
@@ -104,7 +104,7 @@ class Storm:
         return findings
 
     def _condemn(self, paths: Sequence[str], name: str) -> None:
-        """Takes their roots from paths, and makes their deletion take long."""
+        """Removes the roots of paths, and makes their deletion slow."""
         if paths:
             content.make_referrers(self.server, name, _REFERRERS, paths)
         self.server.sh("rm -rf /home/copier/.local/state")
@@ -129,7 +129,7 @@ class Storm:
 
 @contextmanager
 def _collector_without_rest(server: Host, program: str) -> Iterator[None]:
-    """Collects garbage over and over; when it ends, no collection runs any more."""
+    """Collects garbage repeatedly; when it ends, no collection runs."""
     loop = f"while [ ! -e /run/calm ]; do NIX_REMOTE=local {program} --gc >/dev/null 2>&1; done"
     server.sh("rm -f /run/calm")
     server.start_service("collector", ["bash", "-c", loop])

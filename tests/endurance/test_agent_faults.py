@@ -1,4 +1,4 @@
-"""What can happen to an agent and to those who share it, so many times each.
+"""Faults of an agent and of the copiers that share it, many times each.
 
 ./tools/test endurance -k agent_faults --faults 50
 """

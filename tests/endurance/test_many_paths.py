@@ -1,4 +1,4 @@
-"""The client's memory does not grow with the number of paths that it does not ask for.
+"""The client's memory does not grow with the number of paths that it does not query.
 
 ./tools/test endurance -k many_paths
 """

@@ -1,4 +1,4 @@
-"""A server with 120 000 roots: listing, removing and collecting, beside copies and collections."""
+"""A server with 120 000 roots: listing and removing them, during copies and collections."""
 
 from __future__ import annotations
 

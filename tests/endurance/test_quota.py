@@ -1,4 +1,4 @@
-"""A disk quota that is used up: a real one, of a btrfs, which holds for root as well."""
+"""An exhausted disk quota: a real one of a btrfs, which also applies to root."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_quota_that_is_used_up(lab: Lab, server: Host, protocol: str) -> None:
     assert "raise the quota" in text
     assert not nix.is_valid(server, closure[-1])
 
-    # As it was told to. Nothing else is in the way of the next copy, and no lock is.
+    # The fix that the error names. Nothing else prevents the next copy, and no lock is left.
     check(["btrfs", "qgroup", "limit", "none", store])
     copier.copy(closure[-1], alias=alias(server), env=env)
     assert_kept_whole(server, lab.workstation, closure)

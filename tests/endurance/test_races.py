@@ -1,4 +1,4 @@
-"""Every copy beside every collector: all points, steps, orders and mixtures of versions."""
+"""A copy beside a collector: all points, steps, orders and mixtures of versions."""
 
 from __future__ import annotations
 

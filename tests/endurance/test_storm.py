@@ -1,4 +1,4 @@
-"""The promise in a storm of garbage collections, and that the storm would find it broken."""
+"""The promise in a storm of garbage collections, and that the storm detects broken promises."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Recorded conversations with real Nix daemons. README.md says how they came to be."""
+"""Recorded conversations with real Nix daemons. README.md explains their origin."""

@@ -1,4 +1,4 @@
-"""Records the conversations anew: `python3 -m tests.golden.capture`. As root; starts a lab."""
+"""Records the conversations again: `python3 -m tests.golden.capture`. As root; starts a lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said in the recorded conversations, and how a recording is kept."""
+"""The requests of the recorded conversations, and the format of a recording."""
 
 from __future__ import annotations
 

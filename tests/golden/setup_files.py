@@ -1,6 +1,6 @@
-"""What `nix-remote setup` generates, recorded: a diff of these files is what a change does.
+"""The recorded output of `nix-remote setup`: a diff of these files shows the effect of a change.
 
-python -m tests.golden.setup_files      records anew
+python -m tests.golden.setup_files      records again
 """
 
 from __future__ import annotations

@@ -17,14 +17,14 @@ from lab.host import Host
 from lab.lab import ALIAS, WORKSPACE
 
 over_both_transports = pytest.mark.parametrize("copier", ["paramiko", "openssh"], indirect=True)
-"""For tests of what depends on the transport; the others run over the one that is chosen."""
+"""For tests that depend on the transport; other tests use the default one."""
 
 over_openssh_if_thorough = pytest.mark.parametrize(
     "copier",
     ["paramiko", pytest.param("openssh", marks=pytest.mark.thorough)],
     indirect=True,
 )
-"""For tests of which a few over OpenSSH, in every run, say most."""
+"""For tests that add little over OpenSSH."""
 
 _numbers = itertools.count(1)
 
@@ -48,7 +48,7 @@ class Copier:
         env: Optional[Mapping[str, str]] = None,
         timeout: float = 60,
     ) -> Outcome:
-        """Runs it to its end, whatever that is."""
+        """Runs it and waits for it, whether it succeeds or not."""
         return self.host.run(self.command(*words, alias=alias), env=env, timeout=timeout)
 
     def copy(
@@ -61,7 +61,7 @@ class Copier:
         return data
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Starts it and returns at once; both streams are to be read."""
+        """Starts it and returns at once; the caller reads both streams."""
         return self.host.popen(
             self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )

@@ -1,8 +1,8 @@
-"""Does everything a `RemoteStore` can do, and after each asks something that is known.
+"""Runs every operation of a `RemoteStore`, and after each a query with a known answer.
 
 Runs on a workstation: `every_operation.py ALIAS STORE-PATH...`, a closure in
-dependency order. Prints what was done. A session that is out of step answers
-the question wrongly, or not at all.
+dependency order. Prints the operations. A desynchronised session answers the
+query wrongly, or not at all.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main(alias: str, paths: Sequence[str]) -> None:
 
 
 def perform(remote: RemoteStore, local: LocalStore, closure: list[PathInfo]) -> Iterator[str]:
-    """One operation after the other; after each, what is valid is asked and known."""
+    """One operation after the other; after each, a query of valid paths with a known answer."""
     top = closure[-1]
     others = frozenset(info.path for info in closure[:-1])
     everything = others | {top.path}
@@ -84,7 +84,7 @@ def refused(remote: RemoteStore, outgoing: Outgoing) -> str:
 
 
 def perform_last(remote: RemoteStore, closure: list[PathInfo]) -> list[str]:
-    """What makes the closure stay."""
+    """The operations that keep the closure."""
     paths = tuple(info.path for info in closure)
     assert remote.ask(Question(paths, lock=paths)) == frozenset(paths)
     root = DurableRoot(closure[-1].path, ".local/state/nix-remote/gcroots/test/every/operation")

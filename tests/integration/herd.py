@@ -55,12 +55,12 @@ class Herd:
         env: Optional[Mapping[str, str]] = None,
         timeout: float = 60,
     ) -> Outcome:
-        """One copier, to its end, whatever that is."""
+        """Runs one copier and waits for it."""
         command = self.command(*words, alias=alias, package=package)
         return self.host.run(command, env=env, timeout=timeout)
 
     def start(self, *words: str, package: Optional[str] = None) -> subprocess.Popen[bytes]:
-        """One copier; both its streams are to be read."""
+        """Starts one copier; the caller reads both streams."""
         return self.host.popen(
             self.command(*words, package=package), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -88,7 +88,7 @@ class Herd:
         return self.host.run(["nix-remote", "agent", action, *words])
 
     def told(self) -> Optional[dict[str, Any]]:
-        """What the agent says of itself; None if there is none."""
+        """The agent's status; None if there is no agent."""
         envelope = json.loads(
             self.host.run(["nix-remote", "agent", "--json", "status"]).check().stdout
         )
@@ -116,7 +116,7 @@ class Herd:
             counts.append(self._packets())
             return counts[-1] == counts[-2]
 
-        # TCP may put an acknowledgement off for up to 0.2 s on Linux.
+        # On Linux, TCP may delay an acknowledgement for up to 0.2 s.
         wait_until(nothing_more, "the workstation's network to be quiet", interval=0.3)
         return counts[-1]
 

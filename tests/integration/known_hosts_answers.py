@@ -36,7 +36,7 @@ def prepare(case: dict[str, Any]) -> Path:
 
 
 def afterwards() -> list[str]:
-    """The known_hosts file, in a form that does not depend on chance."""
+    """The known_hosts file, without random values."""
     lines = (FOLDER / "known_hosts").read_text().splitlines()
     return [re.sub(r"^\|1\|\S+", "HASHED", line) for line in lines]
 

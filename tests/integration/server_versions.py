@@ -8,7 +8,7 @@ from lab.nix import Version
 
 
 def server_versions(*every_run: Version) -> list[object]:
-    """Parameters of a fixture: each version, and those that are not named if a run is thorough."""
+    """Parameters of a fixture: every version; those that are not named only with --thorough."""
     return [
         pytest.param(
             version,

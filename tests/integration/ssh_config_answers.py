@@ -279,7 +279,7 @@ def main(folder: Path) -> None:
                 }
             )
             if host is None or ssh is None or ssh["canonicalizehostname"] != "false":
-                continue  # canonical names are another matter once a proxy is put in between
+                continue  # a proxy changes the canonical names
             if ssh["identityfile"]:
                 answers[-1]["used"] = {
                     "ssh": used_by_ssh(alias, used, ssh, environment),

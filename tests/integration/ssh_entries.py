@@ -6,18 +6,23 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from lab import sshd
-from lab.lab import Lab
+from lab.host import Host
 
 
-def leading_to(lab: Lab, server: sshd.SshServer) -> list[str]:
-    """Lines of an entry for another SSH server of the lab's Nix server, its key being known."""
-    return [f"Port {server.port}", f"HostKeyAlias [{lab.server.address}]:{sshd.PORT}"]
+def known_as(host: Host, port: int = sshd.PORT) -> str:
+    """A line of an entry: the host key is the one that is known for a host's SSH server."""
+    return f"HostKeyAlias [{host.address}]:{port}"
+
+
+def leading_to(server: sshd.SshServer) -> list[str]:
+    """Lines of an entry for another SSH server of a host: all of them have the same host key."""
+    return [f"Port {server.port}", known_as(server.host)]
 
 
 @contextmanager
-def ssh_server(lab: Lab, port: int, *options: str) -> Iterator[sshd.SshServer]:
-    """One more SSH server on the Nix server; it shuts nobody out for failing to log in."""
-    server = sshd.SshServer(lab.server, port)
+def ssh_server(host: Host, port: int, *options: str) -> Iterator[sshd.SshServer]:
+    """One more SSH server on a host; it does not penalize clients that fail to log in."""
+    server = sshd.SshServer(host, port)
     server.start("\n".join([*options, "PerSourcePenalties no", "LogLevel DEBUG1"]))
     try:
         yield server

@@ -1,7 +1,7 @@
 """Every account of docs/security.md, on every version of Nix, over both transports.
 
-What an account may do is told by one copy and one `roots list` as a user would run
-them. In every run the current version of Nix; with --thorough the others.
+One copy and one `roots list`, as a user would run them, show the rights of an account.
+Every run uses the current version of Nix; --thorough adds the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WORKER, _SERVE, _DISPATCHED = "table-worker", "table-serve", "table-dispatched"
 
 @dataclass(frozen=True)
 class Row:
-    """An account; what becomes of a copy, as an error's code, and of `roots list`."""
+    """An account; the error code of a copy, and the result of `roots list`."""
 
     name: str
     account: str
@@ -43,7 +43,7 @@ class Row:
     lists_roots: bool = True
 
     def expected(self, version: Version) -> str:
-        """The code of the error that a copy ends with; empty if it keeps the promise."""
+        """The error code of a copy; empty if the copy keeps the promise."""
         if version is Version.V2_8 and self.refused_before_2_20:
             return self.refused_before_2_20
         return self.refused
@@ -119,7 +119,7 @@ def test_an_account_does_what_the_table_says(
     if refused:
         copier.fails(refused, *sign, top, alias=alias)
         assert top not in root_links(server, row.home).values()
-        # For want of trust nothing is sent; for want of a durable root all of it has been.
+        # Without trust, nothing is sent; without a durable root, all of it has been sent.
         assert nix.is_valid(server, top) == (refused != "signature-required")
     else:
         copier.copy(*sign, top, alias=alias)

@@ -1,4 +1,4 @@
-"""Accounts that may run one command only: which protocol is chosen, and what cannot be promised."""
+"""Accounts that may run only one command: the chosen protocol, and the limits of the promise."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.integration.copier import (
     new_closure,
     over_openssh_if_thorough,
 )
+from tests.integration.ssh_entries import leading_to, ssh_server
 from tests.integration.versions import makes_roots_on_request
 
 _WORKER = "nix-daemon --stdio"
@@ -25,7 +26,7 @@ _SERVE = "nix-store --serve --write"
 
 
 def trust(server: Host, account: str) -> None:
-    """Lets the server's Nix take everything from an account, from now on."""
+    """Adds an account to the trusted users of the server's Nix."""
     line = f"extra-trusted-users = {account}\n"
     before = server.read("/etc/nix/nix.conf")
     if line not in before:
@@ -89,7 +90,7 @@ def test_an_account_for_the_serve_protocol_is_recognised_and_its_lack_of_roots_i
     text = copier.fails("root-refused", "-v", closure[-1], alias=entry("odd", f"User {account}"))
     assert "serve protocol 2.7, because Nix on odd ended the session" in text
     assert "nix-store --realise" in text
-    # What was sent is there; that it stays is what cannot be promised.
+    # The paths that were sent are there, but without the promise that they stay.
     assert_kept_whole(lab.server, lab.workstation, closure)
 
 
@@ -221,7 +222,7 @@ with connect.open_store(chosen, events.ignore) as store:
 def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
     lab: Lab, copier: Copier, entry: AddEntry, place: str
 ) -> None:
-    """What an account owns, a durable root can fill: so it owns nothing that matters."""
+    """An account may fill any folder that it owns with durable roots, so it owns no other."""
     server = lab.server
     sshd.public_key(lab.workstation)
     make = "nix-remote setup server --account planter --public-key ~/.ssh/id_ed25519.pub"
@@ -239,7 +240,7 @@ def test_a_root_cannot_be_planted_where_it_would_be_obeyed(
     )
 
 
-def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
+def test_a_forced_command_does_not_confine_an_account_that_owns_its_home_folder(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:
     """Why the account of `setup server` does not."""
@@ -256,7 +257,7 @@ def test_a_forced_command_confines_nobody_who_owns_the_home_folder(
     assert lab.server.read("/tmp/was-here").strip() == account
 
 
-# Login shells, and what they do when somebody logs in.
+# Login shells, and what they do at a login.
 
 
 def with_shell(lab: Lab, name: str, shell: str, *, rc: str = "", text: str = "") -> str:
@@ -303,24 +304,20 @@ def test_nix_off_the_path_is_found_whatever_the_login_shell(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
 ) -> None:
     account = with_shell(lab, f"likes-{shell}", shell)
-    # The folder that is the whole PATH has a shell and nothing else.
+    # The only folder of the PATH contains only a shell.
     lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
     lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
-    bare = sshd.SshServer(lab.server, 2304)
-    bare.start("SetEnv PATH=/opt/bare")
-    lab.workstation.write("/root/known_2304", f"[{lab.server.address}]:2304 {bare.host_key}\n")
-    known = "UserKnownHostsFile /root/known_2304"
     try:
-        alias = entry("odd", f"User {account}", "Port 2304", known)
-        copier.copy(new_closure(lab.workstation)[-1], alias=alias)
+        with ssh_server(lab.server, 2304, "SetEnv PATH=/opt/bare") as bare:
+            alias = entry("odd", f"User {account}", *leading_to(bare))
+            copier.copy(new_closure(lab.workstation)[-1], alias=alias)
     finally:
-        bare.stop()
         lab.server.sh("rm /usr/local/bin/nix-daemon")
 
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize(("shell", "rc"), [each for each in SHELLS if each[0] != "dash"])
-def test_a_shell_that_greets_everybody_is_told_apart_by_what_it_says(
+def test_the_output_of_a_shell_that_greets_is_shown(
     lab: Lab, copier: Copier, entry: AddEntry, shell: str, rc: str
 ) -> None:
     account = with_shell(lab, f"loud-{shell}", shell, rc=rc, text="echo Welcome to the machine\n")

@@ -1,10 +1,10 @@
-"""Many copiers at a time: with an agent, with one of them that leads, and each alone."""
+"""Many concurrent copiers: with an agent, with one of them as lead, and each alone."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from typing import Callable, Iterator
+from typing import Callable
 
 import pytest
 
@@ -23,26 +23,13 @@ _numbers = itertools.count(1)
 _COPIERS = 12
 
 
-@pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
-
-
-@pytest.fixture
-def agent(herd: Herd) -> Iterator[int]:
-    with herd.agent_running() as process:
-        yield process
-
-
 def closures(lab: Lab) -> list[str]:
-    """Paths that need one another, so that their closures overlap."""
+    """Paths that reference one another, so that their closures overlap."""
     return make_closure(lab.workstation, Shape(f"herd-{next(_numbers)}", 40, 2, 20_000))
 
 
 def prune_and_collect(lab: Lab, kept: list[str]) -> None:
-    """What `nix-remote roots prune` and the server's next collection do."""
+    """The effect of `nix-remote roots prune` and the server's next collection."""
     lab.server.sh(f"rm -rf /home/{ACCOUNT}/.local/state/nix-remote/gcroots")
     lab.server.sh("rm -f /nix/var/nix/gcroots/auto/*")
     nix.collect_garbage(lab.server)
@@ -100,7 +87,7 @@ def test_alone_as_well_every_path_is_sent_once(lab: Lab, herd: Herd) -> None:
 def test_what_the_agent_knows_costs_not_one_packet(
     lab: Lab, herd: Herd, agent: int, entry: AddEntry
 ) -> None:
-    # The connection's own signs of life are packets, too.
+    # Keepalives of the connection are packets too.
     alias = entry("quiet", "ServerAliveInterval 300")
     tops = closures(lab)[-_COPIERS:]
     herd.copy_all(tops, alias=alias)
@@ -122,7 +109,7 @@ def test_what_the_agent_knows_costs_not_one_packet(
     assert figures()["without_copy"] == 2
 
 
-def test_a_server_that_was_silent_is_asked_before_anything_is_believed(
+def test_a_server_that_was_silent_is_asked_before_cached_answers_are_used(
     lab: Lab, herd: Herd, agent: int
 ) -> None:
     top = closures(lab)[-1]
@@ -186,7 +173,7 @@ def test_roots_that_are_pruned_meanwhile_are_there_again_when_the_agent_has_left
     assert_kept_whole(lab.server, lab.workstation, paths)
 
 
-def test_paths_lost_with_the_connection_are_not_believed_and_all_are_sent_again(
+def test_paths_lost_with_the_connection_are_all_sent_again(
     lab: Lab, herd: Herd, agent: int
 ) -> None:
     first, second = closures(lab), closures(lab)
@@ -220,7 +207,7 @@ def test_temporary_roots_lost_with_the_daemon_are_noticed(
     assert_kept_whole(server, lab.workstation, paths)
 
 
-def test_ensure_repairs_what_was_lost_while_nobody_was_connected(lab: Lab, herd: Herd) -> None:
+def test_ensure_repairs_what_was_lost_without_a_connection(lab: Lab, herd: Herd) -> None:
     base = f"/root/output-base-{next(_numbers)}"
     first, second = closures(lab), closures(lab)
     for name, paths in {"first": first, "second": second}.items():
@@ -332,7 +319,7 @@ def test_a_client_of_another_version_works_alone_and_the_agent_leaves(
 
 
 @pytest.mark.thorough
-def test_an_agent_that_nobody_needs_leaves(lab: Lab, herd: Herd) -> None:
+def test_an_idle_agent_leaves(lab: Lab, herd: Herd) -> None:
     with herd.agent_running("--idle=1s") as agent:
         herd.copy(closures(lab)[-1]).check()
         wait_until(lambda: not lab.workstation.has_process(agent), "the agent to leave")

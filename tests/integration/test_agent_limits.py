@@ -1,10 +1,9 @@
-"""The agent where something it needs is gone or used up, and what its clients may differ in."""
+"""The agent without resources that it needs, and differences that its clients may have."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from typing import Iterator
 
 import pytest
 
@@ -18,19 +17,6 @@ from tests.integration.copier import root_links
 from tests.integration.herd import LAUNCHER, Herd
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
-
-
-@pytest.fixture
-def agent(herd: Herd) -> Iterator[int]:
-    with herd.agent_running() as process:
-        yield process
 
 
 def top(lab: Lab) -> str:
@@ -161,7 +147,7 @@ def test_a_working_folder_that_is_gone_is_named(lab: Lab, herd: Herd, agent: int
     assert "error[working-folder-gone]" in done.stderr
 
 
-def test_an_agent_that_may_start_no_threads_keeps_nobody_waiting(lab: Lab, herd: Herd) -> None:
+def test_an_agent_that_may_start_no_threads_keeps_no_client_waiting(lab: Lab, herd: Herd) -> None:
     """At a real limit of processes, which counts those of an account that is not root."""
     host = lab.workstation
     sshd.add_account(host, "limited")

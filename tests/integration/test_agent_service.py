@@ -1,4 +1,4 @@
-"""The agent as a service: a real systemd of the user listens, and starts it when somebody comes."""
+"""The agent as a service: a real systemd of the user starts it at the first connection."""
 
 from __future__ import annotations
 
@@ -19,13 +19,6 @@ from tests.integration.test_interruptions import in_the_middle
 SOCKET, SERVICE = "nix-remote-agent.socket", "nix-remote-agent.service"
 _COPIERS = 6
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def herd(lab: Lab) -> Herd:
-    herd = Herd(lab.workstation)
-    herd.install()
-    return herd
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +69,7 @@ def test_the_first_copy_starts_it_and_all_share_one_login(
     paths = closures(lab)
     before = lab.ssh_server.logins()
     assert manager.property(SERVICE, "ActiveState") == "inactive"
-    # Bazel's rules need not have XDG_RUNTIME_DIR, and these copiers have not.
+    # Bazel's rules may lack XDG_RUNTIME_DIR, and these copiers do.
     data = herd.copy_all(paths[-_COPIERS:])
     assert lab.ssh_server.logins() == before + 1
     assert sorted(path for each in data for path in each["sent"]) == sorted(paths)
@@ -87,7 +80,7 @@ def test_the_first_copy_starts_it_and_all_share_one_login(
     assert told["servers"][0]["answered"] == _COPIERS
 
 
-def test_it_leaves_when_nobody_comes_and_the_next_copy_starts_it_again(
+def test_it_leaves_when_idle_and_the_next_copy_starts_it_again(
     lab: Lab, herd: Herd, manager: UserManager
 ) -> None:
     manager.systemctl("set-environment", "NIX_REMOTE_AGENT_IDLE=1").check()
@@ -98,7 +91,7 @@ def test_it_leaves_when_nobody_comes_and_the_next_copy_starts_it_again(
     manager.systemctl("unset-environment", "NIX_REMOTE_AGENT_IDLE").check()
     herd.copy(closures(lab)[-1]).check()
     assert manager.property(SERVICE, "ActiveState") == "active"
-    # It is told to stop; whoever listens stays.
+    # The agent stops; the socket unit stays.
     assert "stopped" in herd.agent("stop").check().stderr
     wait_until_it_has_left(manager)
     assert manager.property(SOCKET, "SubState") == "listening"

@@ -1,4 +1,4 @@
-"""The benchmarks run, and say what they promise to say. No test asserts how fast anything is."""
+"""The benchmarks run and report what they document. No test asserts a speed."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def test_the_parts_of_a_copier_that_is_alone_are_told_apart(tmp_path: Path) -> N
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     seconds = json.loads(output.read_text())["seconds"]
-    # The same in every run, whatever else the machine does.
+    # Independent of the load of the machine.
     assert seconds["python"] < seconds["loading"] < seconds["paramiko"]
     assert {"openssh", "with master", "ssh", "ssh, master"} <= seconds.keys()

@@ -1,4 +1,4 @@
-"""What `nix-remote copy` promises when it exits with 0."""
+"""The promise of `nix-remote copy` when it exits with 0."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
     assert lab.ssh_server.logins() == before + 1
     assert lab.workstation.run(["pgrep", "-f", "nix_[r]emote"]).status == 1
     assert lab.workstation.run(["pgrep", "-x", "ssh|cat"]).text == ""
-    # Empty files to lock, and no socket; what else is there, others have left.
+    # Empty lock files and no socket; everything else is from other tests.
     left = left_behind(lab)
     assert {"f agent.lock 0", f"f turn-{ALIAS} 0"} <= left
     assert all(
@@ -109,7 +109,7 @@ def test_one_login_and_nothing_left_behind(lab: Lab, copier: Copier) -> None:
 
 
 def left_behind(lab: Lab) -> set[str]:
-    """What is in the copier's folders on the workstation: kind, name, size."""
+    """The content of the copier's folders on the workstation: type, name, size."""
     return set(
         lab.workstation.sh("find /tmp -path '/tmp/nix-remote-*' -printf '%y %f %s\\n'").splitlines()
     )

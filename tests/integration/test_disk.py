@@ -1,7 +1,7 @@
-"""Paths that the server's database calls valid, and that are gone from its disk or changed there.
+"""Paths that are valid in the server's database, but missing or changed on its disk.
 
-What finds them, what sends them again in their place, and what the advice is worth where the
-account may not: it is followed.
+How they are found and sent again, and whether the advice for accounts without the right to do so
+works: the tests follow it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`nix-remote doctor` on set-ups broken in a real way each: it names what is wrong, and the fix."""
+"""`nix-remote doctor` on really broken set-ups: it names the problem and the fix."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lab.host import Host
 from lab.lab import ALIAS, GUEST, Lab, alias
 from nix_remote.doctor import advisories
 from tests.conftest import AddEntry
+from tests.integration.ssh_entries import leading_to, ssh_server
 
 Finding = dict[str, Any]
 
@@ -21,7 +22,7 @@ Finding = dict[str, Any]
 def examine(
     workstation: Host, *words: str, env: Optional[Mapping[str, str]] = None
 ) -> list[Finding]:
-    """What the doctor finds, but for the flaws of the lab's Nix, which come and go with it."""
+    """The findings of doctor, except flaws of the lab's own Nix."""
     begun = time.monotonic()
     done = workstation.run(["nix-remote", "doctor", "--json", *words], env=env, timeout=30)
     assert time.monotonic() - begun < 10
@@ -31,7 +32,7 @@ def examine(
 
 
 def sick(findings: list[Finding]) -> dict[tuple[str, str, str], Finding]:
-    """What is not as it should be: by layer, subject and status."""
+    """The findings that are not ok, by layer, subject and status."""
     found = {
         (each["layer"], each["subject"], each["status"]): each
         for each in findings
@@ -43,7 +44,7 @@ def sick(findings: list[Finding]) -> dict[tuple[str, str, str], Finding]:
 
 @pytest.fixture
 def doctor(lab: Lab) -> Any:
-    """Looks at a server whose export is somebody else's business; returns what is wrong."""
+    """Runs doctor without the layers of the export; returns the findings that are not ok."""
 
     def look(name: str, *words: str, env: Optional[Mapping[str, str]] = None) -> Any:
         return sick(examine(lab.workstation, name, "--not-exported", *words, env=env))
@@ -104,7 +105,7 @@ def test_an_ssh_config_that_cannot_be_parsed(lab: Lab, doctor: Any) -> None:
     assert list(found) == [("ssh", "config", "broken")]
 
 
-def test_nobody_listens(doctor: Any, entry: AddEntry) -> None:
+def test_a_port_without_a_listener(doctor: Any, entry: AddEntry) -> None:
     found = doctor(entry("sick", "Port 1"))
     assert "[connection-refused]" in found["ssh", "connection", "broken"]["text"]
 
@@ -167,14 +168,9 @@ def test_a_login_shell_that_talks(
 
 
 def test_a_server_without_nix(lab: Lab, doctor: Any, entry: AddEntry) -> None:
-    without = sshd.SshServer(lab.server, 2312)
-    without.start("SetEnv PATH=/var/empty")
-    lab.workstation.write("/root/known_2312", f"[{lab.server.address}]:2312 {without.host_key}\n")
-    try:
-        found = doctor(entry("sick", "Port 2312", "UserKnownHostsFile /root/known_2312"))
+    with ssh_server(lab.server, 2312, "SetEnv PATH=/var/empty") as without:
+        found = doctor(entry("sick", *leading_to(without)))
         assert "[nix-not-found]" in found["nix", "nix", "broken"]["text"]
-    finally:
-        without.stop()
 
 
 def test_a_daemon_that_does_not_run(lab: Lab, doctor: Any) -> None:

@@ -1,4 +1,4 @@
-"""`nix-remote ensure` in a workspace that somebody else wrote: it does what this user named.
+"""`nix-remote ensure` in a workspace by another author: it does only what this user named.
 
 What a clone or an archive can contain is put in place here, before a real server.
 """

@@ -1,4 +1,4 @@
-"""Everything that can be wrong before a copy begins has a clear end, and it comes soon."""
+"""Every problem before a copy begins leads to a clear error, soon."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from lab.host import wait_until
 from lab.lab import ACCOUNT, ALIAS, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure, over_both_transports
+from tests.integration.ssh_entries import leading_to, ssh_server
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_an_alias_whose_host_name_does_not_resolve(
 
 
 @over_both_transports
-def test_a_port_where_nobody_listens(copier: Copier, path: str, entry: AddEntry) -> None:
+def test_a_port_without_a_listener(copier: Copier, path: str, entry: AddEntry) -> None:
     text = copier.fails("connection-refused", path, alias=entry("odd", "Port 1"))
     assert "Connection refused" in text
 
@@ -130,16 +131,9 @@ def test_a_key_with_a_passphrase_is_never_asked_for(
 
 @over_both_transports
 def test_a_server_without_nix(lab: Lab, copier: Copier, path: str, entry: AddEntry) -> None:
-    without = sshd.SshServer(lab.server, 2302)
-    without.start("SetEnv PATH=/var/empty")
-    known = f"[{lab.server.address}]:2302 {without.host_key}\n"
-    lab.workstation.write("/root/known_2302", known)
-    try:
-        alias = entry("odd", "Port 2302", "UserKnownHostsFile /root/known_2302")
-        text = copier.fails("nix-not-found", path, alias=alias)
+    with ssh_server(lab.server, 2302, "SetEnv PATH=/var/empty") as without:
+        text = copier.fails("nix-not-found", path, alias=entry("odd", *leading_to(without)))
         assert "nix-daemon" in text
-    finally:
-        without.stop()
 
 
 @over_both_transports
@@ -150,14 +144,11 @@ def test_nix_in_a_usual_place_off_the_path_is_found(
     # A folder with a shell and nothing else is the whole PATH that sshd gives.
     lab.server.sh("mkdir -p /opt/bare; ln -sf /usr/bin/sh /opt/bare/sh")
     lab.server.sh("ln -sf /usr/bin/nix-daemon /usr/local/bin/nix-daemon")
-    without = sshd.SshServer(lab.server, 2303)
-    without.start(f"SetEnv PATH=/opt/bare\nMaxSessions {sessions}")
-    lab.workstation.write("/root/known_2303", f"[{lab.server.address}]:2303 {without.host_key}\n")
+    options = ("SetEnv PATH=/opt/bare", f"MaxSessions {sessions}")
     try:
-        alias = entry("odd", "Port 2303", "UserKnownHostsFile /root/known_2303")
-        copier.copy(path, alias=alias)
+        with ssh_server(lab.server, 2303, *options) as without:
+            copier.copy(path, alias=entry("odd", *leading_to(without)))
     finally:
-        without.stop()
         lab.server.sh("rm /usr/local/bin/nix-daemon")
 
 

@@ -1,4 +1,4 @@
-"""A server that means no good: bounded time and memory, a clear error, nothing a terminal obeys.
+"""A malicious server: bounded time and memory, a clear error, no terminal escapes.
 
 The server is `tests/support/hostile_server.py`; it runs beside the copier.
 """
@@ -25,7 +25,7 @@ from tests.integration.copier import (
 PYTHON = "/opt/nix-remote/bin/python"
 SCRIPT = "/src/nix_remote/tests/support/hostile_server.py"
 MEGABYTES = 200
-"""More than a copy takes anywhere, less than any flood."""
+"""More than any copy needs, less than any flood."""
 
 # Runs a command; then, what the largest process of it took, in KiB.
 MEASURED = """
@@ -40,7 +40,7 @@ _ports = itertools.count(2400)
 
 @dataclass(frozen=True)
 class Ending:
-    """How a copy ended."""
+    """The end of a copy."""
 
     status: int
     text: str

@@ -1,8 +1,8 @@
 """Copies to servers that answer as Nix 2.18, as Lix, and as every other release that is known.
 
-Each release's words and protocol are replayed in front of the lab's own Nix: see
-`lab/implementations`. Without `--thorough`, the two that most servers have, and what their
-words and protocols change.
+The texts and the protocol of each release are replayed in front of the lab's own Nix: see
+`lab/implementations`. Without `--thorough`, only the two most common ones run, with the effects
+of their texts and protocols.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Server:
 
     @property
     def name(self) -> str:
-        """What people call its Nix, by what a session says of it."""
+        """The name of its Nix, as a session reports it."""
         name = "Lix" if self.release.kind is Kind.LIX else "Nix"
         return f"{name} {greeting(self.release)}"
 

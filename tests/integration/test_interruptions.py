@@ -1,4 +1,4 @@
-"""A copy that is cut short leaves nothing half done, and the next one completes it."""
+"""An interrupted copy leaves no incomplete path, and the next one completes it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def kill_daemon(lab: Lab) -> None:
 
 
 def start_and_cut(lab: Lab, copier: Copier, cut: Callable[[Lab], None]) -> tuple[list[str], str]:
-    """A copy that is cut in the middle; returns its closure and all that it printed."""
+    """Cuts a copy in the middle; returns its closure and its output."""
     closure = new_closure(lab.workstation, megabytes=_MEGABYTES)
     running = copier.start(closure[-1])
     wait_until(lambda: in_the_middle(lab, closure), "the copy to be in the middle", interval=0.01)

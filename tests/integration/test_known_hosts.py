@@ -1,4 +1,4 @@
-"""Our verdict on a server's host key is that of the real client, made by connecting with both."""
+"""The verdict on a server's host key is that of `ssh`: both connect, and are compared."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CASES = [
     Case("hashed, another key", REFUSED, "{hashed} {other}"),
     Case("a pattern", ACCEPTED, "[10.77.*]:22?? {ed25519}"),
     Case("a pattern that is negated", REFUSED, "[10.77.*]:*,!{host} {ed25519}"),
-    Case("a pattern for everybody", ACCEPTED, "* {ed25519}"),
+    Case("a pattern for all hosts", ACCEPTED, "* {ed25519}"),
     Case("tabs", ACCEPTED, "\t{host}\t{ed25519}\tcomment"),
     Case("a line that makes no sense", ACCEPTED, "{host} nonsense\n{host} {ed25519}"),
     Case("a key that is cut off", REFUSED, "{host} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGx"),
@@ -210,7 +210,7 @@ def answers(lab: Lab) -> Mapping[str, Any]:
     """What both did in every case."""
     address = lab.server.address
     keys = make_keys(lab.server, address)
-    # Whom clients leave in the middle, sshd would shut out for a while.
+    # Otherwise sshd penalizes the address of clients that leave early.
     plain = "\n".join(["PerSourcePenalties no", *(f"HostKey {_KEYS}/{kind}" for kind in _KINDS)])
     certificates = "\n".join(f"HostCertificate {_KEYS}/{kind}-cert.pub" for kind in _KINDS)
     servers = [sshd.SshServer(lab.server, port) for port in (_PORT, _CERTIFIED_PORT)]

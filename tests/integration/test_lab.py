@@ -1,4 +1,4 @@
-"""What the laboratory itself promises: versions, distances, faults, store content."""
+"""The lab itself: versions, delays, faults, store content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_what_a_fresh_machine_runs_needs_the_standard_library_alone(program: str
 
 
 def nix_copy(workstation: Host, destination: str, path: str) -> str:
-    """Copies with Nix's own means; returns what went wrong, if anything did."""
+    """Copies with Nix's own tools; returns the error, if any."""
     words = ["nix", "copy", "--extra-experimental-features", "nix-command", "--no-check-sigs"]
     done = workstation.run([*words, "--to", f"ssh-ng://{destination}", path])
     return done.text if done.status != 0 else ""
@@ -92,7 +92,7 @@ def test_bulk_content_is_as_valid_as_any(lab: Lab) -> None:
     nix.verify(lab.workstation, [make_sparse_file(lab.workstation, "sparse", 10_000_000)])
 
 
-# A port where nobody listens answers after one round trip, and leaves no trace.
+# A port without a listener answers after one round trip, and leaves no trace.
 _CONNECT = """
 import socket, sys, time
 for _ in range(7):
@@ -166,7 +166,7 @@ with socket.create_server(("127.0.0.1", 2320)) as listener:
         threading.Thread(target=talk, args=(listener.accept()[0],), daemon=True).start()
 """
 # Does the same from the other side; prints how much it got and how it ended. The
-# kernel tells of a reset only once: to whoever asks first, sender or receiver.
+# kernel reports a reset only once, to the first call, of sender or receiver.
 _LISTENER = """
 import socket, sys, threading
 try:

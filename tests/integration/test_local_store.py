@@ -1,4 +1,4 @@
-"""What the copier reads on this side, against Nix itself."""
+"""What the copier reads from the local store, compared with Nix itself."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_another_store_is_looked_into_where_the_environment_says_so(
 
 
 def test_a_database_that_cannot_be_read_is_no_obstacle(lab: Lab) -> None:
-    # As another store would be: the copier falls back on Nix.
+    # Like an unknown database: the copier falls back to Nix.
     closure = new_closure(lab.workstation)
     code = (
         "import sys; from nix_remote.local.store import LocalStore\n"

@@ -1,6 +1,6 @@
 """Copies of many small paths through a daemon's proxy that has one thread for both directions.
 
-That is `nix-daemon --stdio` for an ordinary account up to Nix 2.19. It stops for good when too
+That is `nix-daemon --stdio` for an ordinary account up to Nix 2.19. It stops forever when too
 much is unanswered in either direction.
 """
 

@@ -68,7 +68,7 @@ def pair(lab: Lab, protocol: str, request: pytest.FixtureRequest) -> Iterator[Pa
     local, remote = request.param
     server = lab.server_with(remote)
     yield Pair(lab.workstation_with(local), server, protocol)
-    # What is kept for one pair must not be there for the next.
+    # Paths kept for one pair must not be there for the next.
     nix.empty_store(server)
 
 

@@ -1,4 +1,4 @@
-"""What only the transport over OpenSSH can do, and when it is chosen."""
+"""Features of the transport over OpenSSH alone, and when it is chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nix-remote plan` tells what a copy would send, and sends nothing."""
+"""`nix-remote plan` prints what a copy would send, and sends nothing."""
 
 from __future__ import annotations
 

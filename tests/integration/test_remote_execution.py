@@ -1,4 +1,4 @@
-"""The doctor and `verify` through a real Remote Execution service, BuildGrid, and its executors."""
+"""`doctor` and `verify` through a real Remote Execution service, BuildGrid, and its executors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def findings(done: Outcome) -> dict[tuple[str, str], Finding]:
 
 
 def examine(lab: Lab, *words: str) -> dict[tuple[str, str], Finding]:
-    """What the doctor finds of executors."""
+    """The findings of doctor about executors."""
     command = ["nix-remote", "doctor", ALIAS, "--not-exported", "--json"]
     done = lab.workstation.run([*command, f"--remote-executor={url(lab)}", *words], timeout=60)
     ours = ("remote", "mount", "path")
@@ -143,7 +143,7 @@ def test_another_instance(lab: Lab) -> None:
     assert "--remote-instance-name" in found["remote", "service"]["fix"]
 
 
-def test_nobody_listens(lab: Lab) -> None:
+def test_a_port_without_a_listener(lab: Lab) -> None:
     found = examine(lab, f"--remote-executor=grpc://{lab.service.address}:1")
     assert list(found) == [("remote", "service")]
     assert "[execution-service-unreachable]" in found["remote", "service"]["text"]
@@ -166,11 +166,8 @@ def test_what_was_seen_before_does_not_count(lab: Lab, copier: Copier) -> None:
     path = nix.build(lab.workstation, ["bash"])["bash"]
     copier.copy(path)
     assert verify(lab, USUAL, path)["path", path]["status"] == "ok"
-    lab.server.sh(f"mv {path} /nix/store/away")
-    try:
+    with nix.moved_away(lab.server, path):
         assert verify(lab, USUAL, path)["path", path]["status"] == "broken"
-    finally:
-        lab.server.sh(f"mv /nix/store/away {path}")
 
 
 def test_a_closure_that_no_shell_can_look_for(lab: Lab) -> None:

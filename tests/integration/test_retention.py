@@ -1,4 +1,4 @@
-"""The program that keeps a server from filling up, and the module for NixOS, both run for real."""
+"""The retention program of servers, and the module for NixOS, both run for real."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def left(server: Host, aged: dict[int, str]) -> list[int]:
     return [days for days, path in aged.items() if nix.is_valid(server, path)]
 
 
-def test_what_nobody_has_used_for_long_goes(lab: Lab, aged: dict[int, str]) -> None:
+def test_roots_that_were_not_used_for_long_go(lab: Lab, aged: dict[int, str]) -> None:
     would = collect(lab.server, "--dry-run").check()
     assert aged[40].rpartition("/")[2] in would.stdout
     assert len(would.stdout.splitlines()) == 2
@@ -127,7 +127,7 @@ def test_names_that_lead_elsewhere_are_not_followed(lab: Lab, aged: dict[int, st
 
 @contextmanager
 def clock(server: Host, jump: str) -> Iterator[None]:
-    """A clock that is wrong, for all that ask `date`."""
+    """A wrong clock, for all programs that run `date`."""
     server.write("/usr/local/bin/date", f'#!/bin/sh\nexec /usr/bin/date --date="{jump}" "$@"\n')
     server.sh("chmod 755 /usr/local/bin/date")
     try:
@@ -160,7 +160,7 @@ def test_a_clock_that_jumps_removes_nothing(lab: Lab, aged: dict[int, str]) -> N
 def test_a_root_made_under_a_wrong_clock_stays_until_the_next_run(
     lab: Lab, aged: dict[int, str]
 ) -> None:
-    # Nothing can set a change time; so the last run is said to have been half an hour from now.
+    # A change time cannot be set, so the record of the last run is set half an hour ahead.
     state = f"/var/lib/{ACCOUNT}/.local/state/nix-remote/collect"
     collect(lab.server, "--dry-run").check()
     lab.server.sh(

@@ -1,4 +1,4 @@
-"""Where durable roots are made, and that the server's collector counts them there."""
+"""Where durable roots are created, and that the server's collector counts them there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lab.nix import Version
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
 from tests.integration.server_versions import server_versions
+from tests.integration.ssh_entries import leading_to
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -167,15 +168,12 @@ class Logins:
         self._entry = entry
         self._server = server
         self._key = sshd.public_key(lab.workstation)
-        self._workstation = lab.workstation
         self._sshd = sshd.SshServer(server, 2307)
         self._running = False
 
     def start(self, *options: str) -> None:
         self._sshd.start("\n".join(("AuthorizedKeysFile /etc/ssh/keys_%u", *options)))
         self._running = True
-        known = f"[{self._server.address}]:2307 {self._sshd.host_key}\n"
-        self._workstation.write("/root/known_2307", known)
 
     def alias(self, account: str, *, home: str = "", options: str = "") -> str:
         """An entry for an account, which is made; `home` is where passwd says that its home is."""
@@ -194,8 +192,7 @@ class Logins:
             f"home-{account}",
             f"HostName {self._server.address}",
             f"User {account}",
-            "Port 2307",
-            "UserKnownHostsFile /root/known_2307",
+            *leading_to(self._sshd),
         )
 
     def stop(self) -> None:

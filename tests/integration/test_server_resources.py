@@ -1,4 +1,4 @@
-"""A server that cannot take more says which resource it lacks, and is left clean."""
+"""A copy to a server without resources names the missing one, and leaves the server clean."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def env(request: pytest.FixtureRequest) -> Mapping[str, str]:
 
 
 def assert_nothing_half_done(server: Host) -> None:
-    """Whatever the server calls valid has the registered content."""
+    """All valid paths of the server have the registered content."""
     server.run(["nix-store", "--verify", "--check-contents"], timeout=120).check()
 
 
@@ -44,7 +44,7 @@ def test_a_full_disk(lab: Lab, copier: Copier, small_server: Host, env: Mapping[
     assert not nix.is_valid(small_server, closure[-1])
     assert_nothing_half_done(small_server)
 
-    # As it was told to. Nothing else is in the way of the next copy, and no lock is.
+    # The fix that the error names. Nothing else prevents the next copy, and no lock is left.
     lab.workstation.sh(f"ssh {alias(small_server)} nix-store --gc")
     small = new_closure(lab.workstation, megabytes=5)
     copier.copy(small[-1], alias=alias(small_server), env=env)

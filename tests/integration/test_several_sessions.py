@@ -32,8 +32,8 @@ def test_two_large_paths_use_the_sessions_that_the_server_allows(
     lab: Lab, copier: Copier, entry: AddEntry, protocol: str, allowed: int, started: int
 ) -> None:
     one, two = (new_closure(lab.workstation, megabytes=20) for _ in range(2))
-    with ssh_server(lab, 2331, f"MaxSessions {allowed}") as server:
-        alias = entry("several", *leading_to(lab, server))
+    with ssh_server(lab.server, 2331, f"MaxSessions {allowed}") as server:
+        alias = entry("several", *leading_to(server))
         env = {"NIX_REMOTE_PROTOCOL": protocol}
         before = sessions(lab)
         outcome = copier.run("-v", one[-1], two[-1], alias=alias, env=env).check()

@@ -1,7 +1,7 @@
-"""What works with `ssh` works: servers that offer one algorithm only, and servers that greet oddly.
+"""Servers that `ssh` can use work: with only one algorithm, and with unusual greetings.
 
-One sshd for each algorithm. A selection in every run; with --thorough every one that the lab's
-OpenSSH has (`ssh -Q`).
+One sshd for each algorithm: a selection in every run; with --thorough, all of the lab's OpenSSH
+(`ssh -Q`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lab.host import wait_until
 from lab.lab import ACCOUNT, Lab
 from tests.conftest import AddEntry
 from tests.integration.copier import Copier, new_closure
-from tests.integration.ssh_entries import leading_to, ssh_server
+from tests.integration.ssh_entries import known_as, leading_to, ssh_server
 
 _FIRST_PORT = 2600
 _KEYS = "/root/one-algorithm"
@@ -85,7 +85,7 @@ def keys(lab: Lab) -> tuple[str, ...]:
 
 
 def _queried(lab: Lab, what: str) -> list[str]:
-    """What the lab's OpenSSH has of a kind of algorithms, hardware apart."""
+    """The algorithms of a kind in the lab's OpenSSH, except those for hardware."""
     names = lab.workstation.run(["ssh", "-Q", what]).check().stdout.split()
     return [name for name in names if "sk-" not in name and not name.startswith("ext-info")]
 
@@ -128,7 +128,7 @@ def _outcomes_at_once(lab: Lab, wanted: Sequence[tuple[str, str]]) -> Mapping[st
         for number, (directive, name) in enumerate(wanted):
             server, client = _options(directive, name)
             port = _FIRST_PORT + number
-            servers.enter_context(ssh_server(lab, port, *server))
+            servers.enter_context(ssh_server(lab.server, port, *server))
             alias = f"one-{number}"
             aliases[alias] = f"{directive} {name}"
             where = [f"HostName {lab.server.address}", f"Port {port}", f"User {ACCOUNT}"]
@@ -218,7 +218,7 @@ def path(lab: Lab) -> str:
 def test_a_server_of_openssh_7_works_with_what_ssh_needs_in_the_config(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, keys: tuple[str, ...]
 ) -> None:
-    with ssh_server(lab, 2590, *_OLD_SERVER) as server:
+    with ssh_server(lab.server, 2590, *_OLD_SERVER) as server:
         alias = entry("old", *_FOR_AN_OLD_SERVER, f"Port {server.port}")
         copier.copy("--no-agent", path, alias=alias)
         plain = entry("plain", f"Port {server.port}", _FOR_AN_OLD_SERVER[-1])
@@ -230,14 +230,14 @@ def test_a_server_of_openssh_7_works_with_what_ssh_needs_in_the_config(
 def test_a_hop_with_such_an_algorithm_works_as_with_ssh(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    with ssh_server(lab, 2591, "Ciphers chacha20-poly1305@openssh.com") as server:
+    with ssh_server(lab.server, 2591, "Ciphers chacha20-poly1305@openssh.com") as server:
         # To a hop no option of ours gets.
-        hop = entry("hop", *leading_to(lab, server))
+        hop = entry("hop", *leading_to(server))
         alias = entry("behind", f"ProxyJump {hop}")
         text = copier.run("-v", "--no-agent", path, alias=alias).check().stderr
         assert "connected to behind: openssh" in text
         assert "no acceptable ciphers" in text
-        unable = entry("unable", "Ciphers aes128-ctr", *leading_to(lab, server))
+        unable = entry("unable", "Ciphers aes128-ctr", *leading_to(server))
         alias = entry("behind-unable", f"ProxyJump {unable}")
         text = copier.fails("negotiation-failed", "--no-agent", path, alias=alias, within=15)
         assert "an SSH connection with unable" in text
@@ -307,7 +307,7 @@ def test_whatever_comes_before_the_greeting_is_taken_as_by_ssh(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: str, pause: float
 ) -> None:
     with _greeting(lab, lines, pause) as port:
-        known = f"HostKeyAlias [{lab.server.address}]:{sshd.PORT}"
+        known = known_as(lab.server)
         alias = entry("greeting", f"Port {port}", known, "ConnectTimeout 15")
         lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).check()
         copier.copy("--no-agent", path, alias=alias)
@@ -321,8 +321,8 @@ def test_whatever_the_server_shows_before_the_login_is_no_obstacle(
 ) -> None:
     write = f"open('/etc/ssh/banner', 'wb').write({banner})"
     lab.server.run(["python3", "-c", write]).check()
-    with ssh_server(lab, 2593, "Banner /etc/ssh/banner") as server:
-        copier.copy("--no-agent", path, alias=entry("banner", *leading_to(lab, server)))
+    with ssh_server(lab.server, 2593, "Banner /etc/ssh/banner") as server:
+        copier.copy("--no-agent", path, alias=entry("banner", *leading_to(server)))
 
 
 def test_what_is_no_ssh_server_is_said_to_be_none_and_not_tried_again(
@@ -341,8 +341,8 @@ def test_a_machine_without_ssh_is_told_what_paramiko_lacks(
 ) -> None:
     programs = "/usr/bin/sh /usr/bin/timeout /usr/local/bin/nix-remote"
     lab.workstation.sh(f"mkdir -p /opt/without; ln -sf {programs} -t /opt/without")
-    with ssh_server(lab, 2594, "Ciphers chacha20-poly1305@openssh.com") as server:
-        alias = entry("without", *leading_to(lab, server))
+    with ssh_server(lab.server, 2594, "Ciphers chacha20-poly1305@openssh.com") as server:
+        alias = entry("without", *leading_to(server))
         env = {"PATH": "/opt/without", "NIX_REMOTE_AGENT": "off"}
         text = copier.fails("negotiation-failed", path, alias=alias, env=env)
         assert "no acceptable ciphers" in text
@@ -354,8 +354,8 @@ def test_a_server_that_asks_for_no_key_lets_us_in(
     sshd.add_account(lab.server, "open")
     lab.server.sh("passwd -d open >/dev/null")
     allowed = ("PermitEmptyPasswords yes", "PasswordAuthentication yes")
-    with ssh_server(lab, 2595, *allowed) as server:
-        alias = entry("open", "User open", *leading_to(lab, server))
+    with ssh_server(lab.server, 2595, *allowed) as server:
+        alias = entry("open", "User open", *leading_to(server))
         lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).check()
         run = ["/opt/nix-remote/bin/python", "-c", _CONNECT, "/root/.ssh/config", alias]
         outcome = json.loads(lab.workstation.run(run).check().stdout)
@@ -367,8 +367,8 @@ def test_a_key_file_that_only_ssh_can_read_is_given_to_ssh(
 ) -> None:
     if "mldsa44-ed25519" not in keys:
         pytest.skip("this OpenSSH has no kind of key that paramiko lacks")
-    with ssh_server(lab, 2596) as server:
+    with ssh_server(lab.server, 2596) as server:
         file = f"IdentityFile {_KEYS}/mldsa44-ed25519"
-        alias = entry("new-kind", file, "IdentitiesOnly yes", *leading_to(lab, server))
+        alias = entry("new-kind", file, "IdentitiesOnly yes", *leading_to(server))
         text = copier.run("-v", "--no-agent", path, alias=alias).check().stderr
         assert "connected to new-kind: openssh" in text

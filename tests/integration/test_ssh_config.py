@@ -1,4 +1,4 @@
-"""Our reading of SSH configs is that of the real client: `ssh -G`, old and new, file by file."""
+"""SSH configs are read as by `ssh -G`, old and new, file by file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Answers = list[dict[str, Any]]
 
 @pytest.fixture(scope="module", params=list(Version), ids=lambda version: version.name)
 def answers(request: pytest.FixtureRequest, lab: Lab) -> Answers:
-    """What both say about every file, by the OpenSSH of every workstation."""
+    """The answers of both for every file, by the OpenSSH of every workstation."""
     host = lab.workstation_with(request.param)
     sshd.add_account(host, "configs")
     name = f"{lab.server.address} nix-server.lab.test. nix-server.lab.test"

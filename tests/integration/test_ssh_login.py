@@ -1,8 +1,9 @@
-"""Every way to log in without a question, at a real sshd; and what fails says how to repair it."""
+"""Every login without a question, at a real sshd; failures name the fix."""
 
 from __future__ import annotations
 
-from typing import Iterator
+from dataclasses import dataclass
+from typing import Iterator, Mapping, Optional
 
 import pytest
 
@@ -31,8 +32,8 @@ def path(lab: Lab) -> str:
 def lines(lab: Lab) -> Iterator[list[str]]:
     """Lines that lead to an SSH server that takes certificates."""
     lab.server.sh("[ -e /etc/ssh/user_ca ] || ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/user_ca")
-    with ssh_server(lab, 2310, "TrustedUserCAKeys /etc/ssh/user_ca.pub") as server:
-        yield leading_to(lab, server)
+    with ssh_server(lab.server, 2310, "TrustedUserCAKeys /etc/ssh/user_ca.pub") as server:
+        yield leading_to(server)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,45 @@ def agent(lab: Lab) -> Iterator[dict[str, str]]:
 def empty_agent(lab: Lab, agent: dict[str, str]) -> dict[str, str]:
     lab.workstation.run(["ssh-add", "-q", "-D"], env=agent).check()
     return agent
+
+
+@dataclass(frozen=True)
+class Login:
+    """Copies over entries that lead to the SSH server that takes certificates."""
+
+    lab: Lab
+    copier: Copier
+    path: str
+    entry: AddEntry
+    lines: list[str]
+
+    @property
+    def workstation(self) -> Host:
+        return self.lab.workstation
+
+    def alias(self, name: str, *lines: str) -> str:
+        """An entry with these lines."""
+        return self.entry(name, *lines, *self.lines)
+
+    def works(self, alias: str, env: Optional[Mapping[str, str]] = None) -> None:
+        """Checks that a copy succeeds."""
+        self.copier.copy(self.path, alias=alias, env=env)
+
+    def refused(
+        self,
+        alias: str,
+        code: str = "login-refused",
+        *,
+        env: Optional[Mapping[str, str]] = None,
+        within: float = 20,
+    ) -> str:
+        """Checks that a copy fails, in that time; returns the text."""
+        return self.copier.fails(code, self.path, alias=alias, env=env, within=within)
+
+
+@pytest.fixture
+def login(lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]) -> Login:
+    return Login(lab, copier, path, entry, lines)
 
 
 def make_key(workstation: Host, name: str, *options: str, passphrase: str = "") -> str:
@@ -97,287 +137,241 @@ def certify(lab: Lab, file: str, *options: str, to: str = "") -> str:
     ids=lambda options: "-".join(options[1::2]),
 )
 def test_kinds_and_formats_of_keys(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     options: tuple[str, ...],
 ) -> None:
-    file = let_in(lab, make_key(lab.workstation, "kind", *options))
-    copier.copy(path, alias=entry("login", f"IdentityFile {file}", *lines))
+    file = let_in(login.lab, make_key(login.workstation, "kind", *options))
+    login.works(login.alias("login", f"IdentityFile {file}"))
     # Nothing depends on the public part being there.
-    lab.workstation.sh(f"rm {file}.pub")
-    copier.copy(path, alias="login")
+    login.workstation.sh(f"rm {file}.pub")
+    login.works("login")
 
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_a_key_that_only_the_agent_has(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
     kind: str,
 ) -> None:
-    file = let_in(lab, make_key(lab.workstation, "held", "-t", kind))
-    add_to_agent(lab, empty_agent, file)
-    lab.workstation.sh(f"rm {file} {file}.pub")
-    alias = entry("login", "IdentityFile none", *lines)
-    copier.copy(path, alias=alias, env=empty_agent)
-    copier.fails("login-refused", path, alias=alias)
+    file = let_in(login.lab, make_key(login.workstation, "held", "-t", kind))
+    add_to_agent(login.lab, empty_agent, file)
+    login.workstation.sh(f"rm {file} {file}.pub")
+    alias = login.alias("login", "IdentityFile none")
+    login.works(alias, env=empty_agent)
+    login.refused(alias)
 
 
 @over_openssh_if_thorough
 def test_a_key_with_a_passphrase_works_through_the_agent(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
 ) -> None:
-    file = let_in(lab, make_key(lab.workstation, "locked", passphrase="secret"))
-    alias = entry("login", f"IdentityFile {file}", "IdentitiesOnly yes", *lines)
-    text = copier.fails("login-refused", path, alias=alias, env=empty_agent, within=10)
+    file = let_in(login.lab, make_key(login.workstation, "locked", passphrase="secret"))
+    alias = login.alias("login", f"IdentityFile {file}", "IdentitiesOnly yes")
+    text = login.refused(alias, env=empty_agent, within=10)
     assert f"{file} (needs a passphrase and is not in the SSH agent)" in text
     assert f"ssh-add {file}" in text
-    add_to_agent(lab, empty_agent, file, "secret")
-    copier.copy(path, alias=alias, env=empty_agent)
+    add_to_agent(login.lab, empty_agent, file, "secret")
+    login.works(alias, env=empty_agent)
     # The key's own file tells which of the agent's keys is meant.
-    lab.workstation.sh(f"rm {file}.pub")
-    copier.copy(path, alias=alias, env=empty_agent)
+    login.workstation.sh(f"rm {file}.pub")
+    login.works(alias, env=empty_agent)
 
 
 @over_openssh_if_thorough
-def test_an_old_key_with_a_passphrase_is_not_asked_for(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
+def test_an_old_key_with_a_passphrase_is_not_asked_for(login: Login) -> None:
     make = ("-t", "rsa", "-m", "PEM")
-    file = let_in(lab, make_key(lab.workstation, "old-locked", *make, passphrase="secret"))
-    alias = entry("login", f"IdentityFile {file}", *lines)
-    assert f"ssh-add {file}" in copier.fails("login-refused", path, alias=alias, within=10)
+    file = let_in(login.lab, make_key(login.workstation, "old-locked", *make, passphrase="secret"))
+    alias = login.alias("login", f"IdentityFile {file}")
+    assert f"ssh-add {file}" in login.refused(alias, within=10)
 
 
 @over_openssh_if_thorough
 def test_of_many_keys_in_the_agent_the_one_that_is_named_is_tried_first(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
 ) -> None:
     for number in range(7):
-        add_to_agent(lab, empty_agent, make_key(lab.workstation, f"many{number}"))
-    file = let_in(lab, make_key(lab.workstation, "right"))
-    add_to_agent(lab, empty_agent, file)
-    lab.workstation.sh(f"rm {file}")
-    everything = entry("login", "IdentityFile none", *lines)
-    if copier.transport == "paramiko":
-        text = copier.fails("login-refused", path, alias=everything, env=empty_agent)
+        add_to_agent(login.lab, empty_agent, make_key(login.workstation, f"many{number}"))
+    file = let_in(login.lab, make_key(login.workstation, "right"))
+    add_to_agent(login.lab, empty_agent, file)
+    login.workstation.sh(f"rm {file}")
+    everything = login.alias("login", "IdentityFile none")
+    if login.copier.transport == "paramiko":
+        text = login.refused(everything, env=empty_agent)
         assert "too many keys" in text
     else:
         # `ssh` asks before it signs, and this sshd counts signatures only.
-        copier.copy(path, alias=everything, env=empty_agent)
-    named = entry("login-by-name", f"IdentityFile {file}.pub", *lines)
-    copier.copy(path, alias=named, env=empty_agent)
-    only = entry("login-only", f"IdentityFile {file}", "IdentitiesOnly yes", *lines)
-    copier.copy(path, alias=only, env=empty_agent)
-    other = entry("login-other", f"IdentityFile {_KEYS}/many1", "IdentitiesOnly yes", *lines)
-    text = copier.fails("login-refused", path, alias=other, env=empty_agent)
+        login.works(everything, env=empty_agent)
+    named = login.alias("login-by-name", f"IdentityFile {file}.pub")
+    login.works(named, env=empty_agent)
+    only = login.alias("login-only", f"IdentityFile {file}", "IdentitiesOnly yes")
+    login.works(only, env=empty_agent)
+    other = login.alias("login-other", f"IdentityFile {_KEYS}/many1", "IdentitiesOnly yes")
+    text = login.refused(other, env=empty_agent)
     assert "too many keys" not in text
 
 
 @over_openssh_if_thorough
 def test_the_agent_that_the_config_names_is_the_one(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
 ) -> None:
-    file = let_in(lab, make_key(lab.workstation, "held"))
-    add_to_agent(lab, empty_agent, file)
-    lab.workstation.sh(f"rm {file} {file}.pub")
+    file = let_in(login.lab, make_key(login.workstation, "held"))
+    add_to_agent(login.lab, empty_agent, file)
+    login.workstation.sh(f"rm {file} {file}.pub")
     for value in (_AGENT, "$MY_AGENT", "${MY_AGENT}"):
-        alias = entry("login", "IdentityFile none", f"IdentityAgent {value}", *lines)
+        alias = login.alias("login", "IdentityFile none", f"IdentityAgent {value}")
         env = {"SSH_AUTH_SOCK": "/nowhere", "MY_AGENT": _AGENT}
-        copier.copy(path, alias=alias, env=env)
-    none = entry("login-none", "IdentityFile none", "IdentityAgent none", *lines)
+        login.works(alias, env=env)
+    none = login.alias("login-none", "IdentityFile none", "IdentityAgent none")
     # To `ssh` a variable that is not set is an error, in whichever entry it stands.
-    copier.fails("login-refused", path, alias=none, env={**empty_agent, "MY_AGENT": _AGENT})
+    login.refused(none, env={**empty_agent, "MY_AGENT": _AGENT})
 
 
 @over_both_transports
-def test_an_agent_that_is_gone_is_named(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
+def test_an_agent_that_is_gone_is_named(login: Login) -> None:
     make_socket = "import socket; socket.socket(socket.AF_UNIX).bind('/root/login/dead')"
-    lab.workstation.sh(f'rm -f /root/login/dead; python3 -c "{make_socket}"')
-    alias = entry("login", "IdentityFile none", *lines)
+    login.workstation.sh(f'rm -f /root/login/dead; python3 -c "{make_socket}"')
+    alias = login.alias("login", "IdentityFile none")
     for name in ("/root/login/dead", "/root/login/never-there"):
         env = {"SSH_AUTH_SOCK": name}
-        text = copier.fails("agent-unreachable", path, alias=alias, env=env, within=10)
+        text = login.refused(alias, "agent-unreachable", env=env, within=10)
         assert f"SSH_AUTH_SOCK names {name}; no SSH agent listens there" in text
         assert "bazel shutdown" in text
     # It does not matter where another key lets us in.
-    good = entry("login-good", *lines)
-    copier.copy(path, alias=good, env={"SSH_AUTH_SOCK": "/root/login/dead"})
+    good = login.alias("login-good")
+    login.works(good, env={"SSH_AUTH_SOCK": "/root/login/dead"})
 
 
 @over_both_transports
-def test_an_agent_that_never_answers_is_not_waited_for(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
+def test_an_agent_that_never_answers_is_not_waited_for(login: Login) -> None:
     listen = (
         "import socket, time; s = socket.socket(socket.AF_UNIX); s.bind('/root/login/mute'); "
         "s.listen(); time.sleep(600)"
     )
-    lab.workstation.sh("rm -f /root/login/mute")
-    lab.workstation.start_service("mute-agent", ["python3", "-c", listen])
+    login.workstation.sh("rm -f /root/login/mute")
+    login.workstation.start_service("mute-agent", ["python3", "-c", listen])
     try:
         wait_until(
-            lambda: lab.workstation.run(["test", "-S", "/root/login/mute"]).status == 0, "it"
+            lambda: login.workstation.run(["test", "-S", "/root/login/mute"]).status == 0, "it"
         )
-        alias = entry("login", "IdentityFile none", *lines)
+        alias = login.alias("login", "IdentityFile none")
         env = {"SSH_AUTH_SOCK": "/root/login/mute"}
-        text = copier.fails("agent-unreachable", path, alias=alias, env=env, within=10)
+        text = login.refused(alias, "agent-unreachable", env=env, within=10)
         assert "it does not answer" in text
     finally:
-        lab.workstation.stop_service("mute-agent")
+        login.workstation.stop_service("mute-agent")
 
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_certificates_beside_the_key(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str], kind: str
-) -> None:
-    file = make_key(lab.workstation, "certified", "-t", kind)
-    alias = entry("login", f"IdentityFile {file}", *lines)
-    copier.fails("login-refused", path, alias=alias)
-    certify(lab, file)
-    copier.copy(path, alias=alias)
+def test_certificates_beside_the_key(login: Login, kind: str) -> None:
+    file = make_key(login.workstation, "certified", "-t", kind)
+    alias = login.alias("login", f"IdentityFile {file}")
+    login.refused(alias)
+    certify(login.lab, file)
+    login.works(alias)
 
 
 @over_openssh_if_thorough
-def test_a_certificate_that_the_config_names(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
-    file = make_key(lab.workstation, "certified")
-    certificate = certify(lab, file, to=f"{_KEYS}/elsewhere.pub")
-    named = entry("login", f"CertificateFile {certificate}", f"IdentityFile {file}", *lines)
-    copier.copy(path, alias=named)
+def test_a_certificate_that_the_config_names(login: Login) -> None:
+    file = make_key(login.workstation, "certified")
+    certificate = certify(login.lab, file, to=f"{_KEYS}/elsewhere.pub")
+    named = login.alias("login", f"CertificateFile {certificate}", f"IdentityFile {file}")
+    login.works(named)
     # What is named replaces what is beside the key.
-    certify(lab, file)
-    other = certify(lab, make_key(lab.workstation, "other"), to=f"{_KEYS}/of-another-key.pub")
-    wrong = entry("login-wrong", f"CertificateFile {other}", f"IdentityFile {file}", *lines)
-    copier.fails("login-refused", path, alias=wrong)
+    certify(login.lab, file)
+    other = certify(
+        login.lab, make_key(login.workstation, "other"), to=f"{_KEYS}/of-another-key.pub"
+    )
+    wrong = login.alias("login-wrong", f"CertificateFile {other}", f"IdentityFile {file}")
+    login.refused(wrong)
 
 
 @over_openssh_if_thorough
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])
 def test_certificates_whose_key_is_in_the_agent(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
     kind: str,
 ) -> None:
-    file = make_key(lab.workstation, "certified", "-t", kind)
-    add_to_agent(lab, empty_agent, file)
-    certificate = certify(lab, file, to=f"{_KEYS}/elsewhere.pub")
-    lab.workstation.sh(f"rm {file}")
-    lines = [f"IdentityFile {file}", *lines]
-    named = entry("login", f"CertificateFile {certificate}", *lines)
-    copier.copy(path, alias=named, env=empty_agent)
-    without = entry("login-without", *lines)
-    copier.fails("login-refused", path, alias=without, env=empty_agent)
+    file = make_key(login.workstation, "certified", "-t", kind)
+    add_to_agent(login.lab, empty_agent, file)
+    certificate = certify(login.lab, file, to=f"{_KEYS}/elsewhere.pub")
+    login.workstation.sh(f"rm {file}")
+    identity = f"IdentityFile {file}"
+    named = login.alias("login", f"CertificateFile {certificate}", identity)
+    login.works(named, env=empty_agent)
+    without = login.alias("login-without", identity)
+    login.refused(without, env=empty_agent)
 
 
 @over_openssh_if_thorough
 def test_certificates_in_the_agent(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
 ) -> None:
-    file = make_key(lab.workstation, "certified")
-    certify(lab, file)
-    add_to_agent(lab, empty_agent, file)
-    lab.workstation.sh(f"rm {file} {file}.pub {file}-cert.pub")
-    copier.copy(path, alias=entry("login", "IdentityFile none", *lines), env=empty_agent)
+    file = make_key(login.workstation, "certified")
+    certify(login.lab, file)
+    add_to_agent(login.lab, empty_agent, file)
+    login.workstation.sh(f"rm {file} {file}.pub {file}-cert.pub")
+    login.works(login.alias("login", "IdentityFile none"), env=empty_agent)
 
 
 @over_both_transports
-def test_a_certificate_that_has_expired_is_refused_by_the_server(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
-    file = make_key(lab.workstation, "certified")
-    certify(lab, file, "-V", "20200101:20200102")
-    text = copier.fails("login-refused", path, alias=entry("login", f"IdentityFile {file}", *lines))
+def test_a_certificate_that_has_expired_is_refused_by_the_server(login: Login) -> None:
+    file = make_key(login.workstation, "certified")
+    certify(login.lab, file, "-V", "20200101:20200102")
+    text = login.refused(login.alias("login", f"IdentityFile {file}"))
     name = {"paramiko": f"{file}-cert.pub", "openssh": f"{file} with its certificate"}
-    assert name[str(copier.transport)] in text
+    assert name[str(login.copier.transport)] in text
 
 
 @over_both_transports
-def test_algorithms_for_keys_are_those_that_the_config_allows(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
-    file = let_in(lab, make_key(lab.workstation, "rsa", "-t", "rsa"))
-    with ssh_server(lab, 2311, "PubkeyAcceptedAlgorithms rsa-sha2-256") as choosy:
+def test_algorithms_for_keys_are_those_that_the_config_allows(login: Login) -> None:
+    file = let_in(login.lab, make_key(login.workstation, "rsa", "-t", "rsa"))
+    with ssh_server(login.lab.server, 2311, "PubkeyAcceptedAlgorithms rsa-sha2-256") as choosy:
         for algorithm, works in (("rsa-sha2-256", True), ("rsa-sha2-512", False)):
             allowed = f"PubkeyAcceptedAlgorithms {algorithm}"
-            at_choosy = [f"IdentityFile {file}", *leading_to(lab, choosy)]
-            alias = entry(f"login-{algorithm}", allowed, *at_choosy)
+            at_choosy = [f"IdentityFile {file}", *leading_to(choosy)]
+            alias = login.entry(f"login-{algorithm}", allowed, *at_choosy)
             if works:
-                copier.copy(path, alias=alias)
+                login.works(alias)
             else:
-                copier.fails("login-refused", path, alias=alias)
-    lines = [f"IdentityFile {file}", *lines]
-    alias = entry("b", "PubkeyAcceptedAlgorithms ssh-ed25519", *lines)
-    text = copier.fails("login-refused", path, alias=alias)
+                login.refused(alias)
+    allowed = "PubkeyAcceptedAlgorithms ssh-ed25519"
+    alias = login.alias("b", allowed, f"IdentityFile {file}")
+    text = login.refused(alias)
     assert f"{file} (not used: PubkeyAcceptedAlgorithms forbids it)" in text
 
 
 @over_both_transports
 def test_a_public_key_is_enough_only_where_the_agent_has_the_private_one(
-    lab: Lab,
-    copier: Copier,
-    path: str,
-    entry: AddEntry,
-    lines: list[str],
+    login: Login,
     empty_agent: dict[str, str],
 ) -> None:
-    file = let_in(lab, make_key(lab.workstation, "half"))
-    alias = entry("login", f"IdentityFile {file}.pub", "IdentitiesOnly yes", *lines)
-    text = copier.fails("login-refused", path, alias=alias, env=empty_agent)
+    file = let_in(login.lab, make_key(login.workstation, "half"))
+    alias = login.alias("login", f"IdentityFile {file}.pub", "IdentitiesOnly yes")
+    text = login.refused(alias, env=empty_agent)
     assert f"{file}.pub (a public key whose private key is not in the SSH agent" in text
     assert "chmod" not in text
     doctor = ["nix-remote", "doctor", alias]
-    told = lab.workstation.run(doctor, env=empty_agent, timeout=60).text
+    told = login.workstation.run(doctor, env=empty_agent, timeout=60).text
     assert f"{file}.pub is a public key" in told
     assert f"ssh-add {file}" in told
-    add_to_agent(lab, empty_agent, file)
-    copier.copy(path, alias=alias, env=empty_agent)
-    told = lab.workstation.run(doctor, env=empty_agent, timeout=60).text
+    add_to_agent(login.lab, empty_agent, file)
+    login.works(alias, env=empty_agent)
+    told = login.workstation.run(doctor, env=empty_agent, timeout=60).text
     assert "is a public key" not in told
 
 
 @over_openssh_if_thorough
-def test_a_key_that_others_can_read_is_not_used(
-    lab: Lab, copier: Copier, path: str, entry: AddEntry, lines: list[str]
-) -> None:
-    file = let_in(lab, make_key(lab.workstation, "open"))
-    lab.workstation.sh(f"chmod 644 {file}")
-    alias = entry("login", f"IdentityFile {file}", *lines)
-    text = copier.fails("login-refused", path, alias=alias)
+def test_a_key_that_others_can_read_is_not_used(login: Login) -> None:
+    file = let_in(login.lab, make_key(login.workstation, "open"))
+    login.workstation.sh(f"chmod 644 {file}")
+    alias = login.alias("login", f"IdentityFile {file}")
+    text = login.refused(alias)
     assert f"other users can read it: chmod 600 {file}" in text
-    assert lab.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).status == 255
+    assert login.workstation.run(["ssh", "-o", "BatchMode=yes", alias, "true"]).status == 255

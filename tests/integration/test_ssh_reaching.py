@@ -1,4 +1,4 @@
-"""Every way to the server's SSH port, with real hops; what the config asks for is what happens."""
+"""Every way to reach the server's SSH port, with real hops, as the config requests it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration.copier import (
     over_both_transports,
     over_openssh_if_thorough,
 )
-from tests.integration.ssh_entries import leading_to, ssh_server
+from tests.integration.ssh_entries import known_as, leading_to, ssh_server
 
 _HOP_PORTS = (2401, 2402)
 
@@ -74,7 +74,7 @@ def test_a_hop_may_need_a_hop(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
     before = [hop.logins() for hop in hops]
-    known = f"HostKeyAlias [{lab.executor.address}]:2402"
+    known = known_as(lab.executor, 2402)
     middle = entry("middle", f"HostName {lab.executor.address}", "Port 2402", "User hopper", known)
     lab.workstation.sh(f"sed -i 's/^Host {middle}$/&\\nProxyJump hop1/' /root/.ssh/config")
     try:
@@ -111,7 +111,7 @@ def test_the_host_key_of_every_hop_is_checked(
 
 
 @over_both_transports
-def test_nobody_is_asked_about_a_hop(
+def test_no_question_is_asked_about_a_hop(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
     lab.workstation.write("/root/ask", "#!/bin/sh\ntouch /root/asked; echo yes\n", mode="700")
@@ -157,11 +157,9 @@ def test_a_hop_that_cannot_reach_the_server_says_so(
 def test_a_proxy_command_makes_the_connection(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, hops: list[sshd.SshServer]
 ) -> None:
-    # The name cannot be resolved here, and does not have to be.
+    # The workstation cannot resolve the name, and does not need to.
     command = f"ProxyCommand ssh -W {lab.server.address}:%p hop1 # by %n"
-    alias = entry(
-        "far", "HostName only.known.there", f"HostKeyAlias [{lab.server.address}]:2222", command
-    )
+    alias = entry("far", "HostName only.known.there", known_as(lab.server), command)
     copier.copy(path, alias=alias)
     assert came_from(lab) == lab.executor.address
     wait_until(
@@ -230,7 +228,7 @@ def test_odd_host_names_are_taken_as_by_ssh(
 ) -> None:
     lab.workstation.sh(f"cp /etc/hosts /root/hosts; echo '{lab.server.address} büro' >> /etc/hosts")
     try:
-        known = f"HostKeyAlias [{lab.server.address}]:{sshd.PORT}"
+        known = known_as(lab.server)
         copier.copy(path, alias=entry("office", "HostName büro", known))
     finally:
         lab.workstation.sh("cat /root/hosts > /etc/hosts")
@@ -255,9 +253,9 @@ def test_odd_host_names_are_taken_as_by_ssh(
 def test_what_is_negotiated_is_what_the_config_wants(
     lab: Lab, copier: Copier, path: str, entry: AddEntry, line: str, logged: str
 ) -> None:
-    with ssh_server(lab, 2320, "Ciphers +aes192-ctr") as server:
+    with ssh_server(lab.server, 2320, "Ciphers +aes192-ctr") as server:
         lab.server.write("/var/log/sshd-2320.log", "")
-        copier.copy(path, alias=entry("chosen", line, *leading_to(lab, server)))
+        copier.copy(path, alias=entry("chosen", line, *leading_to(server)))
         assert logged in lab.server.log("sshd-2320")
 
 
@@ -265,8 +263,8 @@ def test_what_is_negotiated_is_what_the_config_wants(
 def test_nothing_in_common_is_said_to_be_so(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    with ssh_server(lab, 2320, "Ciphers aes256-ctr") as server:
-        alias = entry("chosen", "Ciphers aes128-ctr", *leading_to(lab, server))
+    with ssh_server(lab.server, 2320, "Ciphers aes256-ctr") as server:
+        alias = entry("chosen", "Ciphers aes128-ctr", *leading_to(server))
         text = copier.fails("negotiation-failed", path, alias=alias, within=10)
         assert "again" not in text
         why = {"paramiko": "no acceptable ciphers", "openssh": "no matching cipher found"}
@@ -299,9 +297,9 @@ while True:
 def test_a_server_that_stops_answering_is_noticed(
     lab: Lab, copier: Copier, entry: AddEntry
 ) -> None:
-    with ssh_server(lab, 2321) as server:
+    with ssh_server(lab.server, 2321) as server:
         alias = entry(
-            "quiet", "ServerAliveInterval 1", "ServerAliveCountMax 2", *leading_to(lab, server)
+            "quiet", "ServerAliveInterval 1", "ServerAliveCountMax 2", *leading_to(server)
         )
         listen = ["/opt/nix-remote/bin/python", "-c", _LISTEN, alias, str(copier.transport)]
         lab.workstation.write("/var/log/listening.log", "")
@@ -326,8 +324,8 @@ def test_a_server_that_stops_answering_is_noticed(
 def test_a_server_that_drops_connections_is_tried_again(
     lab: Lab, copier: Copier, path: str, entry: AddEntry
 ) -> None:
-    with ssh_server(lab, 2322, "MaxStartups 1:100:1", "LoginGraceTime 4") as server:
-        alias = entry("busy", *leading_to(lab, server))
+    with ssh_server(lab.server, 2322, "MaxStartups 1:100:1", "LoginGraceTime 4") as server:
+        alias = entry("busy", *leading_to(server))
         address = f"('{lab.server.address}', {server.port})"
         occupy = (
             f"import socket, time; s = socket.create_connection({address}); "
@@ -339,7 +337,7 @@ def test_a_server_that_drops_connections_is_tried_again(
             done = copier.run(path, alias=alias).check()
         finally:
             lab.workstation.stop_service("occupying")
-        # Not the copy was begun again: there was no connection that could have broken.
+        # The copy was not restarted: there was no connection that could break.
         assert "again" not in done.stderr
         dropped = lab.server.log("sshd-2322").count("MaxStartups")
         assert dropped >= 1

@@ -1,4 +1,4 @@
-"""`--substitute`: the server's own caches first, and never a hang because of them."""
+"""`--substitute`: the server's substituters come first, and never cause a hang."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def keys(lab: Lab) -> SigningKeys:
-    """What the cache signs with."""
+    """The signing keys of the cache."""
     return nix.new_signing_keys(lab.workstation, "lab-cache")
 
 

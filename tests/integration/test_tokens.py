@@ -1,9 +1,8 @@
-"""Security keys, smart cards and Kerberos: `ssh` logs in with them, and is chosen by itself.
+"""Security keys, smart cards and Kerberos: `ssh` logs in with them, and is chosen automatically.
 
-The security key is the one that OpenSSH's own tests pretend to have, the card is
-SoftHSM, the Kerberos realm has a KDC of its own; the rest is real. Only `ssh` can use
-them, so there is no second transport to prove; but a card's key that is in the agent
-is a key like others, to both.
+The security key is the fake one of OpenSSH's own tests, the card is SoftHSM, the Kerberos
+realm has its own KDC; the rest is real. Only `ssh` can use them, so there is no second
+transport to test; but a card's key in the SSH agent is a usual key for both transports.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from lab.host import Host, wait_until
 from lab.lab import ACCOUNT, Lab
 from lab.nix import Version
 from tests.integration.copier import Copier, new_closure
+from tests.integration.ssh_entries import leading_to
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 
@@ -151,7 +151,7 @@ def test_a_card_logs_in_when_the_agent_has_its_pin(
     copier: Copier, path: str, login: AddLines, card: str
 ) -> None:
     by_directive = login("card", "IdentityFile none", f"PKCS11Provider {_CARD_PROVIDER}")
-    # Nobody is there to ask for the PIN.
+    # There is no terminal to ask for the PIN.
     text = copier.fails("login-refused", path, alias=by_directive, env=_CARD_ENV)
     assert f"{_CARD_PROVIDER} (needs a PIN and is not in the SSH agent)" in text
     assert f"ssh-add -s {_CARD_PROVIDER}" in text
@@ -160,7 +160,7 @@ def test_a_card_logs_in_when_the_agent_has_its_pin(
     copier.host.run(["ssh-add", "-s", _CARD_PROVIDER], env=asking).check()
     text = copier.run("-v", path, alias=by_directive, env=_AGENT).check().stderr
     assert f"(needed for PKCS11Provider {_CARD_PROVIDER})" in text
-    # What the agent has is a key like others, to both transports.
+    # A key in the SSH agent is a usual key for both transports.
     alias = login("card-in-agent", "IdentityFile none")
     for transport in ("paramiko", "openssh"):
         copier.copy(f"--transport={transport}", path, alias=alias, env=_AGENT)
@@ -215,16 +215,15 @@ def realm(lab: Lab, workstation: Host) -> Iterator[sshd.SshServer]:
     workstation.stop_service("kdc")
 
 
-def leading_to(realm: sshd.SshServer) -> list[str]:
+def by_ticket(realm: sshd.SshServer) -> list[str]:
     """Lines that lead to the SSH server that takes tickets, and name no key."""
-    where = [f"HostName {realm.host.name}", f"Port {realm.port}", "IdentityFile none"]
-    return [*where, f"HostKeyAlias [{realm.host.address}]:{sshd.PORT}"]
+    return [f"HostName {realm.host.name}", "IdentityFile none", *leading_to(realm)]
 
 
 def test_a_kerberos_ticket_logs_in(
     copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
 ) -> None:
-    alias = login("kerberos", "GSSAPIAuthentication yes", *leading_to(realm))
+    alias = login("kerberos", "GSSAPIAuthentication yes", *by_ticket(realm))
     copier.host.run(["kdestroy", "-q"])
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text
@@ -241,12 +240,12 @@ def test_where_the_system_switches_kerberos_on_it_is_tried_when_no_key_helps(
     copier: Copier, path: str, login: AddLines, realm: sshd.SshServer
 ) -> None:
     assert "    GSSAPIAuthentication yes" in copier.host.read("/etc/ssh/ssh_config")
-    alias = login("kerberos", *leading_to(realm))
+    alias = login("kerberos", *by_ticket(realm))
     copier.host.run(_GET_TICKET).check()
     text = copier.run("-v", path, alias=alias).check().stderr
     assert "(no key was accepted, and GSSAPIAuthentication is on)" in text
     copier.fails("login-refused", "--transport=paramiko", path, alias=alias)
-    # Where there is no ticket either, `ssh` says of both that they did not help.
+    # Without a ticket, `ssh` reports both methods as failed.
     copier.host.run(["kdestroy", "-q"])
     text = copier.fails("login-refused", path, alias=alias)
     assert "Kerberos (No Kerberos credentials available" in text

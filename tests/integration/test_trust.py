@@ -1,4 +1,4 @@
-"""Who may send what to a server: root, users it trusts, and ordinary ones with a key."""
+"""Which accounts may send which paths: root, trusted users, and others with a signing key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Short versions of what `tools/test endurance` does at length."""
+"""Short versions of the tests of `tools/test endurance`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nix-remote verify` on the server: content that has changed, that is gone, or never came."""
+"""`nix-remote verify` on the server: content that has changed, is gone, or never arrived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.integration.copier import Copier, new_closure
 
 
 def statuses(lab: Lab, *words: str) -> dict[str, str]:
-    """By path, what is found."""
+    """The findings by path."""
     done = lab.workstation.run(["nix-remote", "verify", "--json", *words], timeout=60)
     found = json.loads(done.stdout)["data"]["findings"]
     assert done.status == (1 if any(each["status"] == "broken" for each in found) else 0)

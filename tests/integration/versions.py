@@ -1,4 +1,4 @@
-"""Which versions the lab's hosts have, for the records of what was tried."""
+"""The versions on the lab's hosts, for the compatibility records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the overlay is put on: bb-deployments, or a stand-in for it."""
+"""The base of the overlay: bb-deployments, or a stand-in for it."""
 
 from __future__ import annotations
 

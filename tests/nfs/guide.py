@@ -1,4 +1,4 @@
-"""The commands of a guide in `docs/`, as they stand there, with where each is to be run.
+"""The commands of a guide in `docs/`, unchanged, and the machine that each runs on.
 
 A block of commands names its machine behind the fence's language: ```sh workstation
 """

@@ -1,4 +1,4 @@
-"""What mount options cost a compiler, which looks for every header in many folders in vain."""
+"""The cost of mount options for a compiler, which looks up every header in many folders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.nfs.site import STORE, Site
 FOLDERS: Final = 20
 HEADERS: Final = 300
 MISSES: Final = HEADERS * (FOLDERS - 1) // 2
-"""Look-ups in vain of one compilation: a header is in one of the folders, on average half-way."""
+"""Failed lookups of one compilation: a header is in one of the folders, on average half-way."""
 
 _FOLDER: Final = f"{STORE}/{'0' * 32}-headers"
 
@@ -20,7 +20,7 @@ class Cost:
     """Of one preprocessing; seconds, and calls to the server."""
 
     first: float
-    """With nothing remembered."""
+    """With empty caches."""
     again: float
     """The same once more, at once; the fastest of three."""
     calls_again: int

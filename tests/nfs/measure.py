@@ -1,6 +1,6 @@
 """The tables of docs/nfs.md.
 
-python -m tests.nfs.measure [--rtt MILLISECONDS]    a quarter of an hour, mostly waiting
+python -m tests.nfs.measure [--rtt MILLISECONDS]    takes 15 minutes, mostly waiting
 """
 
 from __future__ import annotations

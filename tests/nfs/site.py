@@ -18,7 +18,7 @@ STORE = "/nix/store"
 
 @dataclass(frozen=True)
 class Site:
-    """The hosts of a site. The store is exported; who mounts it is up to the user."""
+    """The hosts of a site. The server exports the store; tests mount it."""
 
     lab: Lab
     workstation: Host

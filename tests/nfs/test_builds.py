@@ -8,11 +8,12 @@ from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix, remote_execution, sshd
+from lab import bazel, nix, remote_execution, sshd
 from lab.bazel import Workspace
 from lab.commands import Outcome
 from lab.host import wait_until
 from nix_remote.setup import nfs as chosen
+from tests.bazel import examples
 from tests.nfs.site import Site
 
 pytestmark = pytest.mark.timeout(400)
@@ -23,21 +24,16 @@ def example(unmounted: Site, rules_nixpkgs: Path) -> Iterator[Workspace]:
     """An example's workspace. Its actions run on the machine, which has no mount yet."""
     site = unmounted
     bazel.prepare(site.workstation, site.lab.service, rules_nixpkgs)
-    workspace = bazel.new_workspace(
-        site.workstation, images.REPOSITORY / "examples" / "hello_bzlmod"
-    )
-    workspace.write({"nixpkgs.nix": f"import {nix.PACKAGE_SET}\n"})
-    site.lab.executor.stop_service("worker")
-    nix.empty_store(site.server)
-    yield workspace
-    workspace.shut_down()
+    with examples.workspace(site.workstation, "hello_bzlmod") as workspace:
+        site.lab.executor.stop_service("worker")
+        nix.empty_store(site.server)
+        yield workspace
     site.executor.stop_service("worker")
     remote_execution.start_worker(site.lab.executor, site.lab.service)
 
 
 def build(example: Workspace, *, host: str) -> Outcome:
-    words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeting"]
-    return example.bazel(*words, env={"BAZEL_NIX_REMOTE": host}, timeout=180)
+    return examples.remotely(example, "build", "//:greeting", host=host, timeout=180)
 
 
 def begin(site: Site, options: str) -> None:
@@ -103,28 +99,16 @@ def test_verify_looks_through_the_executors_mount(unmounted: Site) -> None:
     assert mount == dict.fromkeys(("store", "read-only", "new paths", "patience"), "ok")
 
 
-_WITH_COMPILER = f"""\
-{{ config ? {{ }}, overlays ? [ ], ... }}:
-import {nix.PACKAGE_SET} {{
-  overlays = [ (self: super: {{ runCommand = super.runCommandInStdenv; }}) ];
-}}
-"""
-
-
 @pytest.mark.thorough
 def test_the_c_example_is_compiled_through_the_mount(unmounted: Site, example: Workspace) -> None:
     """A compiler, its headers and libraries: hundreds of files, and many look-ups in vain."""
     nix.build(unmounted.workstation, ["gcc"])
-    workspace = bazel.new_workspace(example.host, images.REPOSITORY / "examples" / "cc")
     rc = bazel.toolchain_modules("cc") + "common --noenable_workspace\n"
-    workspace.write({"nixpkgs.nix": _WITH_COMPILER, "user.bazelrc": rc})
-    begin(unmounted, chosen.mount_options())
-    try:
-        words = ["build", "--config=remote", "--noremote_accept_cached", "//:greeted"]
-        env = {"BAZEL_NIX_REMOTE": unmounted.server.name}
-        workspace.bazel(*words, env=env, timeout=300).check()
-    finally:
-        workspace.shut_down()
+    files = {"user.bazelrc": rc, **examples.TOOLCHAIN_PACKAGE_SET}
+    with examples.workspace(example.host, "cc", files) as workspace:
+        begin(unmounted, chosen.mount_options())
+        host = unmounted.server.name
+        examples.remotely(workspace, "build", "//:greeted", host=host, timeout=300).check()
     greeted = workspace.host.read(f"{workspace.folder}/bazel-bin/greeted.txt")
     assert greeted == "Hello, executor with GCC 12\n"
     assert unmounted.executor.log("worker").count("Runner exited with code") >= 4

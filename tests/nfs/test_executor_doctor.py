@@ -1,4 +1,4 @@
-"""The doctor for executors, and `verify`, on mounts that are broken in real ways."""
+"""`doctor` on executors, and `verify`, with really broken mounts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_something_that_is_no_nix_store(unmounted: Site, program: str) -> None:
 
 @pytest.fixture
 def silent(unmounted: Site) -> Iterator[Site]:
-    """Our mount, of a server that does not answer any more."""
+    """Our mount, of a server that stopped answering."""
     unmounted.mount(chosen.mount_options())
     server, address = unmounted.server, unmounted.executor.address
     server.sh(f"ip route add blackhole {address}/32")
@@ -108,7 +108,7 @@ def test_paths_that_actions_need(unmounted: Site, program: str, paths: dict[str,
     assert found["/etc/passwd"]["status"] == "broken"
 
 
-# What the doctor reads on the server: exports, and whether somebody serves them.
+# What doctor reads on the server: exports, and whether an NFS server serves them.
 
 EXPORTS = "/etc/exports.d/nix-remote.exports"
 GOOD = f"{STORE} 10.77.0.0/24(ro,sync,no_subtree_check,root_squash)\n"

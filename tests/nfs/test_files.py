@@ -1,4 +1,4 @@
-"""What is generated, read by the programs that it is for: exportfs, systemd, a YAML parser."""
+"""Generated files, read by the programs that they are for: exportfs, systemd, a YAML parser."""
 
 from __future__ import annotations
 

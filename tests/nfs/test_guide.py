@@ -1,7 +1,7 @@
-"""A newcomer's walk: every command of docs/getting-started.md, in its order.
+"""Every command of docs/getting-started.md, in order.
 
-The lab's machines have the guide's names. Put in are the fingerprint that the guide lets one read,
-and the address of the lab's Remote Execution service.
+The lab's machines have the guide's names. The test supplies the fingerprint that the reader has to
+look up, and the address of the lab's Remote Execution service.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _FROM_THE_GUIDE = r"--remote_(executor|default_exec_properties|timeout)="
 
 @pytest.fixture
 def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
-    """The site as a newcomer finds it: machines with names, root's key, and nothing else."""
+    """The site before the guide: machines with names, root's key, and nothing else."""
     workstation, server, executor = site.workstation, site.server, site.executor
     site.unmount()
     executor.sh(": > /etc/fstab")
@@ -67,7 +67,7 @@ def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
 
 
 def run(host: Host, script: str) -> str:
-    """Runs a block as a person would type it; everything has to succeed."""
+    """Runs a block as if typed; every command must succeed."""
     done = host.run(["bash", "-euc", f"mkdir -p {HOME}; cd {HOME}; {script}"], timeout=300)
     return done.check().text
 

@@ -1,4 +1,4 @@
-"""The look of an action through a real NFS mount: what `--remote-executor` says of it."""
+"""The store check of `--remote-executor` as an action, through a real NFS mount."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.nfs.site import STORE, Site
 
 pytestmark = pytest.mark.timeout(300)
 
-# Of nobody else: the lab's own executor may take actions of other pools.
+# A pool of its own: the lab's own executor may take actions of other pools.
 _POOL = "nfs"
 
 

@@ -1,4 +1,4 @@
-"""When a new path is seen through a kernel's NFS client."""
+"""When a new path becomes visible through a kernel's NFS client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_with_our_options_a_path_is_seen_at_once(unmounted: Site) -> None:
     unmounted.server.sh(f"mkdir -p {STORE}/.links")
     set_up(unmounted, "--way=fstab")
     assert "lookupcache=pos" in unmounted.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
-    # A busy machine may look late; what is remembered as absent is so for much longer.
+    # A busy machine may check late; a negative entry in the lookup cache lasts much longer.
     assert seconds_until_visible(unmounted, at_most=20) < 5
 
 
@@ -37,7 +37,7 @@ def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmount
     copy()
     site.mount(chosen.mount_options())
     site.executor.run(program).check()
-    # Another client, so to speak: what is left of the path only the server can remember.
+    # Like another client: after this, only the server can have cached the path.
     site.unmount()
     nix.empty_store(site.server)
     site.mount(chosen.mount_options())
@@ -99,7 +99,7 @@ def test_a_machine_with_a_store_of_its_own_is_not_hidden(unmounted: Site) -> Non
 
 
 def test_nothing_can_be_written(unmounted: Site) -> None:
-    """Neither through our mount, nor through one that does not say ro."""
+    """Neither through our mount, nor through one without the option ro."""
     for options in (chosen.mount_options(), "rw,nfsvers=4.2", "rw,nfsvers=3"):
         unmounted.mount(options)
         tried = unmounted.executor.run(["touch", f"{STORE}/x"])

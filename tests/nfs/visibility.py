@@ -1,4 +1,4 @@
-"""How long a path that has just been copied stays invisible, where it was looked for before."""
+"""How long a new path stays invisible to a client that has looked it up before."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.nfs.site import STORE, Site
 _numbers = itertools.count(1)
 
 AGE: Final = 2.0
-"""Seconds between the look-up in vain and the copy."""
+"""Seconds between the failed lookup and the copy."""
 
-# Looks once, says so, then looks again and again; prints when the path is there.
+# Looks up the path once, reports it, then polls; prints the time when the path exists.
 _LOOK: Final = """
 import os, sys, time
 path, seconds = sys.argv[1], float(sys.argv[2])
@@ -31,7 +31,7 @@ else:
 
 
 def seconds_until_visible(site: Site, *, at_most: float = 100, age: float = AGE) -> float:
-    """The delay through the mount that is there; infinite if it is longer than `at_most`."""
+    """The delay through the present mount; infinite if it exceeds `at_most`."""
     name = f"{next(_numbers):032d}-new"
     path = f"{STORE}/{name}"
     # Something else was read before: the folder's attributes are known, as in everyday's life.

@@ -1,4 +1,4 @@
-"""Copies beside a garbage collector, each held at a point of the other's work.
+"""Copies beside a garbage collector, each held at a chosen point.
 
     servers.py      Nix servers whose programs are of several versions
     collector.py    a collector that is held at one of its system calls
@@ -6,5 +6,5 @@
     mutants.py      runs there: copiers that leave out a step, or change the order
     race.py         one copy beside one collector, and what was lost
 
-A short selection is among the integration tests; `tools/test endurance -k races` runs the product.
+The integration tests have a short selection; `tools/test endurance -k races` runs all combinations.
 """

@@ -1,4 +1,4 @@
-"""A garbage collector that is held at one of its system calls, and let go.
+"""A garbage collector that is held at one of its system calls, and released.
 
 strace delays the system call: only the thread that makes it, so the collector goes on to
 take temporary roots. When strace is killed, the collector goes on.
@@ -62,7 +62,7 @@ class Collector:
         path, time = self._point.value
         if not path:
             return []
-        # Longer than any test: it is let go when strace is gone.
+        # Longer than any test: the end of strace releases it.
         delay = f"inject=openat:delay_enter=3600s:when={time}"
         trace = ["strace", "-f", "-o", f"/run/{self._name}.trace", "-P", path]
         return [*trace, "-e", "trace=openat", "-e", delay]
@@ -83,7 +83,7 @@ class Collector:
         wait_until(lambda: self.held or self.ended, f"{self._name} at {self._point}", interval=0.01)
 
     def release(self) -> None:
-        """Lets it go on. Safe to repeat."""
+        """Releases it. Safe to repeat."""
         if self._point is Point.END:
             return
         pid = self._server.read(f"/run/{self._name}.pid").strip()

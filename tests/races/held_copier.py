@@ -2,8 +2,8 @@
 
     python -m tests.races.held_copier STEP MUTANT ARGUMENTS...
 
-Makes the file `REACHED` when everything before the step has been answered, and goes on when
-there is a file `RELEASED`. It is held once; later rounds are not. STEP `none` holds nothing,
+Creates the file `REACHED` when everything before the step has been answered, and continues when
+the file `RELEASED` exists. It is held once; later rounds are not. STEP `none` holds nothing,
 MUTANT `none` changes nothing.
 """
 

@@ -1,6 +1,6 @@
-"""Copiers that keep paths in a careless way. They replace the last step of `WorkerStore`.
+"""Copiers with a careless way to keep paths. They replace the last step of `WorkerStore`.
 
-Each is what somebody could take for enough; the races show that it is not.
+Each is a plausible simplification; the races show that it loses paths.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ MUTANTS: Mapping[str, Callable[[Any, Any, Any], frozenset[Any]]] = {
 
 
 def install(name: str) -> None:
-    """Makes the copier of this process a careless one; `none` leaves it as it is."""
+    """Replaces the copier of this process by a mutant; `none` keeps it."""
     if name != "none":
         WorkerStore.secure = MUTANTS[name]  # type: ignore[assignment,method-assign]

@@ -47,7 +47,7 @@ class Side(enum.Enum):
 
 @dataclass(frozen=True)
 class Case:
-    """Who is held where, who gets there first, and who goes on first."""
+    """Where each side is held, which side gets there first, and which side goes on first."""
 
     step: Step
     point: Point
@@ -267,7 +267,7 @@ class _Running:
         )
 
     def go_on(self, side: Side) -> None:
-        """Lets one of the two go on, and waits until it has ended or waits for the other."""
+        """Releases one side, and waits until it has ended or waits for the other."""
         assert self._copier is not None
         if side is Side.COPIER:
             self._copier.release()

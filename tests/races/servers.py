@@ -43,7 +43,7 @@ class Mixture:
     """Which version each part of a server is of."""
 
     account: str
-    """On the PATH of those who log in."""
+    """On the PATH of logins."""
     daemon: str
     collector: str
 

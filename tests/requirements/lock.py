@@ -1,4 +1,4 @@
-"""The list as text: which versions, which files of each, and what is installed on which machine."""
+"""The list as text: versions, their files, and the selection of files for a machine."""
 
 from __future__ import annotations
 

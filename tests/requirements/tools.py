@@ -1,4 +1,4 @@
-"""The resolver `uv`, and `pip-audit`, which knows advisories; both from the package index."""
+"""The resolver `uv`, and `pip-audit` for advisories; both from the package index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole system for all tests of this folder, and what it looks like."""
+"""A whole system for all tests of this folder, and queries of its state."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def server(lab: Lab) -> Server:
-    """A machine with Debian's Nix, whose settings somebody has written by hand.
+    """A machine with Debian's Nix and hand-written settings.
 
     Its `nix.conf` ends without the end of a line, has lines of Windows's, and names its users.
     """

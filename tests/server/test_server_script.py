@@ -1,6 +1,6 @@
 """The script of `setup server` on a whole system: Debian with systemd, its daemon behind a socket.
 
-In the order of the file: it fails, it succeeds, it is run again.
+The tests build on each other: the script fails, succeeds, and is run again.
 """
 
 from __future__ import annotations

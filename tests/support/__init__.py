@@ -1,1 +1,1 @@
-"""Helpers that several tests share: generated values, and a server that can be made to fail."""
+"""Helpers of several tests: generated values, and servers with faults."""

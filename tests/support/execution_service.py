@@ -1,4 +1,4 @@
-"""A Remote Execution service of a test's own: it answers what the test says. To inject faults."""
+"""A fake Remote Execution service, which injects the faults that a test chooses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A worker-protocol server in this process, to make happen what real ones seldom do.
+"""A worker-protocol server in this process, for behaviour that real ones seldom show.
 
-It stands beside the real daemons that the integration tests run against, and
-only for faults: refusals in the middle, silence, rubbish, sudden ends.
+It complements the real daemons of the integration tests, and only injects faults:
+refusals in the middle, silence, garbage, sudden ends.
 """
 
 from __future__ import annotations

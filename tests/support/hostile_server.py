@@ -1,7 +1,7 @@
-"""An SSH server that means no good: `hostile_server.py MODE PORT KEY`, on the loopback address.
+"""A malicious SSH server: `hostile_server.py MODE PORT KEY`, on the loopback address.
 
-It lets everybody in. What it does instead of serving is the function named
-after the mode. Runs by itself: it needs nothing but paramiko.
+It accepts every login. The function named after the mode is what it does instead of
+serving. Runs alone: it needs only paramiko.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def endless_errors() -> Iterator[bytes]:
 
 
 def changing_key() -> Iterator[bytes]:
-    """Ends at once; whoever connects after that is shown another key."""
+    """Ends at once; later connections get another host key."""
     SERVED.set()
     yield GREETING
 
@@ -234,7 +234,7 @@ NOT_STARTING = ("refusing_channels", "ignoring_channels", "escapes_in_login_bann
 
 
 class Host(paramiko.ServerInterface):
-    """Lets everybody in, and runs everything."""
+    """Accepts every login and runs every command."""
 
     def __init__(self, mode: str) -> None:
         self._mode = mode

@@ -1,4 +1,4 @@
-"""Store paths and path infos for tests that need some, whichever."""
+"""Arbitrary store paths and path infos for tests."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A folder with roots, and programs that behave as on a Nix server, for the shell programs' tests.
+"""A folder with roots, and programs that behave as on a Nix server, to test shell programs.
 
 The shell programs are the real ones. `nix-store` is a stand-in that keeps valid paths and
-registrations as files. Every other program that is started counts as a step; before a step of
-choice a copy can renew a root, a collector can run, or everything can be killed.
+registrations as files. Every other program that is started counts as a step; before a chosen
+step, a copy can renew a root, a collector can run, or everything can be killed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A proxy of one thread that passes bytes both ways, and blocks on either.
+"""A proxy that forwards bytes both ways in one thread, and blocks on either.
 
-`nix-daemon --stdio` of Nix up to 2.19 is one, for an ordinary account. The buffers are the
-kernel's own, of the size it gives to every Unix socket.
+`nix-daemon --stdio` of Nix up to 2.19 is such a proxy for ordinary accounts. The buffers are the
+kernel's, of the default size of Unix sockets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for the values that travel."""
+"""Hypothesis strategies for the values of the protocols."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The copier with every Python and the libraries that it works with, oldest to newest.
+"""The copier with every supported Python and library, oldest to newest.
 
-pythons.py   where each Python comes from
-cells.py     which combinations are tried
+pythons.py   the source of each Python
+cells.py     the combinations that are tried
 """

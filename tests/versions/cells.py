@@ -1,4 +1,4 @@
-"""Which combinations of Python and libraries are tried: what is installed for each.
+"""The combinations of Python and libraries, and what is installed for each.
 
 Every Python with the oldest and with the newest libraries; and one Python with every cryptography
 beside the newest paramiko, and every paramiko beside a few versions of cryptography.

@@ -1,7 +1,7 @@
-"""Where each Python comes from: a Debian release that has it, or this machine.
+"""The source of each Python: a Debian release that has it, or this machine.
 
-A Python of this machine has to be in a folder of its own, as `pyenv` makes them: it is put on top
-of Debian testing, at the same place.
+A Python of this machine must be in its own folder, as `pyenv` creates them: it is added to Debian
+testing, at the same path.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What depends on the Python or on a library, with each combination: real installs, a real sshd."""
+"""Behaviour that depends on Python or a library, in each combination, at a real sshd."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.lab import ACCOUNT, ALIAS, Lab
 from tests.compatibility.recording import Recorder
 from tests.versions.conftest import CONFIG, KEY_TYPES, POOL, Tried
 
-# Whoever comes first to a Python builds its root tree.
+# The first test of a Python builds its root tree.
 pytestmark = pytest.mark.timeout(1800)
 
 _OF_LIBRARIES = (

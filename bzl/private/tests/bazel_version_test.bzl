@@ -1,4 +1,4 @@
-"""Which Bazel is too old."""
+"""Comparison of versions of Bazel."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:bazel_version.bzl", "is_older")
@@ -14,7 +14,7 @@ def _impl(ctx):
 _test = unittest.make(_impl)
 
 def bazel_version_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

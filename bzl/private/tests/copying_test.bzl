@@ -1,4 +1,4 @@
-"""The command that starts the copies; what it does, the tests with Bazel see."""
+"""The command that starts the copies. tests/bazel runs it."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:copying.bzl", "copies_command")
@@ -26,7 +26,7 @@ _single_test = unittest.make(_single_impl)
 _several_test = unittest.make(_several_impl)
 
 def copying_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

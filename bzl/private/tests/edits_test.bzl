@@ -1,4 +1,4 @@
-"""Replaced texts: where they are expected, or not at all."""
+"""Replacements of expected texts, and refusals."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:edits.bzl", "edited", "loaded_files", "module_version", "occurring", "replacing")
@@ -69,7 +69,7 @@ _loads_test = unittest.make(_loads_impl)
 _version_test = unittest.make(_version_impl)
 
 def edits_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

@@ -1,4 +1,4 @@
-"""The variable with the hosts."""
+"""The hosts in `BAZEL_NIX_REMOTE`."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:environment.bzl", "hosts")
@@ -11,7 +11,7 @@ def _hosts_impl(ctx):
         " eu  us ": ["eu", "us"],
         "eu": ["eu"],
         "eu us eu": ["eu", "us"],
-        # Not a separator: the copier refuses it.
+        # A newline is no separator; the copier refuses the name.
         "eu\nus": ["eu\nus"],
     }.items():
         asserts.equals(env, expected, hosts(value))
@@ -20,7 +20,7 @@ def _hosts_impl(ctx):
 _hosts_test = unittest.make(_hosts_impl)
 
 def environment_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

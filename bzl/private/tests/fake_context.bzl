@@ -5,7 +5,8 @@ def fake_context(environ = {}, files = {}, attr = {}, with_getenv = True, **fiel
 
     Args:
       environ: the environment variables
-      files: path -> content, of the repository's files; what is written goes here as well
+      files: path -> content, of the repository's files and of those that labels name; what is
+        written goes here as well
       attr: the rule's attributes
       with_getenv: whether Bazel is 7.1 or later
       **fields: more of its fields
@@ -15,10 +16,15 @@ def fake_context(environ = {}, files = {}, attr = {}, with_getenv = True, **fiel
     """
 
     def path(name):
-        return struct(exists = name in files, name = name)
+        folder = _key(name).rpartition("/")[0]
+        return struct(
+            dirname = struct(get_child = lambda *words: path("/".join((folder,) + words))),
+            exists = _key(name) in files,
+            name = name,
+        )
 
     def read(path):
-        return files[getattr(path, "name", path)]
+        return files[_key(path)]
 
     def file(name, content = "", executable = True, **_encoding):
         files[name] = content if not executable else "#" + content
@@ -34,3 +40,11 @@ def fake_context(environ = {}, files = {}, attr = {}, with_getenv = True, **fiel
         read = read,
         **fields
     )
+
+def _key(path):
+    """What `files` has a file under: for a label its path in its repository."""
+    if type(path) == "struct":
+        path = path.name
+    if type(path) == "Label":
+        path = path.package + "/" + path.name
+    return path.removeprefix("/")

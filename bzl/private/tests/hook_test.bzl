@@ -1,4 +1,4 @@
-"""What goes around the functions of rules_nixpkgs, as far as it starts no process."""
+"""The hook, as far as it starts no process."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:hook.bzl", "wrap", "wrap_source")
@@ -15,7 +15,7 @@ def _source(url):
     return {"integrity": "", "sha256": "", "strip_prefix": "", "url": url, "urls": []}
 
 def _download(url, files, host = "nix-server"):
-    """The files of a Nix repository that was downloaded, with these among them."""
+    """The files of a Nix repository after a download that adds to `files`."""
     environ = {"BAZEL_NIX_REMOTE": host}
     context = fake_context(environ = environ, files = files, attr = _source(url))
     result = wrap_source(lambda given: "result of rules_nixpkgs")(context)
@@ -39,7 +39,7 @@ _unset_test = unittest.make(_unset_impl)
 _source_test = unittest.make(_source_impl)
 
 def hook_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name

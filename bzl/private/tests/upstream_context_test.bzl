@@ -1,4 +1,4 @@
-"""What rules_nixpkgs gets in the place of a repository_ctx."""
+"""The stand-in for a repository_ctx that rules_nixpkgs gets."""
 
 load("@bazel_skylib//lib:unittest.bzl", "asserts", "unittest")
 load("//bzl/private:environment.bzl", "HOST_VARIABLE", "read_variable")
@@ -60,7 +60,7 @@ _watched_test = unittest.make(_watched_impl)
 _without_watch_test = unittest.make(_without_watch_impl)
 
 def upstream_context_test_suite(name):
-    """All of them.
+    """Declares the tests.
 
     Args:
       name: the suite's name
