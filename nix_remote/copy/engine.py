@@ -174,9 +174,12 @@ class Copy:
         first, more = damaged[0], len(damaged) - 1
         if first.reason is Reason.DIFFERENT:
             raise ContentDiffers(self.alias, first.info.path, more)
-        gone = first.reason is Reason.GONE
+        absent = first.reason is Reason.ABSENT
         raise ContentDamaged(
-            self.alias, first.info.path, "is not on its disk" if gone else "has changed there", more
+            self.alias,
+            first.info.path,
+            "is not on its disk" if absent else "has changed there",
+            more,
         )
 
     def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> list[Outgoing]:
@@ -203,8 +206,8 @@ def plan_copy(
         return make_plan(closure, valid)
     there = [info for info in closure if info.path in valid]
     if check is Check.EXISTENCE:
-        gone = remote.gone([info.path for info in there])
-        return make_plan(closure, valid, {}, dict.fromkeys(gone, Reason.GONE), replaced)
+        absent = remote.absent([info.path for info in there])
+        return make_plan(closure, valid, {}, dict.fromkeys(absent, Reason.ABSENT), replaced)
     damaged = {path: Reason(damage.value) for path, damage in remote.damaged(there).items()}
     return make_plan(closure, valid, remote.registered(tuple(valid)), damaged, replaced)
 

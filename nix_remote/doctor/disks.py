@@ -1,4 +1,4 @@
-"""Room for the store and its database on the server. Pure: what `LOOK_COMMAND` prints, judged."""
+"""Room for the store and its database on the server. Pure: what `DISK_COMMAND` prints, judged."""
 
 from __future__ import annotations
 

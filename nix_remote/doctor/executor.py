@@ -27,11 +27,11 @@ def program() -> str:
 def examine(settings: Settings, paths: Sequence[str] = ()) -> list[Finding]:
     """What is found on the executor that `settings.host` names: its mount, and these paths."""
     try:
-        with connect.open_programs(settings, events.ignore) as programs:
+        with connect.open_remote_exec(settings, events.ignore) as remote_exec:
             found: dict[tuple[str, str], Finding] = {}
             for part in _parts(paths):
                 # Of the mount it says the same each time.
-                found.update(((each.layer, each.subject), each) for each in _run(programs, part))
+                found.update(((each.layer, each.subject), each) for each in _run(remote_exec, part))
             return list(found.values())
     except NixRemoteError as error:
         return [from_error(LAYER, settings.host, error)]
@@ -43,8 +43,8 @@ def _parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
         yield paths[start : start + _PATHS_AT_ONCE]
 
 
-def _run(programs: RemoteExec, paths: Sequence[str]) -> list[Finding]:
-    done = programs.run(
+def _run(remote_exec: RemoteExec, paths: Sequence[str]) -> list[Finding]:
+    done = remote_exec.run(
         ("python3", "-", "--json", *paths),
         stdin=program().encode(),
         waiting_for="the executor to look at its store",

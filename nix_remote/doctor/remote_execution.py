@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Sequence
 from nix_remote.doctor import on_executor
 from nix_remote.doctor.finding import Finding, Status, broken, from_error, ok, unknown
 from nix_remote.errors import GrpcMissing, RemoteExecutionError
-from nix_remote.remote_execution import look
+from nix_remote.remote_execution import probe
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.store.paths import STORE_DIRECTORY
 
@@ -41,10 +41,10 @@ class Executors:
         found = []
         subject = "service"
         try:
-            abilities = self.service.check()
-            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {abilities}"))
+            capabilities = self.service.check()
+            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {capabilities}"))
             subject = "executor"
-            return found + self._look(paths, (look.SHELL, *shells))
+            return found + self._look(paths, (probe.SHELL, *shells))
         except RemoteExecutionError as error:
             return [*found, from_error(LAYER, subject, error)]
         finally:
@@ -54,12 +54,12 @@ class Executors:
         # The executor's own shell first: of the store, nothing may be there.
         failures = []
         for shell in shells:
-            action = look.build(shell, paths, self.endpoint.properties, self.endpoint.timeout)
+            action = probe.build(shell, paths, self.endpoint.properties, self.endpoint.timeout)
             ended = self.service.run(action)
-            seen = look.read(ended.stdout.plain, len(paths))
-            if seen is not None:
+            result = probe.read(ended.stdout.plain, len(paths))
+            if result is not None:
                 who = ended.worker or "an executor"
-                return [ok(LAYER, "executor", f"{who} looks with {shell}"), *judge(seen, paths)]
+                return [ok(LAYER, "executor", f"{who} looks with {shell}"), *judge(result, paths)]
             failures.append(f"{shell}: {_reason(ended)}")
         return [_no_shell(failures)]
 
@@ -73,14 +73,14 @@ def executors(endpoint: Endpoint) -> Executors:
     return Executors(endpoint, ExecutionService(endpoint))
 
 
-def judge(seen: look.Seen, paths: Sequence[str]) -> list[Finding]:
+def judge(result: probe.ProbeResult, paths: Sequence[str]) -> list[Finding]:
     """What is wrong with the mount and the paths, as an executor saw them."""
-    return [*_mount(seen), *(_path(path, seen) for path in paths)]
+    return [*_mount(result), *(_path(path, result) for path in paths)]
 
 
-def _mount(seen: look.Seen) -> list[Finding]:
-    mount = on_executor.mount_of(STORE_DIRECTORY, seen.mountinfo)
-    if mount is None and not seen.absent:
+def _mount(result: probe.ProbeResult) -> list[Finding]:
+    mount = on_executor.mount_of(STORE_DIRECTORY, result.mountinfo)
+    if mount is None and not result.absent:
         text = f"what actions see in {STORE_DIRECTORY} has no mount of its own"
         return [unknown("mount", "store", text)]
     return [
@@ -89,10 +89,10 @@ def _mount(seen: look.Seen) -> list[Finding]:
     ]
 
 
-def _path(path: str, seen: look.Seen) -> Finding:
-    if path in seen.absent:
+def _path(path: str, result: probe.ProbeResult) -> Finding:
+    if path in result.absent:
         return broken("path", path, "actions do not see it", _LET_IT_SEE)
-    if path in seen.unreadable:
+    if path in result.unreadable:
         return broken("path", path, "actions cannot read it", _READABLE)
     return ok("path", path, "actions see it, and can read it")
 

@@ -104,17 +104,17 @@ def _keep(store: RemoteStore, trial: Trial) -> None:
         return
 
 
-def roots(programs: RemoteExec, alias: str) -> list[Finding]:
+def roots(remote_exec: RemoteExec, alias: str) -> list[Finding]:
     """The durable roots there are, and whether old ones are ever removed. Removes the trial's."""
     try:
-        listed = list_roots(programs, alias)
+        listed = list_roots(remote_exec, alias)
         ours = [root for root in listed.roots if root.path.endswith("-nix-remote-doctor")]
         if ours:
-            remove_roots(programs, alias, ours)
+            remove_roots(remote_exec, alias, ours)
     except NixRemoteError as error:
         return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
     others = tuple(root for root in listed.roots if root not in ours)
-    missed = uncounted(programs, others) if others else frozenset()
+    missed = uncounted(remote_exec, others) if others else frozenset()
     return [judge_roots(Roots(listed.now, others)), *judge_counted(len(others), missed)]
 
 

@@ -25,7 +25,7 @@ _SSH_AGENT: Final = "SSH_AUTH_SOCK"
 _WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
 
 # What realises packages, loaded from rules_nixpkgs itself: nothing of theirs is copied.
-_PAST_US: Final = (
+_BYPASSING: Final = (
     re.compile(r'use_extension\(\s*"@rules_nixpkgs_core//extensions:package\.bzl"'),
     re.compile(
         r'load\(\s*"@(?:rules_nixpkgs_core|io_tweag_rules_nixpkgs)//(?:nixpkgs)?:nixpkgs\.bzl"'
@@ -37,7 +37,7 @@ _SHOWN: Final = 10
 
 
 @dataclass(frozen=True)
-class Told:
+class WorkspaceFacts:
     """What was read of a workspace."""
 
     host: str
@@ -54,10 +54,10 @@ class Told:
     """Files in the place of a manifest that no fetch of this user wrote, with the reason."""
 
 
-def judge(told: Told) -> list[Finding]:
+def judge(facts: WorkspaceFacts) -> list[Finding]:
     """What is wrong."""
-    flags = [flag for text in told.rc_files.values() for flag in _flags(text)]
-    return [_variable(told, flags), *_environment(flags), *_uncovered(told), *_executor(flags)]
+    flags = [flag for text in facts.rc_files.values() for flag in _flags(text)]
+    return [_variable(facts, flags), *_environment(flags), *_uncovered(facts), *_executor(flags)]
 
 
 def _flags(text: str) -> list[tuple[str, str]]:
@@ -75,21 +75,21 @@ def _flags(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _variable(told: Told, flags: list[tuple[str, str]]) -> Finding:
-    line = f"nix-remote setup --host {told.host} bazelrc --out .   (and import it in .bazelrc)"
+def _variable(facts: WorkspaceFacts, flags: list[tuple[str, str]]) -> Finding:
+    line = f"nix-remote setup --host {facts.host} bazelrc --out .   (and import it in .bazelrc)"
     assigned = [(name, *value.partition("=")[::2]) for name, value in flags]
     named = [value for name, variable, value in assigned if (name, variable) == _TRACKED]
-    values = {value or told.in_shell for value in named}
-    others = sorted(value for value in values if told.host not in value.split())
+    values = {value or facts.in_shell for value in named}
+    others = sorted(value for value in values if facts.host not in value.split())
     if others:
-        text = f"{_VARIABLE} is {', '.join(each or 'nothing' for each in others)}, not {told.host}"
+        text = f"{_VARIABLE} is {', '.join(each or 'nothing' for each in others)}, not {facts.host}"
         return warning(LAYER, "variable", text, line)
     if named:
         return ok(LAYER, "variable", f"--repo_env={_VARIABLE}={', '.join(values)}")
     if any((name, variable) == _IGNORED for name, variable, _ in assigned):
         text = f"{_VARIABLE} is in --action_env, which Bazel 9 ignores for repositories"
         return broken(LAYER, "variable", text, line)
-    if told.in_shell:
+    if facts.in_shell:
         text = f"{_VARIABLE} is in this shell only: others make Bazel fetch everything again"
         return warning(LAYER, "variable", text, line)
     return broken(LAYER, "variable", f"{_VARIABLE} is set nowhere: nothing is copied", line)
@@ -105,34 +105,34 @@ def _environment(flags: list[tuple[str, str]]) -> list[Finding]:
     return [warning(LAYER, "environment", text, f"in an rc file: common --repo_env={_SSH_AGENT}")]
 
 
-def _uncovered(told: Told) -> list[Finding]:
-    whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in told.build_files.values())
-    found = [*([] if whole else _past_us(told)), *_not_copied(told), *_unusable(told)]
+def _uncovered(facts: WorkspaceFacts) -> list[Finding]:
+    whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in facts.build_files.values())
+    found = [*([] if whole else _bypassing(facts)), *_not_copied(facts), *_unusable(facts)]
     if found:
         return found
     loaded = "rules_nixpkgs_core has nix_remote in it: all are copied"
     return [ok(LAYER, "packages", loaded if whole else "all are loaded from nix_remote")]
 
 
-def _not_copied(told: Told) -> list[Finding]:
-    if not told.not_copied:
+def _not_copied(facts: WorkspaceFacts) -> list[Finding]:
+    if not facts.not_copied:
         return []
-    names = ", ".join(told.not_copied[:_SHOWN])
-    more = len(told.not_copied) - _SHOWN
+    names = ", ".join(facts.not_copied[:_SHOWN])
+    more = len(facts.not_copied) - _SHOWN
     text = f"fetched and not copied: {names}" + (f" and {more} more" if more > 0 else "")
     fix = "bazel fetch --force --configure; if they stay: docs/bazel.md, The whole build"
     return [warning(LAYER, "packages", text, fix)]
 
 
-def _unusable(told: Told) -> list[Finding]:
+def _unusable(facts: WorkspaceFacts) -> list[Finding]:
     fix = "bazel fetch --force --configure; one that stays is part of what is downloaded"
     return [
         warning(LAYER, "manifest", f"not from a fetch of this user: {each}", fix)
-        for each in told.unusable[:_SHOWN]
+        for each in facts.unusable[:_SHOWN]
     ]
 
 
-def _past_us(told: Told) -> list[Finding]:
+def _bypassing(facts: WorkspaceFacts) -> list[Finding]:
     return [
         warning(
             LAYER,
@@ -141,8 +141,8 @@ def _past_us(told: Told) -> list[Finding]:
             " itself: they are not copied",
             "load them from @nix_remote//bzl: docs/bazel.md",
         )
-        for name, text in told.build_files.items()
-        for pattern in _PAST_US
+        for name, text in facts.build_files.items()
+        for pattern in _BYPASSING
         for match in pattern.finditer(_without_comments(text))
     ]
 

@@ -20,10 +20,10 @@ class TransferError(NixRemoteError):
 class PathRefused(TransferError):
     code = "path-refused"
 
-    def __init__(self, alias: str, path: str, said: str) -> None:
+    def __init__(self, alias: str, path: str, message: str) -> None:
         super().__init__(
             f"{alias} did not accept {path}",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix="repair what it complains about, then run this again: what arrived is kept",
         )
 
@@ -31,11 +31,11 @@ class PathRefused(TransferError):
 class ContentAddressRefused(TransferError):
     code = "content-address-refused"
 
-    def __init__(self, alias: str, path: str, said: str) -> None:
+    def __init__(self, alias: str, path: str, message: str) -> None:
         super().__init__(
             f"the Nix of {alias} computes another content address for {path} than the one in its"
             " name",
-            why=f"it said: {said}\nNix versions differ in how they hash a content-addressed path"
+            why=f"it said: {message}\nNix versions differ in how they hash a content-addressed path"
             " that refers to itself;\nthe content that arrived is the registered one: nothing has"
             " changed on this machine",
             fix="use the same version of Nix on both machines, or copy the path that this one was"
@@ -46,10 +46,10 @@ class ContentAddressRefused(TransferError):
 class PathTooDeep(TransferError):
     code = "path-too-deep"
 
-    def __init__(self, alias: str, path: str, said: str) -> None:
+    def __init__(self, alias: str, path: str, message: str) -> None:
         super().__init__(
             f"{path} has more levels of folders than the Nix of {alias} accepts",
-            why=f"it said: {said}\nNix 2.34.7 and later, and late releases of the branches 2.28"
+            why=f"it said: {message}\nNix 2.34.7 and later, and late releases of the branches 2.28"
             " to 2.33, accept 64 levels",
             fix=f"see the deepest: find {path} -printf '%d %p\\n' | sort -n | tail -n 1\n"
             "build the package without them (put the tree into an archive, for instance), or use a"
@@ -60,10 +60,10 @@ class PathTooDeep(TransferError):
 class NameTooLong(TransferError):
     code = "name-too-long"
 
-    def __init__(self, alias: str, path: str, said: str) -> None:
+    def __init__(self, alias: str, path: str, message: str) -> None:
         super().__init__(
             f"{path} contains a name that is too long for {alias}",
-            why=f"it said: {said}\nNix and most file systems take names of at most 255 bytes, and"
+            why=f"it said: {message}\nNix and most file systems take names of at most 255 bytes, and"
             " Nix before 2.34 full\npaths of at most 4095; encrypting file systems take less",
             fix="build the package with shorter names, or keep the server's store on a file system"
             " that\ntakes them (getconf NAME_MAX /nix/store shows the limit)",
@@ -73,10 +73,10 @@ class NameTooLong(TransferError):
 class ServerDiskFull(TransferError):
     code = "server-disk-full"
 
-    def __init__(self, alias: str, said: str) -> None:
+    def __init__(self, alias: str, message: str) -> None:
         super().__init__(
             f"the disk of {alias} is full",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix=f"make room there: ssh {alias} 'df -h /nix; nix-store --gc'\n"
             "then run this again: paths that arrived whole are kept",
         )
@@ -85,10 +85,10 @@ class ServerDiskFull(TransferError):
 class ServerQuotaExceeded(TransferError):
     code = "server-quota-exceeded"
 
-    def __init__(self, alias: str, said: str) -> None:
+    def __init__(self, alias: str, message: str) -> None:
         super().__init__(
             f"a disk quota on {alias} is used up",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix=f"raise the quota there, or make room: ssh {alias} nix-store --gc\n"
             "then run this again: paths that arrived whole are kept",
         )
@@ -97,10 +97,10 @@ class ServerQuotaExceeded(TransferError):
 class ServerStoreReadOnly(TransferError):
     code = "server-store-read-only"
 
-    def __init__(self, alias: str, said: str) -> None:
+    def __init__(self, alias: str, message: str) -> None:
         super().__init__(
             f"the Nix store of {alias} cannot be written",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix=f"check its file system and its database: ssh {alias} "
             "'mount | grep /nix; ls -l /nix/var/nix/db'",
         )
@@ -192,10 +192,10 @@ class ManifestsUnusable(PromiseError):
 class CollectorNotAwaited(PromiseError):
     code = "collector-not-awaited"
 
-    def __init__(self, alias: str, command: str, said: str) -> None:
+    def __init__(self, alias: str, command: str, message: str) -> None:
         super().__init__(
             f"a garbage collection on {alias} that runs now could take what was sent",
-            why=f"to wait for it, this has to run there, and did not: {command}\nit said: {said}",
+            why=f"to wait for it, this has to run there, and did not: {command}\nit said: {message}",
             fix="let the account run that command, or log in to one that may run "
             "nix-daemon --stdio (Nix 2.20 or newer; not Lix)",
         )
@@ -204,10 +204,10 @@ class CollectorNotAwaited(PromiseError):
 class RootRefused(PromiseError):
     code = "root-refused"
 
-    def __init__(self, alias: str, location: str, said: str) -> None:
+    def __init__(self, alias: str, location: str, message: str) -> None:
         super().__init__(
             f"no durable garbage-collector root could be made on {alias}",
-            why=f"{location}: {said}",
+            why=f"{location}: {message}",
             fix="make that folder writable for the account, or give the account a home folder;\n"
             "over the serve protocol, with Nix before 2.20, and with Lix, let it run\n"
             "nix-store --realise, or log in to one that may run nix-daemon --stdio\n"
@@ -234,11 +234,11 @@ class RootNotCounted(PromiseError):
 class RootNotConfirmed(PromiseError):
     code = "root-not-confirmed"
 
-    def __init__(self, alias: str, location: str, command: str, said: str) -> None:
+    def __init__(self, alias: str, location: str, command: str, message: str) -> None:
         super().__init__(
             f"it is not known whether the garbage collector of {alias} counts a durable root",
             why=f"{location}: to ask for the roots, this has to run there, and did not: {command}\n"
-            f"it said: {said}",
+            f"it said: {message}",
             fix="let the account run that command; an account of `nix-remote setup server` needs\n"
             "the server script of this version: run it again",
         )
@@ -247,10 +247,10 @@ class RootNotConfirmed(PromiseError):
 class RootsUnreadable(PromiseError):
     code = "roots-unreadable"
 
-    def __init__(self, alias: str, said: str) -> None:
+    def __init__(self, alias: str, message: str) -> None:
         super().__init__(
             f"the durable roots on {alias} cannot be listed or removed",
-            why=f"it said: {said}" if said else "the account may not run the commands for it",
+            why=f"it said: {message}" if message else "the account may not run the commands for it",
             fix=f"log in with an account that has a shell: ssh {alias} date",
         )
 
@@ -271,10 +271,10 @@ class ClocksDisagree(PromiseError):
 class ContentsUnreadable(PromiseError):
     code = "contents-unreadable"
 
-    def __init__(self, alias: str, command: str, said: str) -> None:
+    def __init__(self, alias: str, command: str, message: str) -> None:
         super().__init__(
             f"whether the paths on the disk of {alias} are whole cannot be checked",
-            why=f"the account may not run {command}" + (f"; it said: {said}" if said else ""),
+            why=f"the account may not run {command}" + (f"; it said: {message}" if message else ""),
             fix="let the account run that command (the dispatcher that nix-remote setup server"
             " writes\nallows it), or use an account that may",
         )

@@ -18,10 +18,10 @@ class ServerError(NixRemoteError):
 class NixNotFound(ServerError):
     code = "nix-not-found"
 
-    def __init__(self, alias: str, tried: str, said: str) -> None:
+    def __init__(self, alias: str, tried: str, message: str) -> None:
         super().__init__(
             f"there is no Nix on {alias}, or not where a login without a terminal finds it",
-            why=f"tried {tried}" + (f"; it said: {said}" if said else ""),
+            why=f"tried {tried}" + (f"; it said: {message}" if message else ""),
             fix=f"check: ssh {alias} nix-daemon --version\n"
             "(Nix must be on the PATH that sshd gives, or in one of the usual places)",
         )
@@ -51,14 +51,14 @@ class ServerTooOld(ServerError):
 class ServerEndedSession(ServerError):
     code = "server-ended-session"
 
-    def __init__(self, alias: str, doing: str, said: str, status: Optional[int] = None) -> None:
+    def __init__(self, alias: str, doing: str, message: str, status: Optional[int] = None) -> None:
         super().__init__(
             f"Nix on {alias} ended the session while {doing}",
-            why=f"it said: {said}" if said else "it did not say why",
+            why=f"it said: {message}" if message else "it did not say why",
             fix=f"its daemon's log may say more: ssh {alias} journalctl --unit nix-daemon -n 20\n"
             "then run this again: paths that arrived whole are kept",
         )
-        self.said = said
+        self.message = message
         self.exited = status is not None
         """Whether the program came to its end; it was not killed, and the connection not cut."""
 
@@ -66,8 +66,8 @@ class ServerEndedSession(ServerError):
 class AccountNotAllowed(ServerError):
     code = "account-not-allowed"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
-        words = f"it said: {said}" if said else "it said nothing, twice"
+    def __init__(self, alias: str, user: str, message: str) -> None:
+        words = f"it said: {message}" if message else "it said nothing, twice"
         others = (
             "\nif that is not it: a login shell or forced command that ends at once looks the same"
         )
@@ -78,17 +78,17 @@ class AccountNotAllowed(ServerError):
             fix=f"on the server, in nix.conf, add {user} to the line of allowed-users, or remove"
             " that line\n(without it every account is allowed), then restart the daemon:"
             " systemctl restart nix-daemon\nif the account is in it, the daemon's log says more:"
-            f" journalctl --unit nix-daemon -n 20{'' if said else others}",
+            f" journalctl --unit nix-daemon -n 20{'' if message else others}",
         )
 
 
 class DaemonSocketClosed(ServerError):
     code = "daemon-socket-closed"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, user: str, message: str) -> None:
         super().__init__(
             f"the account {user} may not open the socket of the Nix daemon of {alias}",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix="on the server, add the account to the group that may open it (Debian's is"
             f" nix-users):\nusermod --append --groups nix-users {user}\n"
             "(ls -ld /nix/var/nix/daemon-socket shows which group that is)",
@@ -98,10 +98,10 @@ class DaemonSocketClosed(ServerError):
 class DaemonNotReached(ServerError):
     code = "daemon-not-reached"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, user: str, message: str) -> None:
         super().__init__(
             f"Nix on {alias} did not reach its daemon for the account {user}",
-            why=f"it said: {said}",
+            why=f"it said: {message}",
             fix="on the server, see whether the daemon runs: systemctl status nix-daemon.socket"
             " nix-daemon.service\nif it runs, the account may not open its socket; ls -ld"
             " /nix/var/nix/daemon-socket shows the group that may:\n"

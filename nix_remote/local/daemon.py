@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Final, Sequence
 
-from nix_remote.local.dialogue import Dialogue
+from nix_remote.local.session import LocalSession
 from nix_remote.protocol import worker
 from nix_remote.store.paths import PathInfo, StorePath
 
@@ -27,12 +27,12 @@ def closure_infos(state_directory: Path, roots: Sequence[StorePath]) -> dict[Sto
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_TIMEOUT)
         connection.connect(str(address))
-        dialogue = Dialogue(worker.WorkerConversation(), connection.recv, connection.sendall)
+        session = LocalSession(worker.WorkerConversation(), connection.recv, connection.sendall)
         infos: dict[StorePath, PathInfo] = {}
         asked = set(roots)
         level = list(asked)
         while level:
-            answers = dialogue.ask(*map(worker.QueryPathInfo, level))
+            answers = session.ask(*map(worker.QueryPathInfo, level))
             found = [info for info in answers if info is not None]
             infos.update((info.path, info) for info in found)
             level = sorted({path for info in found for path in info.references} - asked)

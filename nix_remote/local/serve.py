@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Sequence
 
-from nix_remote.local.dialogue import Dialogue
+from nix_remote.local.session import LocalSession
 from nix_remote.processes import process
 from nix_remote.protocol import serve
 from nix_remote.store.paths import PathInfo, StorePath
@@ -23,9 +23,9 @@ def closure_infos(roots: Sequence[StorePath]) -> dict[StorePath, PathInfo]:
     `ProcessFailed` or `WireError` if Nix cannot be asked.
     """
     with process(_COMMAND) as nix:
-        dialogue = Dialogue(serve.ServeConversation(), nix.read, nix.write)
+        session = LocalSession(serve.ServeConversation(), nix.read, nix.write)
         # A root that is not valid would end the session if its closure were asked for.
-        (valid,) = dialogue.ask(serve.QueryPathInfos(tuple(roots)))
-        (closure,) = dialogue.ask(serve.QueryClosure(tuple(info.path for info in valid)))
-        (infos,) = dialogue.ask(serve.QueryPathInfos(tuple(closure)))
+        (valid,) = session.ask(serve.QueryPathInfos(tuple(roots)))
+        (closure,) = session.ask(serve.QueryClosure(tuple(info.path for info in valid)))
+        (infos,) = session.ask(serve.QueryPathInfos(tuple(closure)))
     return {info.path: info for info in infos}

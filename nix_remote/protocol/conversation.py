@@ -23,7 +23,7 @@ from typing import (
     Union,
 )
 
-from nix_remote.protocol.window import Window
+from nix_remote.protocol.flow_control import FlowControl
 from nix_remote.text import PeerText
 from nix_remote.wire.codec import Decoder, Feed, WireError, at_most, encode_number
 
@@ -115,7 +115,7 @@ class Conversation(Generic[Server]):
         self.server: Optional[Server] = None
         """What the server said of itself; None until it has."""
         self._unanswered: Deque[Request[object]] = deque()
-        self._window = Window()
+        self._flow_control = FlowControl()
         self._events: list[Event[Server]] = []
         self._reserve = RESERVE
         self._feed: Feed[NoReturn] = Feed(self._read_session())
@@ -152,16 +152,16 @@ class Conversation(Generic[Server]):
 
     def sent(self, request: Request[object], size: int) -> None:
         """A request, encoded in `size` bytes, waits for its reply from now on."""
-        self._window.sent(size + request.content_size, request.reply_size)
+        self._flow_control.sent(size + request.content_size, request.reply_size)
         self._unanswered.append(request)
 
     def admits(self, request: Request[object], size: int) -> bool:
         """Whether a request, encoded in `size` bytes, may be sent now.
 
         If not, one of those that are unanswered has to be answered first: see
-        `nix_remote.protocol.window`.
+        `nix_remote.protocol.flow_control`.
         """
-        return self._window.admits(size + request.content_size)
+        return self._flow_control.admits(size + request.content_size)
 
     @property
     def unanswered(self) -> Sequence[Request[object]]:
@@ -189,7 +189,7 @@ class Conversation(Generic[Server]):
             event = yield from self._read_event()
             if isinstance(event, (Replied, Refused)):
                 self._unanswered.popleft()
-                self._window.answered()
+                self._flow_control.answered()
             self._events.append(event)
 
 

@@ -20,11 +20,11 @@ from nix_remote.errors import (
     ExecutionServiceUnreachable,
     RemoteExecutionError,
 )
-from nix_remote.remote_execution import abilities, messages
-from nix_remote.remote_execution.abilities import Abilities
+from nix_remote.remote_execution import capabilities, messages
+from nix_remote.remote_execution.capabilities import Capabilities
 from nix_remote.remote_execution.endpoint import Endpoint
-from nix_remote.remote_execution.look import Look
 from nix_remote.remote_execution.messages import Digest, digest_of
+from nix_remote.remote_execution.probe import Probe
 from nix_remote.remote_execution.protobuf import ProtobufError, decode, encode
 from nix_remote.text import PeerText
 
@@ -72,23 +72,23 @@ class ExecutionService:
         """Ends the connection."""
         self._channel.close()
 
-    def check(self) -> Abilities:
+    def check(self) -> Capabilities:
         """What it can do. Raises `RemoteExecutionError` unless it is there, and runs actions."""
         request = messages.GetCapabilitiesRequest(self._endpoint.instance_name)
         method = f"{_API}Capabilities/GetCapabilities"
-        told = self._ask(method, request, messages.ServerCapabilities)
-        refusal = abilities.refusal(told)
-        if refusal:
-            raise ExecutionRefused(self._endpoint.url, refusal)
-        return abilities.of(told)
+        reported = self._ask(method, request, messages.ServerCapabilities)
+        unsupported_reason = capabilities.unsupported_reason(reported)
+        if unsupported_reason:
+            raise ExecutionRefused(self._endpoint.url, unsupported_reason)
+        return capabilities.of(reported)
 
-    def run(self, look: Look) -> Ended:
+    def run(self, probe: Probe) -> Ended:
         """Has an executor run it, now: no result of an earlier time counts.
 
         Raises `RemoteExecutionError`.
         """
-        self._upload(look)
-        response = self._execute(digest_of(look.action))
+        self._upload(probe)
+        response = self._execute(digest_of(probe.action))
         if response.cached_result:
             raise ExecutionRefused(self._endpoint.url, "it gives a result of an earlier time")
         if response.status.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]:
@@ -105,8 +105,8 @@ class ExecutionService:
             self._text(result.stderr_raw, result.stderr_digest),
         )
 
-    def _upload(self, look: Look) -> None:
-        updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in look.blobs)
+    def _upload(self, probe: Probe) -> None:
+        updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in probe.blobs)
         request = messages.BatchUpdateBlobsRequest(
             self._endpoint.instance_name, tuple(updates), messages.SHA256
         )
@@ -149,7 +149,7 @@ class ExecutionService:
             if _status_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise self._overdue(latest) from None
             # It has answered before: what is unavailable are executors.
-            raise ExecutionRefused(endpoint.url, _told_by(error)) from None
+            raise ExecutionRefused(endpoint.url, _message_of(error)) from None
         finally:
             call.cancel()
             if not latest.done:
@@ -198,15 +198,15 @@ class ExecutionService:
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
             return ExecutionServiceUnreachable(url, f"no answer in {_PATIENCE:g} s")
         if status is grpc.StatusCode.UNAVAILABLE:
-            return ExecutionServiceUnreachable(url, _told_by(error))
-        return ExecutionRefused(url, _told_by(error))
+            return ExecutionServiceUnreachable(url, _message_of(error))
+        return ExecutionRefused(url, _message_of(error))
 
 
 def _status_of(error: grpc.RpcError) -> Optional[grpc.StatusCode]:
     return error.code() if isinstance(error, grpc.Call) else None
 
 
-def _told_by(error: grpc.RpcError) -> str:
+def _message_of(error: grpc.RpcError) -> str:
     """`NOT_FOUND: no such file`."""
     if isinstance(error, grpc.Call):
         return f"{error.code().name}: {error.details()}"

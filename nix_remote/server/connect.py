@@ -22,13 +22,13 @@ from nix_remote.errors import (
     UnexpectedOutput,
 )
 from nix_remote.local.signing import SigningKey
-from nix_remote.protocol import implementations, words
+from nix_remote.protocol import implementations, nix_messages
 from nix_remote.protocol.conversation import Conversation
 from nix_remote.protocol.serve import ServeConversation
 from nix_remote.protocol.worker import WorkerConversation
 from nix_remote.server import disk_check
 from nix_remote.server.gc_roots import home
-from nix_remote.server.nix_errors import Account, turned_away
+from nix_remote.server.nix_errors import Account, opening_error
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.session import Session
 from nix_remote.server.stores import serve as serve_store
@@ -55,10 +55,10 @@ _NOT_SPOKEN: Final = (ServerEndedSession, ServerTooOld, UnexpectedOutput)
 
 
 @contextmanager
-def open_programs(settings: Settings, listener: events.Listener) -> Iterator[RemoteExec]:
+def open_remote_exec(settings: Settings, listener: events.Listener) -> Iterator[RemoteExec]:
     """A connection over which programs can be run, for the length of a `with` block."""
-    with _connected(settings, listener) as (_, _, programs):
-        yield programs
+    with _connected(settings, listener) as (_, _, remote_exec):
+        yield remote_exec
 
 
 @contextmanager
@@ -76,15 +76,15 @@ def open_store(
     which saves a round trip. What is sent is signed with `key`, if there is one. `connector`, of
     the same settings, makes the connection, for callers that connect repeatedly.
     """
-    with _connected(settings, listener, connector) as (host, connection, programs):
-        account, asked = Account(settings.host, host.user), home.HomeQuestion(programs)
-        opener = _Opener(settings, account, programs, asked, listener, first)
+    with _connected(settings, listener, connector) as (host, connection, remote_exec):
+        account, asked = Account(settings.host, host.user), home.HomeQuestion(remote_exec)
+        opener = _Opener(settings, account, remote_exec, asked, listener, first)
         try:
             store, spoken = _open(settings.protocol, opener)
             listener(events.Connected(settings.host, f"{connection}; {spoken}"))
             yield store if key is None else SigningStore(store, key)
         except ServerEndedSession as ended:
-            cause = disk_check.examine(programs, settings.host) or _turned_away(opener, ended)
+            cause = disk_check.examine(remote_exec, settings.host) or _turned_away(opener, ended)
             raise cause or ended from None
 
 
@@ -98,13 +98,13 @@ def _connected(
     connector = connector or _connector(settings)
     transport, why = connector.connect()
     try:
-        programs = RemoteExec(
+        remote_exec = RemoteExec(
             transport,
             alias=settings.host,
             stall_timeout=settings.stall_timeout,
             listener=listener,
         )
-        yield connector.config, f"{transport.description}{f' ({why})' if why else ''}", programs
+        yield connector.config, f"{transport.description}{f' ({why})' if why else ''}", remote_exec
     finally:
         transport.close()
 
@@ -121,7 +121,7 @@ class _Opener:
 
     settings: Settings
     account: Account
-    programs: RemoteExec
+    remote_exec: RemoteExec
     home: home.HomeQuestion
     listener: events.Listener
     first: Question
@@ -139,9 +139,9 @@ class _Opener:
         try:
             return self._session(command, conversation, ask)
         except NixNotFound:
-            if self.programs.searching:
+            if self.remote_exec.searching:
                 raise
-            self.programs.search_usual_places()
+            self.remote_exec.search_usual_places()
             return self._session(command, conversation, ask)
 
     def _session(
@@ -151,8 +151,8 @@ class _Opener:
         ask: Callable[[Session[Server]], Answer],
     ) -> tuple[Session[Server], Answer]:
         self.home()  # If the server allows one session only, the question may be in our way.
-        channel = self.programs.open(command)
-        if self.programs.opens_in_order:
+        channel = self.remote_exec.open(command)
+        if self.remote_exec.opens_in_order:
             self.home.ask()
         session = Session(
             channel,
@@ -208,7 +208,7 @@ class _Opener:
             asked=asked,
             account=self.account,
             listener=self.listener,
-            programs=self.programs,
+            remote_exec=self.remote_exec,
             open_session=partial(self.another_session, command, conversation),
             home=self.home,
         )
@@ -223,24 +223,26 @@ def _open(protocol: StoreProtocol, opener: _Opener) -> tuple[RemoteStore, str]:
     try:
         return _choose(protocol, opener)
     except ServerEndedSession as ended:
-        if ended.said and turned_away(ended.said, opener.account) is None:
+        if ended.message and opening_error(ended.message, opener.account) is None:
             raise
     try:
         return _choose(protocol, opener)
     except ServerEndedSession as ended:
         # A daemon that cannot work hangs up, too.
-        cause = disk_check.examine(opener.programs, opener.account.alias)
-        said = ended.said or _said_over_serve(opener)
-        raise cause or turned_away(said, opener.account) or _mute(opener, ended, said) from None
+        cause = disk_check.examine(opener.remote_exec, opener.account.alias)
+        message = ended.message or _said_over_serve(opener)
+        raise (
+            cause or opening_error(message, opener.account) or _mute(opener, ended, message)
+        ) from None
 
 
-def _mute(opener: _Opener, ended: ServerEndedSession, said: str) -> NixRemoteError:
+def _mute(opener: _Opener, ended: ServerEndedSession, message: str) -> NixRemoteError:
     """What it means that a program has ended twice before it greeted.
 
     An account that may run `nix-daemon --stdio` and nothing else gets no word from it, from 2.20
     on, if the daemon does not serve the account.
     """
-    if said or not ended.exited:
+    if message or not ended.exited:
         return ended
     return AccountNotAllowed(opener.account.alias, opener.account.user, "")
 
@@ -251,9 +253,9 @@ def _turned_away(opener: _Opener, ended: ServerEndedSession) -> Optional[NixRemo
     `nix-store --serve` greets before it asks the daemon. A second session has to end like the
     first one: a daemon that was killed in the middle leaves the same words.
     """
-    if turned_away(ended.said, opener.account) is None:
+    if opening_error(ended.message, opener.account) is None:
         return None
-    return turned_away(_said_over_serve(opener), opener.account)
+    return opening_error(_said_over_serve(opener), opener.account)
 
 
 def _said_over_serve(opener: _Opener) -> str:
@@ -275,9 +277,9 @@ def _words(serve: NixRemoteError) -> str:
     None of it counts if that was the program for the worker protocol, the only one that an account
     with a forced command may run.
     """
-    if not isinstance(serve, ServerEndedSession) or words.OTHER_PROTOCOL in serve.said:
+    if not isinstance(serve, ServerEndedSession) or nix_messages.OTHER_PROTOCOL in serve.message:
         return ""
-    return serve.said
+    return serve.message
 
 
 def _choose(protocol: StoreProtocol, opener: _Opener) -> tuple[RemoteStore, str]:
@@ -297,5 +299,5 @@ def _choose(protocol: StoreProtocol, opener: _Opener) -> tuple[RemoteStore, str]
 
 def _clearer(worker: NixRemoteError, serve: NixRemoteError) -> NixRemoteError:
     """Of two failures to open a session, the one that says more."""
-    mute = isinstance(worker, ServerEndedSession) and not worker.said
+    mute = isinstance(worker, ServerEndedSession) and not worker.message
     return serve if mute and _words(serve) else worker

@@ -18,7 +18,7 @@ from nix_remote.text import decimal
 _DATABASE: Final = PurePosixPath("/nix/var/nix/db")
 # Free blocks, the size of one, all inodes, free inodes; then what is mounted where.
 # One line, and no single quotes: every login shell hands it on as it is.
-LOOK_COMMAND: Final = (
+DISK_COMMAND: Final = (
     "sh",
     "-c",
     f"for folder in /nix/store {_DATABASE}; do"
@@ -30,10 +30,10 @@ _TOO_LITTLE: Final = 1024 * 1024
 """Bytes. Nothing can be registered with less."""
 
 
-def examine(programs: RemoteExec, alias: str) -> Optional[NixRemoteError]:
+def examine(remote_exec: RemoteExec, alias: str) -> Optional[NixRemoteError]:
     """The error that explains the end of a session; None if the disks do not."""
     try:
-        done = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
+        done = remote_exec.run(DISK_COMMAND, waiting_for="a look at its disks")
     except NixRemoteError:
         return None
     return diagnosis(done.stdout, alias)

@@ -1,6 +1,6 @@
 """Which error of ours a server's words stand for. Pure: the text of a refusal in, an error out.
 
-A sentence that `protocol/words.py` does not know becomes `PathRefused` or `ServerEndedSession`,
+A sentence that `protocol/nix_messages.py` does not know becomes `PathRefused` or `ServerEndedSession`,
 which quote it.
 
 Belongs here: errors for meanings. Not: sentences, when they are asked for, or what is tried next.
@@ -27,7 +27,13 @@ from nix_remote.errors import (
     ServerStoreReadOnly,
     SignatureRequired,
 )
-from nix_remote.protocol.words import AT_THE_DOOR, OF_A_PATH, OF_THE_STORE, Meaning, first
+from nix_remote.protocol.nix_messages import (
+    ADDING_A_PATH,
+    OPENING_A_SESSION,
+    STORE_STATE,
+    Meaning,
+    match,
+)
 from nix_remote.store.paths import PathInfo
 
 
@@ -50,40 +56,40 @@ class Account:
 
 def lacks_signature(message: str) -> bool:
     """Whether a server refuses a path because no key that it trusts has signed it."""
-    return first(OF_A_PATH, message) is Meaning.SIGNATURE_LACKING
+    return match(ADDING_A_PATH, message) is Meaning.SIGNATURE_LACKING
 
 
 def reference_vanished(message: str) -> bool:
     """Whether a program or a session fails because a path is not valid any more."""
-    return first(OF_A_PATH, message) is Meaning.NOT_VALID
+    return match(ADDING_A_PATH, message) is Meaning.NOT_VALID
 
 
-def meaning(message: str, account: Account, info: PathInfo) -> Exception:
-    """The error that `message`, said about a path, stands for."""
-    said = first(OF_A_PATH, message)
-    if said is not None:
-        return _OF_A_PATH[said](message, account, info)
-    return condition(message, account.alias) or PathRefused(account.alias, info.path, message)
+def path_error(message: str, account: Account, info: PathInfo) -> Exception:
+    """The error that `message`, message about a path, stands for."""
+    meaning = match(ADDING_A_PATH, message)
+    if meaning is not None:
+        return _PATH_ERRORS[meaning](message, account, info)
+    return store_error(message, account.alias) or PathRefused(account.alias, info.path, message)
 
 
-def condition(message: str, alias: str) -> Optional[NixRemoteError]:
+def store_error(message: str, alias: str) -> Optional[NixRemoteError]:
     """The error for a state of the whole server, which shows in any request; None if it is none."""
-    said = first(OF_THE_STORE, message)
-    return None if said is None else _OF_THE_STORE[said](alias, message)
+    meaning = match(STORE_STATE, message)
+    return None if meaning is None else _STORE_ERRORS[meaning](alias, message)
 
 
-def turned_away(message: str, account: Account) -> Optional[NixRemoteError]:
+def opening_error(message: str, account: Account) -> Optional[NixRemoteError]:
     """What it means that a session ended with `message` before it began; None if not known.
 
     A daemon that was killed at this very moment leaves the same words as one that does not
     allow the account: ask this only when a second session has ended like the first one.
     """
-    said = first(AT_THE_DOOR, message)
-    if said is Meaning.SOCKET_CLOSED:
+    meaning = match(OPENING_A_SESSION, message)
+    if meaning is Meaning.SOCKET_CLOSED:
         return DaemonSocketClosed(account.alias, account.user, message)
-    if said is Meaning.NOT_ALLOWED:
+    if meaning is Meaning.NOT_ALLOWED:
         return AccountNotAllowed(account.alias, account.user, message)
-    if said is Meaning.NOT_REACHED:
+    if meaning is Meaning.NOT_REACHED:
         return DaemonNotReached(account.alias, account.user, message)
     # A daemon that does not run, or is about to, can heal.
     return None
@@ -92,36 +98,36 @@ def turned_away(message: str, account: Account) -> Optional[NixRemoteError]:
 _Maker = Callable[[str, Account, PathInfo], Exception]
 
 
-def _signature_required(_said: str, account: Account, info: PathInfo) -> Exception:
+def _signature_required(_message: str, account: Account, info: PathInfo) -> Exception:
     signers = ", ".join(signature.partition(":")[0] for signature in info.signatures)
     return SignatureRequired(account.alias, account.user, info.path, signers, 0)
 
 
-def _vanished(said: str, _account: Account, _info: PathInfo) -> Exception:
-    return ReferenceVanished(said)
+def _vanished(message: str, _account: Account, _info: PathInfo) -> Exception:
+    return ReferenceVanished(message)
 
 
-def _changed(said: str, _account: Account, info: PathInfo) -> Exception:
-    return PathContentChanged(info.path, said)
+def _changed(message: str, _account: Account, info: PathInfo) -> Exception:
+    return PathContentChanged(info.path, message)
 
 
-def _content_address(said: str, account: Account, info: PathInfo) -> Exception:
-    return ContentAddressRefused(account.alias, info.path, said)
+def _content_address(message: str, account: Account, info: PathInfo) -> Exception:
+    return ContentAddressRefused(account.alias, info.path, message)
 
 
-def _too_deep(said: str, account: Account, info: PathInfo) -> Exception:
-    return PathTooDeep(account.alias, info.path, said)
+def _too_deep(message: str, account: Account, info: PathInfo) -> Exception:
+    return PathTooDeep(account.alias, info.path, message)
 
 
-def _too_long(said: str, account: Account, info: PathInfo) -> Exception:
-    return NameTooLong(account.alias, info.path, said)
+def _too_long(message: str, account: Account, info: PathInfo) -> Exception:
+    return NameTooLong(account.alias, info.path, message)
 
 
-def _ended(said: str, account: Account, _info: PathInfo) -> Exception:
-    return ServerEndedSession(account.alias, "copying", said)
+def _ended(message: str, account: Account, _info: PathInfo) -> Exception:
+    return ServerEndedSession(account.alias, "copying", message)
 
 
-_OF_A_PATH: Final[Mapping[Meaning, _Maker]] = {
+_PATH_ERRORS: Final[Mapping[Meaning, _Maker]] = {
     Meaning.SIGNATURE_LACKING: _signature_required,
     Meaning.NOT_VALID: _vanished,
     Meaning.OTHER_CONTENT_ADDRESS: _content_address,
@@ -131,9 +137,11 @@ _OF_A_PATH: Final[Mapping[Meaning, _Maker]] = {
     Meaning.ENDED: _ended,
 }
 
-_OF_THE_STORE: Final[Mapping[Meaning, Callable[[str, str], NixRemoteError]]] = {
+_STORE_ERRORS: Final[Mapping[Meaning, Callable[[str, str], NixRemoteError]]] = {
     Meaning.DISK_FULL: ServerDiskFull,
     Meaning.QUOTA_EXCEEDED: ServerQuotaExceeded,
     Meaning.READ_ONLY: ServerStoreReadOnly,
-    Meaning.DAEMON_ENDED: lambda alias, said: ServerEndedSession(alias, "it worked for us", said),
+    Meaning.DAEMON_ENDED: lambda alias, message: ServerEndedSession(
+        alias, "it worked for us", message
+    ),
 }

@@ -97,8 +97,8 @@ class RemoteExec:
                 raise OutputTooLong(self._alias, waiting_for, f"{MAX_OUTPUT} bytes")
             return False
 
-        status, said = self._converse(command, stdin, take, waiting_for)
-        return Finished(status, PeerText(bytes(output)).plain, said)
+        status, stderr = self._converse(command, stdin, take, waiting_for)
+        return Finished(status, PeerText(bytes(output)).plain, stderr)
 
     def run_lines(
         self,
@@ -128,8 +128,8 @@ class RemoteExec:
                 take(PeerText(line).plain)
             return bool(whole)
 
-        status, said = self._converse(command, stdin, split, waiting_for)
-        return Finished(status, PeerText(rest).plain, said)
+        status, stderr = self._converse(command, stdin, split, waiting_for)
+        return Finished(status, PeerText(rest).plain, stderr)
 
     def _converse(
         self,
@@ -169,11 +169,11 @@ class RemoteExec:
             if take(data):
                 moved = time.monotonic()
         status = channel.exit_status()
-        said = channel.stderr_tail().shown()
+        stderr = channel.stderr_tail().shown()
         if status is None:
             # Killed, or cut off: what it printed so far means nothing.
-            raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)
-        return status, said
+            raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", stderr)
+        return status, stderr
 
 
 def _send(channel: Channel, stdin: bytes) -> None:

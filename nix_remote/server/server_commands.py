@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Mapping
 
-from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.disk_check import DISK_COMMAND
 from nix_remote.server.gc_roots.counted import COUNT_COMMAND
 from nix_remote.server.gc_roots.home import HOME_COMMAND
 from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
@@ -37,7 +37,7 @@ EXPORTS_COMMAND: Final = (
 DISPATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "LIST": LIST_COMMAND,
     "REMOVE": REMOVE_COMMAND,
-    "LOOK": LOOK_COMMAND,
+    "DISKS": DISK_COMMAND,
     "PRESENT": PRESENT_COMMAND,
     "EXPORTS": EXPORTS_COMMAND,
     "HOME": HOME_COMMAND,

@@ -4,7 +4,7 @@ Requests are written without waiting for replies; a reader thread takes the
 replies as they come and completes a future for each. Both directions have to
 run at the same time: a server stops reading once its own replies are not
 read. The number and the size of unanswered requests are bounded
-(`nix_remote.protocol.window`); at the bound, `submit` waits for replies. When
+(`nix_remote.protocol.flow_control`); at the bound, `submit` waits for replies. When
 the session dies, every unanswered request fails with the cause.
 """
 
@@ -39,7 +39,7 @@ from nix_remote.protocol.conversation import (
     Server,
 )
 from nix_remote.protocol.versions import UnsupportedVersion
-from nix_remote.server.nix_errors import condition
+from nix_remote.server.nix_errors import store_error
 from nix_remote.server.wait_notices import WaitNotices
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.text import PeerText
@@ -259,18 +259,18 @@ class Session(Generic[Server]):
 
     def _ended(self) -> NixRemoteError:
         status = self._channel.exit_status()
-        said = self._channel.stderr_tail().shown()
-        cause = condition(said, self._alias)
+        stderr = self._channel.stderr_tail().shown()
+        cause = store_error(stderr, self._alias)
         if cause is not None:
             return cause
         if self._conversation.server is not None:
-            return ServerEndedSession(self._alias, self._doing(), said)
+            return ServerEndedSession(self._alias, self._doing(), stderr)
         if self._first_bytes and not self._began_well():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
         # Shells agree on the status, but for csh.
-        if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
-            return NixNotFound(self._alias, self._command, said)
-        return ServerEndedSession(self._alias, self._doing(), said, status)
+        if status == _COMMAND_NOT_FOUND or stderr.endswith(": Command not found."):
+            return NixNotFound(self._alias, self._command, stderr)
+        return ServerEndedSession(self._alias, self._doing(), stderr, status)
 
     def _violated(self, error: WireError) -> NixRemoteError:
         if isinstance(error, UnsupportedVersion):

@@ -22,7 +22,7 @@ from nix_remote.server.wait_notices import WaitNotices
 from nix_remote.store.paths import StorePath
 
 _PAUSE: Final = 0.05
-_BEAT: Final = 1.0
+_TOUCH_INTERVAL: Final = 1.0
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -33,17 +33,17 @@ class UploadLock:
         self,
         file: Path,
         *,
-        patience: float,
+        stall_timeout: float,
         listener: events.Listener,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """`patience`: seconds without any movement after which a holder is passed by."""
         self._file = file
-        self._patience = patience
+        self._stall_timeout = stall_timeout
         self._listener = listener
         self._sleep = sleep
         self._lock: Optional[int] = None
-        self._last_beat = 0.0
+        self._last_touch = 0.0
 
     @property
     def held(self) -> bool:
@@ -72,7 +72,7 @@ class UploadLock:
         while not _locked(lock):
             # Its time may be in the future, if the clock was put back: then only watching helps.
             age = time.time() - seen / _NANOSECONDS
-            if max(age, unchanged) > self._patience:
+            if max(age, unchanged) > self._stall_timeout:
                 os.close(lock)
                 return True
             notices.after(waited)
@@ -82,14 +82,14 @@ class UploadLock:
             unchanged = unchanged + _PAUSE if seen == before else 0.0
         changed = waited > 0 or self.state() != since
         self._lock = lock
-        self.beat()
+        self.touch()
         return changed
 
-    def beat(self) -> None:
+    def touch(self) -> None:
         """Shows that we move."""
         now = time.monotonic()
-        if self._lock is not None and now - self._last_beat > _BEAT:
-            self._last_beat = now
+        if self._lock is not None and now - self._last_touch > _TOUCH_INTERVAL:
+            self._last_touch = now
             self._mark()
 
     def release(self) -> None:
@@ -98,7 +98,7 @@ class UploadLock:
             self._mark()
             os.close(self._lock)
             self._lock = None
-            self._last_beat = 0.0
+            self._last_touch = 0.0
 
     def _mark(self) -> None:
         with suppress(OSError):
@@ -117,26 +117,26 @@ def _locked(lock: int) -> bool:
 class LockingStore(ForwardingStore):
     """A `RemoteStore` that waits for its turn when it finds something missing."""
 
-    def __init__(self, store: RemoteStore, turn: UploadLock) -> None:
+    def __init__(self, store: RemoteStore, lock: UploadLock) -> None:
         super().__init__(store)
-        self._turn = turn
+        self._upload_lock = lock
 
     def ask(self, question: Question) -> frozenset[StorePath]:
-        before = self._turn.state()
+        before = self._upload_lock.state()
         valid = super().ask(question)
-        if self._turn.held or valid.issuperset(question.paths):
+        if self._upload_lock.held or valid.issuperset(question.paths):
             return valid
-        if self._turn.take(since=before):
+        if self._upload_lock.take(since=before):
             valid = super().ask(question)
             if valid.issuperset(question.paths):
                 # Somebody else has sent it: there is nothing to keep others from.
-                self._turn.release()
+                self._upload_lock.release()
         return valid
 
     def push(self, paths: Sequence[Outgoing]) -> None:
-        super().push([replace(one, nar=self._beating(one.nar)) for one in paths])
+        super().push([replace(one, nar=self._touching(one.nar)) for one in paths])
 
-    def _beating(self, nar: Iterator[bytes]) -> Iterator[bytes]:
+    def _touching(self, nar: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in nar:
-            self._turn.beat()
+            self._upload_lock.touch()
             yield chunk

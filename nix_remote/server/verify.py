@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Iterator, Mapping, Sequence
 
 from nix_remote.errors import ContentsUnreadable
-from nix_remote.protocol import words
+from nix_remote.protocol import nix_messages
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.stores.base import Damage
 from nix_remote.store.paths import PathInfo, StorePath, base_name
@@ -46,35 +46,35 @@ class Damaged:
     """What is wrong with a path, and the words of the server's Nix."""
 
     damage: Damage
-    said: str
+    message: str
 
 
-def gone(programs: RemoteExec, alias: str, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+def absent(remote_exec: RemoteExec, alias: str, paths: Sequence[StorePath]) -> frozenset[StorePath]:
     """Of these valid paths, those that are not on the server's disk.
 
     Raises `ContentsUnreadable` if the account may not look.
     """
     found: set[StorePath] = set()
     for start in range(0, len(paths), _NAMES_AT_ONCE):
-        found |= _gone(programs, alias, paths[start : start + _NAMES_AT_ONCE])
+        found |= _absent(remote_exec, alias, paths[start : start + _NAMES_AT_ONCE])
     return frozenset(found)
 
 
-def _gone(programs: RemoteExec, alias: str, paths: Sequence[StorePath]) -> set[StorePath]:
+def _absent(remote_exec: RemoteExec, alias: str, paths: Sequence[StorePath]) -> set[StorePath]:
     names = "".join(f"{base_name(path)}\n" for path in paths)
-    done = programs.run(
+    done = remote_exec.run(
         PRESENT_COMMAND, stdin=names.encode(), waiting_for="a look at the server's disk"
     )
     *lines, last = done.stdout.split("\n")[:-1] or [""]
     if done.status != 0 or last != "looked":
-        said = done.stderr or done.stdout.strip()
-        raise ContentsUnreadable(alias, "sh -c 'test -e PATH'", said)
+        message = done.stderr or done.stdout.strip()
+        raise ContentsUnreadable(alias, "sh -c 'test -e PATH'", message)
     absent = {line[len("gone ") :] for line in lines if line.startswith("gone ")}
     return {path for path in paths if base_name(path) in absent}
 
 
 def damaged(
-    programs: RemoteExec, alias: str, infos: Sequence[PathInfo]
+    remote_exec: RemoteExec, alias: str, infos: Sequence[PathInfo]
 ) -> Mapping[StorePath, Damaged]:
     """Of these valid paths, those whose content is not what is registered there.
 
@@ -82,7 +82,7 @@ def damaged(
     """
     found: dict[StorePath, Damaged] = {}
     for batch in _batches(infos):
-        found.update(_look(programs, alias, batch))
+        found.update(_look(remote_exec, alias, batch))
     return found
 
 
@@ -100,12 +100,12 @@ def _batches(infos: Sequence[PathInfo]) -> Iterator[list[StorePath]]:
 
 
 def _look(
-    programs: RemoteExec, alias: str, paths: list[StorePath]
+    remote_exec: RemoteExec, alias: str, paths: list[StorePath]
 ) -> Iterator[tuple[StorePath, Damaged]]:
     while paths:
-        done = programs.run((*VERIFY, *paths), waiting_for="the server to read its store")
+        done = remote_exec.run((*VERIFY, *paths), waiting_for="the server to read its store")
         bad = _judge(done)
-        failed = words.UNREADABLE.search(done.stderr)
+        failed = nix_messages.UNREADABLE.search(done.stderr)
         # What it says of other paths, or of none, leaves the rest of these unread.
         unread = "error:" in done.stderr if failed is None else failed["path"] not in paths
         if unread or (done.status != 0 and not bad):
@@ -113,8 +113,8 @@ def _look(
             raise ContentsUnreadable(alias, command, done.stderr or done.stdout.strip())
         if len(done.stderr) > _COMPLETE and len(paths) > 1:
             middle = len(paths) // 2
-            yield from _look(programs, alias, paths[:middle])
-            yield from _look(programs, alias, paths[middle:])
+            yield from _look(remote_exec, alias, paths[:middle])
+            yield from _look(remote_exec, alias, paths[middle:])
             return
         yield from bad.items()
         # Where it could not read a path it went no further.
@@ -126,11 +126,11 @@ def _look(
 def _judge(done: Finished) -> dict[StorePath, Damaged]:
     found = {}
     for line in done.stderr.splitlines():
-        modified, failed = words.MODIFIED.search(line), words.UNREADABLE.search(line)
+        modified, failed = nix_messages.MODIFIED.search(line), nix_messages.UNREADABLE.search(line)
         if modified is not None:
             found[StorePath(modified["path"])] = Damaged(Damage.CHANGED, line)
         elif failed is not None:
-            absent = words.ABSENT.search(failed["why"]) and not failed["below"]
-            damage = Damage.GONE if absent else Damage.CHANGED
+            absent = nix_messages.ABSENT.search(failed["why"]) and not failed["below"]
+            damage = Damage.ABSENT if absent else Damage.CHANGED
             found[StorePath(failed["path"])] = Damaged(damage, line)
     return found

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Final
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.server.gc_roots.names import GCROOTS, SET_PLACES
+from nix_remote.server.gc_roots.names import GCROOTS, SET_ROOT_FOLDERS
 from nix_remote.server.server_commands import DISPATCHED
 from nix_remote.setup import inputs
 
@@ -111,7 +111,7 @@ add_line "$home/.ssh/authorized_keys" {line} 644
 def dispatcher() -> str:
     """The program that a restricted account is to run: `dispatcher.sh`, filled in."""
     template = resources.files("nix_remote.setup").joinpath("dispatcher.sh").read_text()
-    template = template.replace("@SET_PLACES@", SET_PLACES)
+    template = template.replace("@SET_ROOT_FOLDERS@", SET_ROOT_FOLDERS)
     for mark, command in DISPATCHED.items():
         template = template.replace(f"@{mark}@", shlex.join(command))
     return template

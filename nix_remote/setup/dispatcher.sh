@@ -44,7 +44,7 @@ END
 )
 look=$(
   cat <<'END'
-@LOOK@
+@DISKS@
 END
 )
 
@@ -96,7 +96,7 @@ link=$5
 [ "$path" != "$3" ] || refuse
 case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
-@SET_PLACES@
+@SET_ROOT_FOLDERS@
 for place in "$roots" "$@"; do
   # The removal of roots works in folders whose names begin with a dot.
   case $link in

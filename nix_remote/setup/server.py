@@ -54,11 +54,11 @@ def bundle(plan: ServerPlan) -> Bundle:
             File(EXPORTS_PATH, exports(plan)),
             File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, plan.threads, "--threads"))),
         ]
-        kept = retention.files(plan.account, plan.policy)
-        files += [*served, *kept]
+        retained = retention.files(plan.account, plan.policy)
+        files += [*served, *retained]
         checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
         steps.append(_SERVED.format(put=change.put(served)))
-        steps.append(_KEPT.format(put=change.put(kept)))
+        steps.append(_RETENTION.format(put=change.put(retained)))
         steps.append(
             _EXPORT_STEPS.format(
                 firewall=" ".join(networks(plan)),
@@ -231,7 +231,7 @@ before=$changes
 served=$((changes - before))
 """
 
-_KEPT: Final = """\
+_RETENTION: Final = """\
 # What removes roots that nobody needs, once a day.
 before=$changes
 {put}

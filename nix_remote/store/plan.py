@@ -19,13 +19,13 @@ class Reason(enum.Enum):
     """Another invocation sends it, in the same copy."""
     DIFFERENT = "different"
     """Valid on the server, with other content than here."""
-    GONE = "gone"
+    ABSENT = "gone"
     """Valid in the server's database, and not on its disk."""
     CHANGED = "changed"
     """Valid in the server's database, and other content than that is on its disk."""
 
 
-DAMAGES: Final = frozenset({Reason.GONE, Reason.CHANGED, Reason.DIFFERENT})
+DAMAGES: Final = frozenset({Reason.ABSENT, Reason.CHANGED, Reason.DIFFERENT})
 """Reasons for which a valid path may have to be replaced."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, Iterable, Optional
 
-from nix_remote.server.gc_roots.names import SET_PLACES, Root
+from nix_remote.server.gc_roots.names import SET_ROOT_FOLDERS, Root
 from nix_remote.server.nix_commands import PRINT_ROOTS
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.text import decimal
@@ -24,20 +24,20 @@ COUNT_COMMAND: Final = (
     "sh",
     "-c",
     'PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH;'
-    f" {SET_PLACES} number=0;"
+    f" {SET_ROOT_FOLDERS} number=0;"
     ' for place do number=$((number + 1)); echo "place $number $place";'
     ' [ ! -d "$place" ] || echo "place $number $(cd -P "$place" && pwd)"; done;'
     f" {{ {' '.join(PRINT_ROOTS)} && echo end; }} | grep -e nix-remote -e ^end",
 )
 
 
-def uncounted(programs: RemoteExec, roots: Iterable[Root]) -> Optional[frozenset[Root]]:
+def uncounted(remote_exec: RemoteExec, roots: Iterable[Root]) -> Optional[frozenset[Root]]:
     """Those of the roots that the collector does not count.
 
     None if the account may not ask.
     """
     answer = _Answer(roots)
-    done = programs.run_lines(
+    done = remote_exec.run_lines(
         COUNT_COMMAND, answer.take, at_most=_MOST, waiting_for="the roots that Nix there counts"
     )
     if done.status != 0 or answer.last_line != "end":

@@ -41,15 +41,15 @@ class HomeQuestion:
     or if nothing has been asked.
     """
 
-    def __init__(self, programs: RemoteExec) -> None:
-        self._programs = programs
+    def __init__(self, remote_exec: RemoteExec) -> None:
+        self._remote_exec = remote_exec
         self._answer: Optional[Future[Optional[str]]] = None
 
     def ask(self) -> None:
         """Asks in the background, unless that was done before."""
         if self._answer is None:
             self._answer = Future()
-            arguments = (self._programs, self._answer)
+            arguments = (self._remote_exec, self._answer)
             threading.Thread(
                 target=_run, args=arguments, name="nix-remote-home", daemon=True
             ).start()
@@ -61,10 +61,10 @@ class HomeQuestion:
         return self._answer.result() if self._answer.done() else None
 
 
-def _run(programs: RemoteExec, answer: Future[Optional[str]]) -> None:
+def _run(remote_exec: RemoteExec, answer: Future[Optional[str]]) -> None:
     folder = None
     try:
-        done = programs.run(HOME_COMMAND, waiting_for="the account's home folder")
+        done = remote_exec.run(HOME_COMMAND, waiting_for="the account's home folder")
         folder = parse(done.stdout) if done.status == 0 else None
     except NixRemoteError:
         pass  # no further session is allowed, or the main session learns why

@@ -39,14 +39,14 @@ def everything(root: Root, now: int) -> bool:
 
 
 def list_roots(
-    programs: RemoteExec, alias: str, wanted: Callable[[Root, int], bool] = everything
+    remote_exec: RemoteExec, alias: str, wanted: Callable[[Root, int], bool] = everything
 ) -> Roots:
     """The durable roots of this account for which `wanted(root, server's time)` holds.
 
     Only those are held in memory. Raises `RootsUnreadable` unless the list is complete.
     """
     listed = _List(wanted)
-    done = programs.run_lines(
+    done = remote_exec.run_lines(
         LIST_COMMAND, listed.take, at_most=MOST_ROOTS, waiting_for="the list of roots"
     )
     _check(alias, replace(done, stdout=listed.last_line or done.stdout))
@@ -105,7 +105,7 @@ def parse_record(line: str) -> Optional[Root]:
 
 
 def remove_roots(
-    programs: RemoteExec,
+    remote_exec: RemoteExec,
     alias: str,
     roots: Sequence[Root],
     listener: events.Listener = events.ignore,
@@ -117,17 +117,17 @@ def remove_roots(
     removed: set[str] = set()
     for first in range(0, len(roots), _AT_ONCE):
         page = roots[first : first + _AT_ONCE]
-        done = _remove(programs, page, removed)
-        if done.status == NOT_FOUND and not programs.searching:
-            programs.search_usual_places()
-            done = _remove(programs, page, removed)
+        done = _remove(remote_exec, page, removed)
+        if done.status == NOT_FOUND and not remote_exec.searching:
+            remote_exec.search_usual_places()
+            done = _remove(remote_exec, page, removed)
         _check(alias, done)
         if len(roots) > _AT_ONCE:
             listener(events.RootsVisited(first + len(page), len(roots)))
     return tuple(root for root in roots if f"{root.place} {root.location}" in removed)
 
 
-def _remove(programs: RemoteExec, roots: Sequence[Root], removed: set[str]) -> Finished:
+def _remove(remote_exec: RemoteExec, roots: Sequence[Root], removed: set[str]) -> Finished:
     """Adds the names of those removed to `removed`, each with its place."""
     last_line = ""
 
@@ -137,7 +137,7 @@ def _remove(programs: RemoteExec, roots: Sequence[Root], removed: set[str]) -> F
         if line.startswith("removed "):
             removed.add(line[len("removed ") :])
 
-    done = programs.run_lines(
+    done = remote_exec.run_lines(
         REMOVE_COMMAND,
         take,
         # One line for each that is removed, two for each that is made anew; signs of life; and

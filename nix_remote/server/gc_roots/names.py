@@ -34,7 +34,7 @@ SET_HOME: Final = (
 
 # For a shell script: sets the positional parameters to the folders in which the account's
 # durable roots can be, whether they exist or not, each once.
-SET_PLACES: Final = (
+SET_ROOT_FOLDERS: Final = (
     f'{SET_HOME} set -- "${{home%/}}/{FOLDER}"'
     f' "{GCROOTS}/nix-remote/$me" "{GCROOTS}/per-user/$me/nix-remote";'
     ' [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] ||'
@@ -57,7 +57,7 @@ class Root:
     last_used: int
     """Seconds since 1970, by the server's clock."""
     place: int = 1
-    """The number of the place that the root is in, from 1, as in `SET_PLACES`."""
+    """The number of the place that the root is in, from 1, as in `SET_ROOT_FOLDERS`."""
     record: str = field(default="", compare=False, repr=False)
     """The root as the server listed it. The removal takes it only if that has not changed."""
 
@@ -96,7 +96,7 @@ class Owner:
         return f"{_readable(self.workspace.name)}-{digest}"
 
 
-def places(account: str, home: Optional[str], location: str) -> tuple[str, ...]:
+def candidate_locations(account: str, home: Optional[str], location: str) -> tuple[str, ...]:
     """Where a root can be made, the best place first: `location` in each of the folders for roots.
 
     `location` is relative to the account's home folder. If that is not known, the

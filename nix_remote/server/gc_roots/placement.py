@@ -15,7 +15,7 @@ from typing import AbstractSet, Collection, Final, Iterable, Optional
 
 from nix_remote.errors import PromiseError, RootNotCounted, RootRefused
 from nix_remote.protocol.worker import RootLink
-from nix_remote.server.gc_roots.names import places
+from nix_remote.server.gc_roots.names import candidate_locations
 from nix_remote.server.stores.base import DurableRoot
 
 # A session that cannot say which folder is the account's home runs in one of these, or below,
@@ -32,7 +32,7 @@ class RootPlacement:
         self._alias = alias
         self._account = account
         self._home = home
-        self._place, self._last = 0, len(places(account, home, "")) - 1
+        self._place, self._last = 0, len(candidate_locations(account, home, "")) - 1
         self._failure: Optional[PromiseError] = None
         self._made_again = False
         self.counts = False
@@ -41,7 +41,10 @@ class RootPlacement:
     def located(self, roots: Iterable[DurableRoot]) -> list[DurableRoot]:
         """The roots in the current place; relative if the home folder is not known."""
         return [
-            DurableRoot(root.path, places(self._account, self._home, root.location)[self._place])
+            DurableRoot(
+                root.path,
+                candidate_locations(self._account, self._home, root.location)[self._place],
+            )
             for root in roots
         ]
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.server.gc_roots.names import SET_PLACES
+from nix_remote.server.gc_roots.names import SET_ROOT_FOLDERS
 
 FORMAT: Final = "nix-remote-roots 2"
 """How the list begins. The version changes with the format of records."""
@@ -37,7 +37,7 @@ PAGE: Final = 500
 _START: Final = (
     "LC_ALL=C; export LC_ALL;"
     ' PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH;'
-    f" {SET_PLACES}"
+    f" {SET_ROOT_FOLDERS}"
 )
 
 # GNU find. A link that vanishes while it is looked at is no error.

@@ -15,7 +15,7 @@ from nix_remote.store.paths import PathInfo, StorePath
 class Damage(enum.Enum):
     """What may be wrong with a path that the server's database calls valid."""
 
-    GONE = "gone"
+    ABSENT = "gone"
     """Nothing is on the disk under its name."""
     CHANGED = "changed"
     """What is on the disk has another hash than the one registered, or cannot be read."""
@@ -72,7 +72,7 @@ class RemoteStore(Protocol):
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         """What the server has registered of those of `paths` that are valid."""
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         """Those of these valid paths that are not on the server's disk.
 
         Raises `ContentsUnreadable` if the account may not look.

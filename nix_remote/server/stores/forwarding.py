@@ -41,8 +41,8 @@ class ForwardingStore:
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         return self._store.registered(paths)
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        return self._store.gone(paths)
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return self._store.absent(paths)
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
         return self._store.damaged(infos)

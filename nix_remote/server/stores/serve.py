@@ -22,7 +22,7 @@ from nix_remote.errors import (
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.server import nix_commands, trust
-from nix_remote.server.nix_errors import ReferenceVanished, lacks_signature, meaning
+from nix_remote.server.nix_errors import ReferenceVanished, lacks_signature, path_error
 from nix_remote.server.session import Session
 from nix_remote.server.stores.base import DurableRoot, Outgoing, Question
 from nix_remote.server.stores.session import Asked, SessionStore
@@ -62,11 +62,11 @@ class ServeStore(SessionStore[ServeServer]):
         try:
             self._session.wait(answer, "the server to say if it takes unsigned paths")
         except ServerEndedSession as ended:
-            if lacks_signature(ended.said):
+            if lacks_signature(ended.message):
                 return False
-            if not ended.said:
+            if not ended.message:
                 raise
-            raise meaning(ended.said, self._account, trust.PROBE) from None
+            raise path_error(ended.message, self._account, trust.PROBE) from None
         return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
@@ -102,10 +102,10 @@ class ServeStore(SessionStore[ServeServer]):
         for chunk in nar:
             session.write(chunk)
 
-    def _refusal(self, refused: NotAccepted) -> Exception:
-        if isinstance(refused.cause, ServerEndedSession) and refused.cause.said:
+    def _nix_error(self, refused: NotAccepted) -> Exception:
+        if isinstance(refused.cause, ServerEndedSession) and refused.cause.message:
             # A refusal is all that a server says before it ends the session.
-            return meaning(refused.cause.said, self._account, refused.info)
+            return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
     def secure(
@@ -117,7 +117,7 @@ class ServeStore(SessionStore[ServeServer]):
             made = self._make_roots(roots)
             if made is None:
                 continue
-            nix_commands.wait_for_collector(self._programs, self._account.alias)
+            nix_commands.wait_for_collector(self._remote_exec, self._account.alias)
             # A session that has added a path answers that it is valid, whatever happens to it.
             session = self._open_session()
             query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
@@ -129,27 +129,27 @@ class ServeStore(SessionStore[ServeServer]):
                 self._session, session = session, self._session
             session.close()
             made = [root for root in made if root.path in valid]
-            find = partial(nix_commands.find_roots, self._programs, self._account.alias, made)
+            find = partial(nix_commands.find_roots, self._remote_exec, self._account.alias, made)
             if self._count(made, find):
                 return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
         """The roots of valid paths, where they were made; None if another place is to be tried."""
         made = []
-        for root in self._placing.located(roots):
+        for root in self._placement.located(roots):
             try:
-                location = nix_commands.add_root(self._programs, self._account.alias, root)
+                location = nix_commands.add_root(self._remote_exec, self._account.alias, root)
             except ReferenceVanished:
                 continue
             except RootRefused as refused:
-                self._placing.failed(refused)
+                self._placement.failed(refused)
                 return None
-            if not self._placing.accepts(root, location):
+            if not self._placement.accepts(root, location):
                 return None
             made.append(DurableRoot(root.path, location))
         return made
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
-        for root in self._placing.located(roots):
-            location = nix_commands.add_root(self._programs, self._account.alias, root)
+        for root in self._placement.located(roots):
+            location = nix_commands.add_root(self._remote_exec, self._account.alias, root)
             self._listener(events.RootMade(root.path, location))

@@ -15,7 +15,7 @@ from nix_remote.protocol.worker import RootLink
 from nix_remote.server import nix_commands, trust, verify
 from nix_remote.server.gc_roots import home
 from nix_remote.server.gc_roots.placement import RootPlacement
-from nix_remote.server.nix_errors import Account, condition
+from nix_remote.server.nix_errors import Account, store_error
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.server.stores.base import (
@@ -55,7 +55,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         asked: Optional[Asked] = None,
         account: Account,
         listener: events.Listener,
-        programs: RemoteExec,
+        remote_exec: RemoteExec,
         open_session: Callable[[], Session[Server]],
         home: home.Home = home.unknown,
     ) -> None:
@@ -65,13 +65,13 @@ class SessionStore(RemoteStore, Generic[Server]):
         """Temporary roots that have been asked for, and not been waited for."""
         self._account = account
         self._listener = listener
-        self._programs = programs
+        self._remote_exec = remote_exec
         self._open_session = open_session
         self._home = home
         self._broken = False
 
     @cached_property
-    def _placing(self) -> RootPlacement:
+    def _placement(self) -> RootPlacement:
         return RootPlacement(self._account.alias, self._account.user, self._home())
 
     @property
@@ -90,11 +90,11 @@ class SessionStore(RemoteStore, Generic[Server]):
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         trust.check_acceptable(infos, self._account, self._takes_unsigned)
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        return verify.gone(self._programs, self._account.alias, paths)
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return verify.absent(self._remote_exec, self._account.alias, paths)
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
-        found = verify.damaged(self._programs, self._account.alias, infos)
+        found = verify.damaged(self._remote_exec, self._account.alias, infos)
         return {path: each.damage for path, each in found.items()}
 
     def push(self, paths: Sequence[Outgoing]) -> None:
@@ -116,7 +116,7 @@ class SessionStore(RemoteStore, Generic[Server]):
                 self._wait_for_locks()
         except NotAccepted as refused:
             self._broken = not isinstance(refused.cause, RequestRefused)
-            raise self._refusal(refused) from None
+            raise self._nix_error(refused) from None
         finally:
             for session in push.additional:
                 session.close()
@@ -132,7 +132,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         """Writes what follows that request."""
 
     @abstractmethod
-    def _refusal(self, refused: NotAccepted) -> Exception:
+    def _nix_error(self, refused: NotAccepted) -> Exception:
         """What it means that a path was not taken."""
 
     @abstractmethod
@@ -148,11 +148,11 @@ class SessionStore(RemoteStore, Generic[Server]):
 
         `find` asks which of them the server's Nix lists.
         """
-        if not self._placing.counts:
+        if not self._placement.counts:
             counted = find()
             if self._account.is_root:
-                counted &= nix_commands.find_roots_of_daemon(self._programs, made)
-            if not self._placing.count(made, counted):
+                counted &= nix_commands.find_roots_of_daemon(self._remote_exec, made)
+            if not self._placement.count(made, counted):
                 return False
         for root in made:
             self._listener(events.RootMade(root.path, root.location))
@@ -166,7 +166,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         """For requests that no correct server refuses."""
         try:
             return self._session.wait(future, waiting_for)
-        except RequestRefused as refusal:
-            raise condition(refusal.message, self._account.alias) or PathRefused(
-                self._account.alias, waiting_for, refusal.message
+        except RequestRefused as error:
+            raise store_error(error.message, self._account.alias) or PathRefused(
+                self._account.alias, waiting_for, error.message
             ) from None

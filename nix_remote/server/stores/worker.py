@@ -22,9 +22,9 @@ from nix_remote.protocol.versions import WorkerServer
 from nix_remote.server import nix_commands, trust
 from nix_remote.server.nix_errors import (
     ReferenceVanished,
-    condition,
     lacks_signature,
-    meaning,
+    path_error,
+    store_error,
 )
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.server.stores.base import DurableRoot, Question
@@ -78,10 +78,10 @@ class WorkerStore(SessionStore[WorkerServer]):
         self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
         try:
             self._session.wait(answer, "the server to say if it takes unsigned paths")
-        except RequestRefused as refusal:
-            if lacks_signature(refusal.message):
+        except RequestRefused as error:
+            if lacks_signature(error.message):
                 return False
-            raise meaning(refusal.message, self._account, trust.PROBE) from None
+            raise path_error(error.message, self._account, trust.PROBE) from None
         return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
@@ -112,9 +112,9 @@ class WorkerStore(SessionStore[WorkerServer]):
             # Ending the stream early, too, is understood: the server drops what it has.
             session.write(framed.END)
 
-    def _refusal(self, refused: NotAccepted) -> Exception:
+    def _nix_error(self, refused: NotAccepted) -> Exception:
         if isinstance(refused.cause, RequestRefused):
-            return meaning(refused.cause.message, self._account, refused.info)
+            return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
     def secure(
@@ -140,15 +140,15 @@ class WorkerStore(SessionStore[WorkerServer]):
 
     def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
         """Asks for durable roots, and behind that whether the server counts them."""
-        located = self._placing.located(roots)
+        located = self._placement.located(roots)
         links = [self._begin_root(root) for root in located]
         # Once per session and place; and not where the location is only known from the reply.
         known = all(root.location.startswith("/") for root in located)
-        asked = self._find(located) if known and not self._placing.counts else None
+        asked = self._find(located) if known and not self._placement.counts else None
         return _Rooting(located, links, asked)
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
-        located = self._placing.located(roots)
+        located = self._placement.located(roots)
         links = [self._begin_root(root) for root in located]
         for root, outcome in zip(located, map(self._outcome, located, links)):
             if isinstance(outcome, Exception):
@@ -161,7 +161,7 @@ class WorkerStore(SessionStore[WorkerServer]):
             return self._session.submit(worker.AddPermRoot(root.path, root.location))
         made: Future[str] = Future()
         try:
-            made.set_result(nix_commands.add_root(self._programs, self._account.alias, root))
+            made.set_result(nix_commands.add_root(self._remote_exec, self._account.alias, root))
         except (ReferenceVanished, RootRefused) as failure:
             made.set_exception(failure)
         return made
@@ -174,9 +174,9 @@ class WorkerStore(SessionStore[WorkerServer]):
         """The location of a durable root, or why there is none."""
         try:
             return self._session.wait(requested, "a durable root")
-        except RequestRefused as refusal:
-            alias, said = self._account.alias, refusal.message
-            return condition(said, alias) or RootRefused(alias, root.location, said)
+        except RequestRefused as error:
+            alias, message = self._account.alias, error.message
+            return store_error(message, alias) or RootRefused(alias, root.location, message)
         except (ReferenceVanished, RootRefused) as failure:
             return failure
 
@@ -196,11 +196,11 @@ class WorkerStore(SessionStore[WorkerServer]):
             if isinstance(outcome, ReferenceVanished) or root.path not in valid:
                 continue
             if isinstance(outcome, RootRefused):
-                self._placing.failed(outcome)
+                self._placement.failed(outcome)
                 return None
             if isinstance(outcome, Exception):
                 raise outcome
-            if not self._placing.accepts(root, outcome):
+            if not self._placement.accepts(root, outcome):
                 return None
             made.append(DurableRoot(root.path, outcome))
         return made

@@ -75,8 +75,8 @@ def test_the_servers_script_says_the_same(said: str, flaws: set[int], tmp_path: 
         check=True,
     )
     # Determinate Nix has no number of its own for the oldest: those that are so old are gone.
-    told = {number for number, each in enumerate(ADVISORIES) if each.name in done.stderr}
-    assert told == flaws
+    facts = {number for number, each in enumerate(ADVISORIES) if each.name in done.stderr}
+    assert facts == flaws
 
 
 def test_a_server_without_a_version_is_no_failure_of_the_script(tmp_path: Path) -> None:

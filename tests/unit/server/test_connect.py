@@ -23,7 +23,7 @@ class Opener:
     """Opens sessions as told: each answer is the words that one ends with, None if it opens."""
 
     account = Account("s", "me")
-    programs = None
+    remote_exec = None
 
     def __init__(
         self, *worker: Optional[str], serve: str = "", status: Optional[int] = None
@@ -46,7 +46,7 @@ class Opener:
 
 @pytest.fixture(autouse=True)
 def disks_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_check, "examine", lambda programs, alias: None)
+    monkeypatch.setattr(disk_check, "examine", lambda remote_exec, alias: None)
 
 
 def opened(opener: Any, protocol: StoreProtocol = StoreProtocol.WORKER) -> object:
@@ -66,7 +66,7 @@ def test_one_that_hangs_up_because_of_its_disk_is_not_said_to_refuse_the_account
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     full = ServerDiskFull("s", "no room")
-    monkeypatch.setattr(disk_check, "examine", lambda programs, alias: full)
+    monkeypatch.setattr(disk_check, "examine", lambda remote_exec, alias: full)
     with pytest.raises(ServerDiskFull):
         opened(Opener(HUNG_UP, HUNG_UP))
 

@@ -21,8 +21,8 @@ from nix_remote.errors import (
     TransferError,
 )
 from nix_remote.protocol.implementations import Implementation
-from nix_remote.protocol.words import Meaning
-from nix_remote.server.nix_errors import Account, ReferenceVanished, meaning, turned_away
+from nix_remote.protocol.nix_messages import Meaning
+from nix_remote.server.nix_errors import Account, ReferenceVanished, opening_error, path_error
 from nix_remote.store.paths import PathInfo
 from tests.support.paths import info, path
 
@@ -44,7 +44,7 @@ EXPECTED = {
     Meaning.READ_ONLY: ServerStoreReadOnly,
     Meaning.DAEMON_ENDED: ServerEndedSession,
 }
-AT_THE_DOOR = {
+OPENING_A_SESSION = {
     Meaning.SOCKET_CLOSED: DaemonSocketClosed,
     Meaning.NO_DAEMON: type(None),
     Meaning.NOT_REACHED: DaemonNotReached,
@@ -62,10 +62,10 @@ def spoken(sentence: Sentence) -> str:
 def test_the_words_of_every_release_are_told_apart(release: Implementation, prefix: str) -> None:
     for sentence in sentences(release):
         said = prefix + spoken(sentence)
-        if sentence.meaning in AT_THE_DOOR:
-            assert type(turned_away(said, ACCOUNT)) is AT_THE_DOOR[sentence.meaning], said
+        if sentence.meaning in OPENING_A_SESSION:
+            assert type(opening_error(said, ACCOUNT)) is OPENING_A_SESSION[sentence.meaning], said
             continue
-        error = meaning(said, ACCOUNT, info("hello"))
+        error = path_error(said, ACCOUNT, info("hello"))
         assert type(error) is EXPECTED[sentence.meaning], said
         if isinstance(error, TransferError):
             assert said in error.why
@@ -84,7 +84,7 @@ def test_every_release_has_words_for_every_meaning(release: Implementation) -> N
 
 def test_words_that_no_release_has_are_quoted() -> None:
     said = "something that no version has said so far"
-    error = meaning(said, ACCOUNT, info("hello"))
+    error = path_error(said, ACCOUNT, info("hello"))
     assert type(error) is PathRefused
     assert HELLO in error.what
     assert said in error.why
@@ -92,7 +92,7 @@ def test_words_that_no_release_has_are_quoted() -> None:
 
 def test_a_daemon_that_is_not_reached_is_tried_again() -> None:
     said = "error: could not connect to any lix socket (tried /nix/var/nix/daemon-socket/socket)"
-    error = turned_away(said, ACCOUNT)
+    error = opening_error(said, ACCOUNT)
     assert isinstance(error, DaemonNotReached)
     assert RetryPolicy().delay(error, 1) is not None
     assert "systemctl status nix-daemon.socket" in error.fix
@@ -101,7 +101,7 @@ def test_a_daemon_that_is_not_reached_is_tried_again() -> None:
 
 
 def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() -> None:
-    error = meaning("ca hash mismatch importing path 'x'", ACCOUNT, info("hello"))
+    error = path_error("ca hash mismatch importing path 'x'", ACCOUNT, info("hello"))
     assert isinstance(error, ContentAddressRefused)
     assert "nothing has changed on this machine" in error.why
 
@@ -138,7 +138,7 @@ def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() 
 def test_why_a_daemon_hangs_up_before_the_session_begins(
     said: str, expected: Optional[type[Exception]]
 ) -> None:
-    error = turned_away(said, ACCOUNT)
+    error = opening_error(said, ACCOUNT)
     assert (type(error) if error else None) is expected
     if error is not None:
         assert "account me" in error.what
@@ -152,6 +152,6 @@ def test_why_a_daemon_hangs_up_before_the_session_begins(
 
 def test_a_refused_signature_is_told_with_the_name_of_its_key() -> None:
     signed = PathInfo(GLIBC, info("glibc").nar_hash, 1, signatures=("cache-1:c2ln", "me-1:c2ln"))
-    error = meaning("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
+    error = path_error("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
     assert isinstance(error, SignatureRequired)
     assert "signed by cache-1, me-1, whom it does not trust" in error.why

@@ -15,8 +15,8 @@ from nix_remote.errors import (
 )
 from nix_remote.protocol import worker
 from nix_remote.protocol.conversation import Request
+from nix_remote.protocol.flow_control import MOST_BYTES, MOST_REPLIES
 from nix_remote.protocol.versions import ProtocolVersion, WorkerServer
-from nix_remote.protocol.window import MOST_BYTES, MOST_REPLIES
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.ssh.memory import pair
 from nix_remote.ssh.transport import Channel

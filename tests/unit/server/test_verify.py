@@ -11,7 +11,7 @@ import pytest
 from nix_remote.errors import ContentsUnreadable
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.stores.base import Damage
-from nix_remote.server.verify import PRESENT_COMMAND, VERIFY, Damaged, damaged, gone
+from nix_remote.server.verify import PRESENT_COMMAND, VERIFY, Damaged, absent, damaged
 from nix_remote.store.paths import PathInfo, StorePath, base_name
 from tests.support.paths import info, path
 
@@ -62,7 +62,7 @@ def test_what_is_gone_and_what_has_changed_are_told_apart(version: str) -> None:
         return Finished(1 if said else 0, "", "\n".join(said))
 
     found, fake = look(verify, info("glibc"), info("bash"), info("hello"))
-    assert found == {GLIBC: Damage.CHANGED, BASH: Damage.GONE}
+    assert found == {GLIBC: Damage.CHANGED, BASH: Damage.ABSENT}
     assert fake.commands == [(*VERIFY, GLIBC, BASH, HELLO), (*VERIFY, HELLO)]
 
 
@@ -121,7 +121,7 @@ def test_the_look_at_the_disk_names_what_is_gone() -> None:
         return Finished(0, f"gone {base_name(BASH)}\nlooked\n", "")
 
     fake = Fake(present)
-    assert gone(fake, "s", [GLIBC, BASH]) == {BASH}
+    assert absent(fake, "s", [GLIBC, BASH]) == {BASH}
     assert len(fake.commands) == 1
 
 
@@ -135,7 +135,7 @@ def test_where_everything_is_gone_the_names_do_not_fill_the_channel_in_both_dire
         assert len(lines) < held
         return Finished(0, lines + "looked\n", "")
 
-    assert gone(Fake(present), "s", paths) == frozenset(paths)
+    assert absent(Fake(present), "s", paths) == frozenset(paths)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_where_everything_is_gone_the_names_do_not_fill_the_channel_in_both_dire
 )
 def test_a_look_that_did_not_come_to_its_end_says_nothing(answer: Finished) -> None:
     with pytest.raises(ContentsUnreadable):
-        gone(Fake(lambda *_: answer), "s", [GLIBC])
+        absent(Fake(lambda *_: answer), "s", [GLIBC])
 
 
 def test_the_command_itself_looks_in_the_store_only() -> None:

@@ -15,7 +15,7 @@ from nix_remote.errors import (
 )
 from nix_remote.protocol import worker
 from nix_remote.protocol.versions import ProtocolVersion
-from nix_remote.server.gc_roots.names import FOLDER, places
+from nix_remote.server.gc_roots.names import FOLDER, candidate_locations
 from nix_remote.server.nix_errors import Account
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.session import Session
@@ -56,7 +56,7 @@ class Commands(RemoteExec):
 def store(
     server: FakeServer,
     listener: events.Listener = events.ignore,
-    programs: Optional[RemoteExec] = None,
+    remote_exec: Optional[RemoteExec] = None,
     user: str = "me",
     home: Optional[str] = None,
 ) -> WorkerStore:
@@ -64,7 +64,7 @@ def store(
         session(server, listener),
         account=Account("server", user),
         listener=listener,
-        programs=programs or Commands({}),
+        remote_exec=remote_exec or Commands({}),
         open_session=lambda: session(server, listener),
         home=lambda: home,
     )
@@ -104,7 +104,7 @@ def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
         asked=ask(opened, locked(GLIBC, BASH)),
         account=Account("server", "me"),
         listener=events.ignore,
-        programs=Commands({}),
+        remote_exec=Commands({}),
         open_session=lambda: opened,
     )
     assert early.ask(locked(GLIBC, BASH)) == {BASH}
@@ -122,7 +122,7 @@ def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> Non
         asked=ask(opened, locked(GLIBC)),
         account=Account("server", "me"),
         listener=events.ignore,
-        programs=Commands({}),
+        remote_exec=Commands({}),
         open_session=lambda: opened,
     )
     assert early.ask(locked(BASH)) == {BASH}
@@ -288,7 +288,7 @@ def test_a_refused_temporary_root_is_told() -> None:
 
 HOME = "/home/me"
 KEPT = DurableRoot(HELLO, f"{FOLDER}/app-1/hello/{base_name(HELLO)}")
-OWN_FOLDER, PER_USER = places("me", HOME, KEPT.location)[1:]
+OWN_FOLDER, PER_USER = candidate_locations("me", HOME, KEPT.location)[1:]
 
 
 def made(seen: list[events.Event]) -> list[str]:
@@ -398,19 +398,21 @@ def old_server() -> FakeServer:
 def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
     server = old_server()
     server.roots[f"/home/me/{ROOT.location}"] = HELLO  # the command does it
-    programs = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
+    remote_exec = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
     seen: list[events.Event] = []
-    assert store(server, seen.append, programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert store(server, seen.append, remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
     #                        barrier, look, counted
     assert server.operations == [20, 31, 14]
-    assert programs.run_so_far == [("nix-store", "--realise", HELLO, "--add-root", ROOT.location)]
+    assert remote_exec.run_so_far == [
+        ("nix-store", "--realise", HELLO, "--add-root", ROOT.location)
+    ]
     assert events.RootMade(HELLO, f"/home/me/{ROOT.location}") in seen
 
 
 def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None:
     # Although it is valid again at the last look: nothing keeps it.
-    programs = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
-    assert store(old_server(), programs=programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    remote_exec = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
+    assert store(old_server(), remote_exec=remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
 
 
 @pytest.mark.parametrize(
@@ -419,7 +421,9 @@ def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None
 )
 def test_a_command_that_makes_no_root_breaks_the_promise(answer: Finished) -> None:
     with pytest.raises(RootRefused):
-        store(old_server(), programs=Commands({"--realise": answer})).secure([GLIBC, HELLO], [ROOT])
+        store(old_server(), remote_exec=Commands({"--realise": answer})).secure(
+            [GLIBC, HELLO], [ROOT]
+        )
 
 
 def test_what_is_registered_there_is_told() -> None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _READ_SIZE: Final = 64 * 1024
 
 
-class Dialogue(Generic[Server]):
+class LocalSession(Generic[Server]):
     """A conversation with a program that is near."""
 
     def __init__(

@@ -42,12 +42,12 @@ Table = tuple[tuple[Meaning, re.Pattern[str]], ...]
 """The first row whose pattern is found counts."""
 
 
-def first(table: Table, said: str) -> Optional[Meaning]:
+def match(table: Table, said: str) -> Optional[Meaning]:
     """The meaning of what was said; None for a sentence that no row has."""
     return next((meaning for meaning, pattern in table if pattern.search(said)), None)
 
 
-OF_A_PATH: Final[Table] = (
+ADDING_A_PATH: Final[Table] = (
     # "a valid signature" up to Nix 2.11, "a signature by a trusted key" from 2.12 on, and in Lix.
     (Meaning.SIGNATURE_LACKING, re.compile(r"lacks a (valid )?signature")),
     # The second form is Lix's, from 2.91 on; the third is that of a program that is to make a root.
@@ -75,7 +75,7 @@ OF_A_PATH: Final[Table] = (
     (Meaning.ENDED, re.compile(r"unexpected end-of-file")),
 )
 
-OF_THE_STORE: Final[Table] = (
+STORE_STATE: Final[Table] = (
     (Meaning.DISK_FULL, re.compile(r"No space left on device|database or disk is full")),
     (Meaning.QUOTA_EXCEEDED, re.compile(r"[Dd]isk quota exceeded")),
     (
@@ -96,7 +96,7 @@ OF_THE_STORE: Final[Table] = (
     ),
 )
 
-AT_THE_DOOR: Final[Table] = (
+OPENING_A_SESSION: Final[Table] = (
     (Meaning.SOCKET_CLOSED, re.compile(r"cannot connect to socket at .*Permission denied")),
     (Meaning.NO_DAEMON, re.compile(r"cannot connect to socket at")),
     # Lix from 2.95 on.

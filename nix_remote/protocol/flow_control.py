@@ -30,7 +30,7 @@ MOST_BYTES: Final = 128 * 1024
 """Bytes of requests that fit into the buffers for certain."""
 
 
-class Window:
+class FlowControl:
     """The unanswered requests of a session. One thread may send while another one receives."""
 
     def __init__(self) -> None:

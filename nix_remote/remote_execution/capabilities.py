@@ -19,7 +19,7 @@ _OF_BAZEL_7: Final = (2, 0)
 
 
 @dataclass(frozen=True)
-class Abilities:
+class Capabilities:
     """What a service can do, as far as it matters here."""
 
     lowest: Optional[tuple[int, int]]
@@ -33,23 +33,23 @@ class Abilities:
         return spoken if self.lowest <= _OF_BAZEL_7 else f"{spoken}, so it refuses Bazel 7"
 
 
-def of(told: ServerCapabilities) -> Abilities:
+def of(reported: ServerCapabilities) -> Capabilities:
     """What a service says of itself."""
     # What is deprecated is still spoken.
-    oldest = told.deprecated_api_version
-    lowest = oldest if oldest != Version() else told.low_api_version
-    return Abilities(_numbers(lowest), _numbers(told.high_api_version))
+    oldest = reported.deprecated_api_version
+    lowest = oldest if oldest != Version() else reported.low_api_version
+    return Capabilities(_numbers(lowest), _numbers(reported.high_api_version))
 
 
-def refusal(told: ServerCapabilities) -> str:
+def unsupported_reason(reported: ServerCapabilities) -> str:
     """Why a service cannot run a look; empty if it can."""
-    if not told.execution_capabilities.exec_enabled:
+    if not reported.execution_capabilities.exec_enabled:
         return "it is a cache, and runs no actions"
-    abilities = of(told)
-    lowest, highest = abilities.lowest, abilities.highest
+    capabilities = of(reported)
+    lowest, highest = capabilities.lowest, capabilities.highest
     if (lowest and lowest[0] > _MAJOR) or (highest and highest[0] < _MAJOR):
-        return f"{abilities}; nix-remote speaks version {_MAJOR}"
-    stored, executed = told.cache_capabilities, told.execution_capabilities
+        return f"{capabilities}; nix-remote speaks version {_MAJOR}"
+    stored, executed = reported.cache_capabilities, reported.execution_capabilities
     if stored.digest_functions and messages.SHA256 not in stored.digest_functions:
         return "it does not take SHA-256"
     functions = {executed.digest_function, *executed.digest_functions} - {messages.UNKNOWN}

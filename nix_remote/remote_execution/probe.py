@@ -51,7 +51,7 @@ echo {_END} $count
 
 
 @dataclass(frozen=True)
-class Look:
+class Probe:
     """An action, and all the blobs that it is made of: itself last."""
 
     action: bytes
@@ -59,7 +59,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ProbeResult:
     """What an action has seen."""
 
     mountinfo: str
@@ -70,7 +70,7 @@ class Seen:
 
 def build(
     shell: str, paths: Sequence[str], properties: Sequence[tuple[str, str]], timeout: float
-) -> Look:
+) -> Probe:
     """The action in which `shell` looks for these store paths, for at most `timeout` seconds."""
     script = _SCRIPT.encode()
     names = "".join(f"{path}\n" for path in paths).encode()
@@ -89,16 +89,18 @@ def build(
             platform=platform,
         )
     )
-    return Look(action, (script, names, inputs, command, action))
+    return Probe(action, (script, names, inputs, command, action))
 
 
-def read(output: str, count: int) -> Optional[Seen]:
+def read(output: str, count: int) -> Optional[ProbeResult]:
     """What the output of a look for `count` paths says; None if the shell did not get so far."""
     lines = output.splitlines()
     if lines[:1] != [_BEGIN] or lines[-1:] != [f"{_END} {count}"]:
         return None
 
-    def told(word: str) -> list[str]:
+    def values(word: str) -> list[str]:
         return [line[len(word) + 1 :] for line in lines if line.startswith(f"{word} ")]
 
-    return Seen("\n".join(told("mount")), frozenset(told("absent")), frozenset(told("closed")))
+    return ProbeResult(
+        "\n".join(values("mount")), frozenset(values("absent")), frozenset(values("closed"))
+    )
