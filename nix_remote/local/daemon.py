@@ -12,6 +12,7 @@ from typing import Final, Sequence
 
 from nix_remote.local.session import LocalSession
 from nix_remote.protocol import worker
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.store.paths import PathInfo, StorePath
 
 _TIMEOUT: Final = 60.0
@@ -27,7 +28,7 @@ def closure_infos(state_directory: Path, roots: Sequence[StorePath]) -> dict[Sto
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_TIMEOUT)
         connection.connect(str(address))
-        session = LocalSession(worker.WorkerConversation(), connection.recv, connection.sendall)
+        session = LocalSession(WorkerConversation(), connection.recv, connection.sendall)
         infos: dict[StorePath, PathInfo] = {}
         asked = set(roots)
         level = list(asked)

@@ -1,24 +1,9 @@
-"""The client's side of the Nix worker protocol (`nix-daemon --stdio`).
+"""The requests of the Nix worker protocol: how each is written, and how its reply is read.
 
-A session, on the wire:
+A NAR is sent after its `AddToStoreNar`, as a framed stream (`nix_remote.wire.framed`). The
+server reads the stream to its end before it reports that it rejects the path.
 
-    client: magic, version, 0, 0                      0, 0: obsolete, still expected
-    server: magic, version, [Nix version], [trust], start-up messages, Last
-    client: operation number, fields                  any number of times,
-    server: messages, Last, reply  |  Failure         answered in that order
-
-Nothing in the greeting depends on the server as long as we say 1.37, so the
-greeting and the first requests may go out in one write: one round trip.
-Requests may be sent while earlier ones are unanswered. Replies must be read
-while requests are written, or both sides end up waiting for each other.
-
-A NAR goes out after its `AddToStoreNar`, as a framed stream
-(`nix_remote.wire.framed`). The server reads the stream to its end before it
-says that it refuses the path.
-
-After a `Failure` the session goes on, unless the server could not even
-decode the request; then it ends the stream. A `WireError` is final: what
-follows on that stream cannot be trusted.
+Does not belong here: the greeting and the order of messages (`worker_conversation.py`).
 
 (Layouts checked against Nix 2.8, 2.26 and 2.34.)
 """
@@ -28,20 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Optional
 
-from nix_remote.protocol import versions
-from nix_remote.protocol.conversation import (
-    Conversation,
-    Event,
-    Logged,
-    Refused,
-    Replied,
-    Request,
-)
-from nix_remote.protocol.worker_log import Failure, Last, Line, read_message
+from nix_remote.protocol.conversation import Request
 from nix_remote.store.paths import PathInfo, StorePath, nar_hash_from_hex
 from nix_remote.wire.codec import (
     Decoder,
-    WireError,
     encode_bool,
     encode_number,
     encode_text,
@@ -66,14 +41,10 @@ from nix_remote.wire.fields import (
 RootLink = tuple[str, StorePath]
 """A root's absolute location, and the path that it keeps."""
 
-_CLIENT_MAGIC: Final = 0x6E697863
-_SERVER_MAGIC: Final = 0x6478696F
-
 _MOST_OF_ROOTS: Final = 2**31
 """Bytes: some ten million roots. None is kept beyond the comparison."""
 
 _NOTHING_IS_KEPT: Final = 2**62
-_LONGEST_VERSION: Final = 1024
 _LONGEST_LOCATION: Final = 4096
 """Bytes: PATH_MAX of Linux."""
 
@@ -257,47 +228,3 @@ class FindRoots(Request["frozenset[RootLink]"]):
                 seen.add((link, StorePath(target)))
             count -= 1
         return frozenset(seen)
-
-
-class WorkerConversation(Conversation[versions.WorkerServer]):
-    """One session of the worker protocol."""
-
-    server_magic = encode_number(_SERVER_MAGIC)
-
-    def greeting(self) -> bytes:
-        version = versions.WORKER_CLIENT.number
-        return b"".join(map(encode_number, (_CLIENT_MAGIC, version, 0, 0)))
-
-    def _read_greeting(self) -> Decoder[versions.WorkerServer]:
-        magic = yield from read_number()
-        if magic != _SERVER_MAGIC:
-            raise WireError("this is not the worker protocol")
-        protocol = versions.protocol_version((yield from read_number()))
-        if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
-            raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
-        effective = min(protocol, versions.WORKER_CLIENT)
-        nix_version = (
-            (yield from read_peer_text(_LONGEST_VERSION)) if effective >= (1, 33) else None
-        )
-        trusts_us = None
-        if effective >= (1, 35):
-            trust = yield from read_number()
-            trusts_us = {1: True, 2: False}.get(trust)
-        while True:
-            message = yield from read_message()
-            if isinstance(message, Failure):
-                raise WireError(f"the server refused the session: {message.message}")
-            if isinstance(message, Last):
-                return versions.WorkerServer(protocol, nix_version, trusts_us)
-
-    def _read_event(self) -> Decoder[Event[versions.WorkerServer]]:
-        while True:
-            message = yield from read_message()
-            if isinstance(message, Line):
-                return Logged(message.text)
-            if isinstance(message, Failure):
-                return Refused(self._oldest(), message.message)
-            if isinstance(message, Last):
-                request = self._oldest()
-                reply = self._read_reply(request, request.read_reply())
-                return Replied(request, (yield from reply))

@@ -17,6 +17,7 @@ from nix_remote.protocol import worker
 from nix_remote.protocol.conversation import Request
 from nix_remote.protocol.flow_control import MOST_BYTES, MOST_REPLIES
 from nix_remote.protocol.versions import ProtocolVersion, WorkerServer
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.ssh.memory import pair
 from nix_remote.ssh.transport import Channel
@@ -51,7 +52,7 @@ def session(
     options = {} if clock is None else {"clock": clock}
     return Session(
         channel,
-        worker.WorkerConversation(),
+        WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=stall_timeout,
@@ -207,7 +208,7 @@ def test_rubbish_after_the_greeting_ends_the_session_for_good() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("²"), MemoryError(), RecursionError()])
 def test_whatever_ends_the_reader_is_told_to_those_who_wait(error: Exception) -> None:
-    class Conversation(worker.WorkerConversation):
+    class Conversation(WorkerConversation):
         def receive(self, data: bytes) -> Any:
             raise error
 

@@ -13,8 +13,8 @@ from nix_remote.errors import (
     ServerEndedSession,
     SignatureRequired,
 )
-from nix_remote.protocol import worker
 from nix_remote.protocol.versions import ProtocolVersion
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.server.gc_roots.names import FOLDER, candidate_locations
 from nix_remote.server.nix_errors import Account
 from nix_remote.server.remote_exec import Finished, RemoteExec
@@ -33,7 +33,7 @@ ROOT = DurableRoot(HELLO, ".local/state/x/hello")
 def session(server: FakeServer, listener: events.Listener = events.ignore) -> WorkerSession:
     return Session(
         server.start(),
-        worker.WorkerConversation(),
+        WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=30,

@@ -12,7 +12,7 @@ from nix_remote.errors import (
     ServerDiskFull,
     ServerEndedSession,
 )
-from nix_remote.server import connect, disk_check
+from nix_remote.server import choose_protocol, disk_check
 from nix_remote.server.nix_errors import Account
 from nix_remote.settings import StoreProtocol
 
@@ -50,7 +50,7 @@ def disks_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(opener: Any, protocol: StoreProtocol = StoreProtocol.WORKER) -> object:
-    return connect._open(protocol, opener)
+    return choose_protocol.open_store(protocol, opener)
 
 
 def test_a_daemon_that_was_killed_answers_the_second_time() -> None:
