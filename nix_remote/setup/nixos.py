@@ -9,7 +9,8 @@ from typing import Final
 
 from nix_remote.setup import account, inputs, nfs, quoting, retention
 from nix_remote.setup.bundle import Bundle, File
-from nix_remote.setup.server import ServerPlan, networks
+from nix_remote.setup.nfs_server import networks
+from nix_remote.setup.server import ServerPlan
 
 FILE_NAME: Final = "nix-remote-server.nix"
 
@@ -32,7 +33,7 @@ def bundle(plan: ServerPlan) -> Bundle:
     if plan.executors:
         programs.append(("collect", retention.program(name, plan.policy)))
         options = nfs.export_options(inputs.file_system_id(plan.fsid) if plan.fsid else "")
-        clients = " ".join(f"{each}({options})" for each in networks(plan))
+        clients = " ".join(f"{each}({options})" for each in networks(plan.executors))
         reasons = nfs.EXPORT_REASONS.replace("\n", "\n  ")
         threads = inputs.at_least(1, plan.threads, "--threads")
         parts.append(

@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import account, advisory_check, change, inputs, nfs, retention
+from nix_remote.setup import account, advisory_check, change, inputs, nfs_server, retention
 from nix_remote.setup.bundle import Bundle, File, script
 
 NIX_SETTINGS_PATH: Final = "/etc/nix/nix-remote.conf"
-EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
-NFSD_PATH: Final = "/etc/nfs.conf.d/nix-remote.conf"
 
 
 @dataclass(frozen=True)
@@ -50,25 +48,15 @@ def bundle(plan: ServerPlan) -> Bundle:
         steps.append(_TRUST_STEP)
     steps.append(_ALLOWED_STEP)
     if plan.executors:
-        served = [
-            File(EXPORTS_PATH, exports(plan)),
-            File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, plan.threads, "--threads"))),
-        ]
+        served = nfs_server.files(plan.executors, plan.fsid, plan.threads)
         retained = retention.files(plan.account, plan.policy)
         files += [*served, *retained]
-        checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
-        steps.append(_SERVED.format(put=change.put(served)))
+        checks.append(nfs_server.checks())
+        steps.append(nfs_server.put(served))
         steps.append(_RETENTION.format(put=change.put(retained)))
-        steps.append(
-            _EXPORT_STEPS.format(
-                firewall=" ".join(networks(plan)),
-                threads=plan.threads,
-                port=nfs.PORT,
-                unit=retention.UNIT,
-            )
-        )
+        steps.append(nfs_server.steps(plan.executors, plan.threads))
     checks.append("".join(f"check_writable {file.path}\n" for file in files))
-    preparations = _PREPARATIONS.format(sentinel=nfs.SENTINEL) if plan.executors else ""
+    preparations = nfs_server.preparations() if plan.executors else ""
     whole = script(
         _HEAD,
         change.machinery(),
@@ -83,25 +71,11 @@ def bundle(plan: ServerPlan) -> Bundle:
     )
 
 
-def networks(plan: ServerPlan) -> tuple[str, ...]:
-    """The networks of the executors, checked."""
-    return tuple(inputs.network(each) for each in plan.executors)
-
-
 def nix_settings(plan: ServerPlan) -> str:
     """The lines for `nix.conf`."""
     if plan.trusted_key:
         return _TRUSTED_KEY.format(key=inputs.nix_public_key(plan.trusted_key))
     return _TRUSTED_ACCOUNT.format(account=inputs.account(plan.account))
-
-
-def exports(plan: ServerPlan) -> str:
-    """The line for `/etc/exports`, with the reasons."""
-    fsid = inputs.file_system_id(plan.fsid) if plan.fsid else ""
-    options = nfs.export_options(fsid)
-    clients = " ".join(f"{network}({options})" for network in networks(plan))
-    more = f"\n{_FSID_REASON}" if fsid else ""
-    return f"{_EXPORTS_HEAD}\n{nfs.EXPORT_REASONS}{more}\n{nfs.STORE} {clients}\n"
 
 
 _HEAD: Final = """\
@@ -189,115 +163,9 @@ if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
 fi
 """
 
-_EXPORTS_HEAD: Final = """\
-# The store, and nothing else of this machine, for the executors. exports(5) has the options."""
-
-_FSID_REASON: Final = """\
-# fsid              the name of the export, since its file system has no UUID to go by"""
-
-_NFSD: Final = """\
-# Threads that answer executors. Starting many actions at once is many small questions at once:
-# with the usual 8 or 16, some wait although the disk does not.
-[nfsd]
-threads={threads}
-"""
-
-_EXPORT_CHECKS: Final = """\
-if [ -e {sentinel} ] && [ ! -d {sentinel} ]; then
-  problem "{sentinel} is no folder: /nix/store is no Nix store" "see what is there"
-fi
-"""
-
-_PREPARATIONS: Final = """
-# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
-# its folder {sentinel} executors know a store.
-step='installing the NFS server'
-command -v exportfs >/dev/null || {{
-  apt-get -q update </dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server </dev/null
-  changed 'the package nfs-kernel-server'
-}}
-step='opening the store'
-[ -d {sentinel} ] || {{
-  nix-store --init
-  changed 'the store, opened for the first time'
-}}
-"""
-
-_SERVED: Final = """\
-# The kernel's NFS server, and the export.
-before=$changes
-{put}
-served=$((changes - before))
-"""
-
 _RETENTION: Final = """\
 # What removes roots that nobody needs, once a day.
 before=$changes
 {put}
 units=$((changes - before))
-"""
-
-_EXPORT_STEPS: Final = """\
-enable() {{
-  step="enabling $1"
-  if systemctl -q is-enabled "$1"; then return 0; fi
-  undo "systemctl -q disable '$1'"
-  systemctl -q enable "$1"
-  changed "$1 is enabled"
-}}
-start() {{
-  step="starting $1"
-  if systemctl -q is-active "$1"; then return 0; fi
-  undo "systemctl stop '$1'"
-  systemctl start "$1"
-  changed "$1 is started"
-}}
-if command -v systemctl >/dev/null; then
-  enable nfs-server.service
-  enable {unit}.timer
-fi
-if [ -d /run/systemd/system ]; then
-  # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
-  step='the firewall'
-  if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
-    for network in {firewall}; do
-      rule="allow proto tcp from $network to any port {port}"
-      case $(ufw $rule) in
-        Skipping*) ;;
-        *)
-          undo "ufw delete $rule"
-          changed "ufw $rule"
-          ;;
-      esac
-    done
-  fi
-  step='{unit}.timer'
-  if [ "$units" -gt 0 ]; then
-    settle 'systemctl daemon-reload'
-    systemctl daemon-reload
-  fi
-  start {unit}.timer
-  # A server that runs is not restarted: every executor would wait until it knows its clients again.
-  if systemctl -q is-active nfs-server.service; then
-    step='the threads of the NFS server'
-    running=$(cat /proc/fs/nfsd/threads)
-    if [ "$running" != {threads} ]; then
-      undo "rpc.nfsd $running"
-      rpc.nfsd {threads}
-      changed 'the NFS server has {threads} threads'
-    fi
-    # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
-    step='exporting the store'
-    if [ "$served" -gt 0 ]; then
-      settle 'exportfs -ra'
-      exportfs -ra
-    fi
-  else
-    start nfs-server.service
-  fi
-else
-  say "there is no systemd here: start the NFS server (port {port}), and run" \
-    "nix-remote-collect once a day, by other means"
-fi
 """

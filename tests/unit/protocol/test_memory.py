@@ -18,7 +18,7 @@ from nix_remote.store.paths import StorePath
 from nix_remote.wire.codec import WireError, decode, encode_number, encode_text, encode_texts
 from tests.support.fake_server import LAST
 from tests.support.paths import path
-from tests.unit.protocol.test_worker import server_greeting
+from tests.unit.protocol.test_worker_conversation import server_greeting
 
 PATHS = tuple(path(f"p{number}") for number in range(5))
 SMALL_RESERVE = 256 * 1024
