@@ -157,7 +157,7 @@ def _needed(options: argparse.Namespace, host: str, remote_exec: RemoteExec) -> 
     """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
     if options.when_free_below is None:
         return True
-    looked = remote_exec.run(DISK_COMMAND, waiting_for="a look at its disks")
+    looked = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
     free = [disk.free_bytes for disk in disks(looked.stdout) if disk.folder == STORE_DIRECTORY]
     if not free:
         raise RootsUnreadable(host, looked.stderr or "nothing of its disks")

@@ -102,10 +102,10 @@ def _over(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Fin
         *trusted_users.judge(printed.stdout, refused=refused),
     ]
     found += store.roots(remote_exec, alias)
-    looked = remote_exec.run(DISK_COMMAND, waiting_for="a look at its disks")
+    looked = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
     found += disks.judge(looked.stdout, alias)
     if target.exported:
-        looked = remote_exec.run(EXPORTS_COMMAND, waiting_for="a look at its exports")
+        looked = remote_exec.run(EXPORTS_COMMAND, waiting_for="a check of its exports")
         found += exports.judge(looked.stdout)
     return found
 

@@ -1,4 +1,4 @@
-"""What is done on the server by running a program, where its protocol has no request for it."""
+"""Operations for which the protocol has no request: programs of Nix that run on the server."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ COLLECT_NOTHING: Final = ("nix-store", "--gc", "--max-freed", "0")
 
 PRINT_ROOTS: Final = ("nix-store", "--gc", "--print-roots")
 
-# Of all roots of the store, those of the lines on standard input: a server may have many. The
-# last line says that Nix has printed all it has. One line, and no single quotes.
+# Prints those of the store's roots that standard input names; a server may have many others. The
+# last line confirms that Nix has printed all roots. One line without single quotes.
 _FIND: Final = (
     f"wanted=$(cat); {{ {' '.join(PRINT_ROOTS)} && echo complete; }} |"
     ' grep -F -x -e complete -e "$wanted"'
 )
 FIND_ROOTS: Final = ("sh", "-c", _FIND)
-# Root's own Nix does not ask the daemon unless it is told to.
+# By default, Nix run by root does not ask the daemon.
 FIND_ROOTS_OF_DAEMON: Final = ("sh", "-c", f"NIX_REMOTE=daemon; export NIX_REMOTE; {_FIND}")
 
 _COMPLETE: Final = "complete"
-_WAITING: Final = "the roots that Nix there counts"
+_WAITING: Final = "the server's list of roots"
 _AT_ONCE: Final = 100
 """Roots. Their lines become one argument of `grep`, which the kernel limits to 128 KiB."""
 
 
 def wait_for_collector(remote_exec: RemoteExec, alias: str) -> None:
-    """A barrier: returns when every collector that took the lock before has ended.
+    """A barrier: returns when every garbage collector that took the lock before has ended.
 
-    A garbage collection that may free nothing; it takes the same lock.
-    Raises `CollectorNotAwaited` if the account may not run it.
+    It is a collection that may delete nothing, and takes the same lock. Raises
+    `CollectorNotAwaited` if the account may not run it.
     """
     done = remote_exec.run(COLLECT_NOTHING, waiting_for="a garbage collection on the server to end")
-    # The words, too: a restricted account runs something else, and that may end well.
+    # Check the output as well: a restricted account runs another program, which may succeed.
     if done.status != 0 or nix_messages.COLLECTED not in done.stdout + done.stderr:
         message = _output_of(done)
         raise store_error(message, alias) or CollectorNotAwaited(
@@ -52,10 +52,10 @@ def realise(root: DurableRoot) -> tuple[str, ...]:
 
 
 def add_root(remote_exec: RemoteExec, alias: str, root: DurableRoot) -> str:
-    """Makes a durable root; returns where it is.
+    """Makes a durable root; returns its location.
 
-    Raises `ReferenceVanished` if the path is not valid any more, and
-    `RootRefused` if the root cannot be made.
+    Raises `ReferenceVanished` if the path is no longer valid, and `RootRefused` if the root
+    cannot be made.
     """
     done = remote_exec.run(realise(root), waiting_for="a durable root")
     if done.status == 0 and done.stdout.strip().endswith(root.location):
@@ -71,8 +71,8 @@ def find_roots(
 ) -> frozenset[RootLink]:
     """Which of these roots, at absolute locations, the store's collector counts.
 
-    Nix there passes an ordinary account's question on to the daemon. Raises `RootNotConfirmed`
-    if the account may not ask.
+    For an ordinary account, Nix on the server asks the daemon. Raises `RootNotConfirmed` if the
+    account may not list roots.
     """
 
     def ask(first: str, wanted: Sequence[str]) -> set[str]:
@@ -94,10 +94,10 @@ def find_roots(
 def find_roots_of_daemon(
     remote_exec: RemoteExec, roots: Sequence[DurableRoot]
 ) -> frozenset[RootLink]:
-    """Which of these roots a Nix daemon counts; all of them if there is no daemon to ask.
+    """Which of these roots the Nix daemon counts; all of them if there is no daemon.
 
-    For root, whose own Nix works without it. The daemon collects, too: for other accounts, and
-    when the disk is full.
+    For root, whose Nix works without the daemon. The daemon collects garbage as well: for other
+    accounts, and when the disk is full.
     """
 
     def ask(first: str, wanted: Sequence[str]) -> set[str]:
@@ -115,7 +115,7 @@ def _find(remote_exec: RemoteExec, command: Sequence[str], wanted: Sequence[str]
 def _among(
     roots: Sequence[DurableRoot], ask: Callable[[str, Sequence[str]], set[str]]
 ) -> frozenset[RootLink]:
-    """Those whose lines are in the answers to questions for a location and lines."""
+    """The roots whose lines `ask` returns. `ask` gets the first location of a batch, and lines."""
     links = [(root.location, root.path) for root in roots]
     printed: set[str] = set()
     for start in range(0, len(links), _AT_ONCE):

@@ -1,9 +1,9 @@
-"""Which error of ours a server's words stand for. Pure: the text of a refusal in, an error out.
+"""Maps messages of Nix on the server to our errors. Pure: a message in, an error out.
 
-A sentence that `protocol/nix_messages.py` does not know becomes `PathRefused` or `ServerEndedSession`,
-which quote it.
+A message that `protocol/nix_messages.py` does not know becomes `PathRefused` or
+`ServerEndedSession`, which quote it.
 
-Belongs here: errors for meanings. Not: sentences, when they are asked for, or what is tried next.
+Belongs here: the error for each meaning. Not: the patterns of messages, retries.
 """
 
 from __future__ import annotations
@@ -38,34 +38,34 @@ from nix_remote.store.paths import PathInfo
 
 
 class ReferenceVanished(Exception):
-    """A path that was valid on the server, or had been sent, is gone. Look again and resend."""
+    """A path that was valid on the server, or had been sent, is no longer valid: send it again."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The account on the server that its words are about."""
+    """The account on the server."""
 
     alias: str
     user: str
 
     @property
     def is_root(self) -> bool:
-        """Whether it has all power over the server, and so over its store."""
+        """Whether the account is root, which may do anything to the store."""
         return self.user == "root"
 
 
 def lacks_signature(message: str) -> bool:
-    """Whether a server refuses a path because no key that it trusts has signed it."""
+    """Whether the server rejected a path because no trusted key has signed it."""
     return match(ADDING_A_PATH, message) is Meaning.SIGNATURE_LACKING
 
 
 def reference_vanished(message: str) -> bool:
-    """Whether a program or a session fails because a path is not valid any more."""
+    """Whether a program or a session failed because a path is no longer valid."""
     return match(ADDING_A_PATH, message) is Meaning.NOT_VALID
 
 
 def path_error(message: str, account: Account, info: PathInfo) -> Exception:
-    """The error that `message`, message about a path, stands for."""
+    """The error for a message about a path that was to be added."""
     meaning = match(ADDING_A_PATH, message)
     if meaning is not None:
         return _PATH_ERRORS[meaning](message, account, info)
@@ -73,16 +73,16 @@ def path_error(message: str, account: Account, info: PathInfo) -> Exception:
 
 
 def store_error(message: str, alias: str) -> Optional[NixRemoteError]:
-    """The error for a state of the whole server, which shows in any request; None if it is none."""
+    """The error for a message about the whole store, which any request can cause; else None."""
     meaning = match(STORE_STATE, message)
     return None if meaning is None else _STORE_ERRORS[meaning](alias, message)
 
 
 def opening_error(message: str, account: Account) -> Optional[NixRemoteError]:
-    """What it means that a session ended with `message` before it began; None if not known.
+    """The error for a session that ended with `message` before it began; None if unknown.
 
-    A daemon that was killed at this very moment leaves the same words as one that does not
-    allow the account: ask this only when a second session has ended like the first one.
+    A daemon that was killed at this moment causes the same message as one that does not allow
+    the account. So call this only when a second session has ended like the first one.
     """
     meaning = match(OPENING_A_SESSION, message)
     if meaning is Meaning.SOCKET_CLOSED:
@@ -91,7 +91,7 @@ def opening_error(message: str, account: Account) -> Optional[NixRemoteError]:
         return AccountNotAllowed(account.alias, account.user, message)
     if meaning is Meaning.NOT_REACHED:
         return DaemonNotReached(account.alias, account.user, message)
-    # A daemon that does not run, or is about to, can heal.
+    # A daemon that does not run may be starting, so the copy is retried.
     return None
 
 
@@ -142,6 +142,6 @@ _STORE_ERRORS: Final[Mapping[Meaning, Callable[[str, str], NixRemoteError]]] = {
     Meaning.QUOTA_EXCEEDED: ServerQuotaExceeded,
     Meaning.READ_ONLY: ServerStoreReadOnly,
     Meaning.DAEMON_ENDED: lambda alias, message: ServerEndedSession(
-        alias, "it worked for us", message
+        alias, "it handled a request", message
     ),
 }

@@ -1,8 +1,8 @@
-"""One process at a time sends to a server: what two want is then sent once.
+"""A lock that lets one process at a time send to a server, so that each path is sent once.
 
-A lock between the processes of one user on one machine, taken only when
-something is missing, and held until that is secured. It saves bytes and
-nothing depends on it: whoever holds it and does not move is passed by.
+It is a lock between the processes of one user on one machine. A process takes it when paths are
+missing, and holds it until they are secured. It only saves bytes; correctness does not depend on
+it. A holder that makes no progress is ignored after the stall timeout.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NANOSECONDS: Final = 1_000_000_000
 
 
 class UploadLock:
-    """The lock. Its file's time says when its holder moved last."""
+    """The lock. The modification time of its file is the time of the holder's last progress."""
 
     def __init__(
         self,
@@ -47,20 +47,20 @@ class UploadLock:
 
     @property
     def held(self) -> bool:
-        """Whether it is ours."""
+        """Whether this process holds the lock."""
         return self._lock is not None
 
     def state(self) -> int:
-        """Another number whenever somebody has had a turn."""
+        """A number that changes whenever a process holds the lock."""
         try:
             return os.stat(self._file).st_mtime_ns
         except OSError:
             return 0
 
     def take(self, *, since: int) -> bool:
-        """Waits for it, and has it afterwards unless its holder does not move.
+        """Waits for the lock and takes it, unless its holder makes no progress.
 
-        Returns whether anybody else has had a turn since `state` was `since`.
+        Returns whether another process has held it since `state` was `since`.
         """
         try:
             lock = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -70,7 +70,7 @@ class UploadLock:
         seen = self.state()
         notices = WaitNotices(self._listener, "another copy from this machine to end")
         while not _locked(lock):
-            # Its time may be in the future, if the clock was put back: then only watching helps.
+            # If the clock was set back, the file's time is in the future: compare it with itself.
             age = time.time() - seen / _NANOSECONDS
             if max(age, unchanged) > self._stall_timeout:
                 os.close(lock)
@@ -86,14 +86,14 @@ class UploadLock:
         return changed
 
     def touch(self) -> None:
-        """Shows that we move."""
+        """Records progress."""
         now = time.monotonic()
         if self._lock is not None and now - self._last_touch > _TOUCH_INTERVAL:
             self._last_touch = now
             self._mark()
 
     def release(self) -> None:
-        """The next one may have it. Safe to repeat."""
+        """Releases the lock. Safe to repeat."""
         if self._lock is not None:
             self._mark()
             os.close(self._lock)
@@ -115,7 +115,7 @@ def _locked(lock: int) -> bool:
 
 
 class LockingStore(ForwardingStore):
-    """A `RemoteStore` that waits for its turn when it finds something missing."""
+    """A `RemoteStore` that takes the upload lock when it finds that paths are missing."""
 
     def __init__(self, store: RemoteStore, lock: UploadLock) -> None:
         super().__init__(store)
@@ -129,7 +129,7 @@ class LockingStore(ForwardingStore):
         if self._upload_lock.take(since=before):
             valid = super().ask(question)
             if valid.issuperset(question.paths):
-                # Somebody else has sent it: there is nothing to keep others from.
+                # Another process has sent them, so the lock is not needed.
                 self._upload_lock.release()
         return valid
 

@@ -38,7 +38,7 @@ def uncounted(remote_exec: RemoteExec, roots: Iterable[Root]) -> Optional[frozen
     """
     answer = _Answer(roots)
     done = remote_exec.run_lines(
-        COUNT_COMMAND, answer.take, at_most=_MOST, waiting_for="the roots that Nix there counts"
+        COUNT_COMMAND, answer.take, at_most=_MOST, waiting_for="the server's list of roots"
     )
     if done.status != 0 or answer.last_line != "end":
         return None

@@ -1,6 +1,6 @@
-"""A `RemoteStore` that hands everything on to another one.
+"""A `RemoteStore` that forwards every call to another store.
 
-The base of those that do one thing more: they override what they change, and nothing else.
+The base class of stores that add one thing. They override only the methods that they change.
 
 Pure.
 """
@@ -20,7 +20,7 @@ from nix_remote.store.paths import PathInfo, StorePath
 
 
 class ForwardingStore:
-    """What the other store does, this one does."""
+    """Forwards every call to another store."""
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store

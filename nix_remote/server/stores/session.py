@@ -1,4 +1,4 @@
-"""What the stores over both protocols have in common: a session, and what is asked in it first."""
+"""The common part of the stores over both protocols: a session, and its first question."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question that is not answered yet."""
+    """A question that was submitted, and its pending replies."""
 
     question: Question
     locks: tuple[Future[Any], ...]
@@ -44,8 +44,8 @@ class Asked:
 class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
-    `asked` has been asked in the session already, together with the greeting;
-    `open_session` opens one more; `home` tells the account's home folder.
+    `asked` was submitted together with the greeting; `open_session` opens another session;
+    `home` returns the account's home folder.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         self._session = session
         self._asked = asked
         self._locks: list[Future[Any]] = []
-        """Temporary roots that have been asked for, and not been waited for."""
+        """Pending replies to requests for temporary roots."""
         self._account = account
         self._listener = listener
         self._remote_exec = remote_exec
@@ -82,7 +82,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         asked, self._asked = self._asked, None
         if asked is None or asked.question != question:
             asked = self._submit(question)
-        valid = self._wait(asked.valid, "which paths are valid there")
+        valid = self._wait(asked.valid, "which paths are valid on the server")
         self._locks += asked.locks
         self._wait_for_locks()
         return valid
@@ -110,7 +110,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         try:
             push.run()
             if push.additional:
-                # Their temporary roots end with them; those of this session stay.
+                # The temporary roots of additional sessions end with them: make them here.
                 infos = [outgoing.info for outgoing in paths]
                 self.lock(frontier(infos, {info.path for info in infos}))
                 self._wait_for_locks()
@@ -124,29 +124,29 @@ class SessionStore(RemoteStore, Generic[Server]):
     @staticmethod
     @abstractmethod
     def _add(info: PathInfo, *, replace: bool) -> Request[None]:
-        """The request that begins a path; it may replace one that is valid."""
+        """The request that begins a path; with `replace` it replaces a valid path."""
 
     @staticmethod
     @abstractmethod
     def _write_nar(session: Session[Server], nar: Iterator[bytes]) -> None:
-        """Writes what follows that request."""
+        """Writes the NAR that follows that request."""
 
     @abstractmethod
     def _nix_error(self, refused: NotAccepted) -> Exception:
-        """What it means that a path was not taken."""
+        """The error for a path that was not accepted."""
 
     @abstractmethod
     def _submit(self, question: Question) -> Asked:
-        """Asks in the session, and does not wait."""
+        """Submits a question, and does not wait."""
 
     @abstractmethod
     def _takes_unsigned(self) -> bool:
-        """Whether the server takes unsigned paths from this account."""
+        """Whether the server accepts unsigned paths from this account."""
 
     def _count(self, made: Sequence[DurableRoot], find: Callable[[], frozenset[RootLink]]) -> bool:
-        """Whether the server counts these roots; if not, another place is to be tried.
+        """Whether the server counts these roots; if not, the next folder is to be tried.
 
-        `find` asks which of them the server's Nix lists.
+        `find` returns those that Nix on the server lists.
         """
         if not self._placement.counts:
             counted = find()
@@ -163,7 +163,7 @@ class SessionStore(RemoteStore, Generic[Server]):
             self._wait(self._locks.pop(), "temporary roots")
 
     def _wait(self, future: Future[T], waiting_for: str) -> T:
-        """For requests that no correct server refuses."""
+        """For requests that a correct server does not reject."""
         try:
             return self._session.wait(future, waiting_for)
         except RequestRefused as error:

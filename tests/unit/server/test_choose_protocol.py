@@ -86,8 +86,8 @@ def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(
     opener = Opener("", "", serve=serve, status=1)
     with pytest.raises(AccountNotAllowed, match="the account me") as caught:
         opened(opener, protocol)
-    assert "it said nothing" in caught.value.why
-    assert "add me to the line of allowed-users" in caught.value.fix
+    assert "it gave no reason" in caught.value.why
+    assert "add me to allowed-users" in caught.value.fix
     assert "login shell" in caught.value.fix
     assert opener.opened == 2
 

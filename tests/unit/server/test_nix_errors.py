@@ -154,4 +154,4 @@ def test_a_refused_signature_is_told_with_the_name_of_its_key() -> None:
     signed = PathInfo(GLIBC, info("glibc").nar_hash, 1, signatures=("cache-1:c2ln", "me-1:c2ln"))
     error = path_error("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
     assert isinstance(error, SignatureRequired)
-    assert "signed by cache-1, me-1, whom it does not trust" in error.why
+    assert "signed by cache-1, me-1, a key that it does not trust" in error.why

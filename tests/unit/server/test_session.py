@@ -162,7 +162,7 @@ def test_an_end_in_the_middle_fails_every_unanswered_request_with_what_the_serve
     second = opened.submit(worker.QueryValidPaths((A,)))
     with pytest.raises(ServerEndedSession) as caught:
         opened.wait(first, "x")
-    assert caught.value.why == "it said: error: disk I/O error"
+    assert caught.value.why == "the server reported: error: disk I/O error"
     with pytest.raises(ServerEndedSession):
         opened.wait(second, "x")
     with pytest.raises(ServerEndedSession):
@@ -251,7 +251,7 @@ def test_a_wait_can_have_a_bound_of_its_own() -> None:
     opened = session(server.start(), stall_timeout=45, clock=clock)
     opened.greeting()
     clock.step = 6
-    with pytest.raises(TimeoutError, match="10 s were not enough"):
+    with pytest.raises(TimeoutError, match="no answer within 10 s"):
         opened.wait(opened.submit(worker.AddTempRoot(A)), "a lock", at_most=10)
     opened.close()
 

@@ -110,7 +110,7 @@ def test_one_program_reads_no_more_than_it_has_time_for() -> None:
     ],
 )
 def test_an_account_that_may_not_have_it_read_is_told(answer: Finished) -> None:
-    with pytest.raises(ContentsUnreadable, match="cannot be checked"):
+    with pytest.raises(ContentsUnreadable, match="cannot check"):
         look(lambda *_: answer, info("glibc"))
 
 
