@@ -26,7 +26,7 @@ from nix_remote.server.disk_check import DISK_COMMAND, disks
 from nix_remote.server.gc_roots.counted import uncounted
 from nix_remote.server.gc_roots.listing import list_roots, remove_roots
 from nix_remote.server.gc_roots.names import Root, Roots
-from nix_remote.server.gc_roots.retention import GRACE, Retention, has_name, meant
+from nix_remote.server.gc_roots.retention import GRACE, Retention, has_name, matching_workspaces
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.store.paths import STORE_DIRECTORY
 
@@ -147,7 +147,7 @@ def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[
     """The workspaces that a name means. Raises `WorkspaceAmbiguous`."""
     here = Path.cwd()
     own = [owner(chosen.environment, each).folder for each in (here / named, here, *here.parents)]
-    wanted = meant(named, there, own)
+    wanted = matching_workspaces(named, there, own)
     if wanted is None:
         raise WorkspaceAmbiguous(named, chosen.host, sorted(there))
     return wanted

@@ -37,7 +37,7 @@ class UploadLock:
         listener: events.Listener,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`patience`: seconds without any movement after which a holder is passed by."""
+        """`stall_timeout`: seconds without progress after which a holder is ignored."""
         self._file = file
         self._stall_timeout = stall_timeout
         self._listener = listener

@@ -71,7 +71,7 @@ class ServeStore(SessionStore[ServeServer]):
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         with closing(self._open_session()) as session:
             query = session.submit(serve.QueryPathInfos(tuple(paths)))
-            infos = session.wait(query, "what is registered there")
+            infos = session.wait(query, "what the server has registered")
         return {info.path: info for info in infos}
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
@@ -120,7 +120,7 @@ class ServeStore(SessionStore[ServeServer]):
             # A session that has added a path reports it as valid even if it was deleted since.
             session = self._open_session()
             query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
-            valid = session.wait(query, "which paths are valid there")
+            valid = session.wait(query, "which paths are valid on the server")
             valid -= tops - {root.path for root in made}
             # With a gap, the next round must ask the new session. Otherwise the old one continues,
             # because it holds the temporary roots.
