@@ -1,7 +1,7 @@
-"""The last way to a closure: the socket of this machine's Nix daemon.
+"""Reads a closure from the socket of the local Nix daemon, if all other ways fail.
 
-For machines where no Nix program is on the PATH. The worker protocol has no
-question for a whole closure, so it is asked level by level.
+For machines where no Nix program is on the PATH. The worker protocol has no request for a whole
+closure, so it is queried level by level.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _TIMEOUT: Final = 60.0
 
 
 def closure_infos(state_directory: Path, roots: Sequence[StorePath]) -> dict[StorePath, PathInfo]:
-    """What is registered of every path in the closure of `roots`.
+    """The infos of every path in the closure of `roots`.
 
-    A root that is not valid is simply not in the result. Raises `OSError`,
-    `EOFError` or `WireError` if the daemon cannot be asked.
+    A root that is not valid is not in the result. Raises `OSError`, `EOFError` or `WireError` if
+    the daemon cannot be queried.
     """
     address = state_directory / "daemon-socket" / "socket"
     with socket.socket(socket.AF_UNIX) as connection:

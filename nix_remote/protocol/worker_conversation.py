@@ -47,7 +47,7 @@ class WorkerConversation(Conversation[versions.WorkerServer]):
     def _read_greeting(self) -> Decoder[versions.WorkerServer]:
         magic = yield from read_number()
         if magic != _SERVER_MAGIC:
-            raise WireError("this is not the worker protocol")
+            raise WireError("the reply is not the worker protocol")
         protocol = versions.protocol_version((yield from read_number()))
         if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
             raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
@@ -62,7 +62,7 @@ class WorkerConversation(Conversation[versions.WorkerServer]):
         while True:
             message = yield from read_message()
             if isinstance(message, Failure):
-                raise WireError(f"the server refused the session: {message.message}")
+                raise WireError(f"the server rejected the session: {message.message}")
             if isinstance(message, Last):
                 return versions.WorkerServer(protocol, nix_version, trusts_us)
 
