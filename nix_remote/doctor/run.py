@@ -1,4 +1,4 @@
-"""Which looks there are, and in which order. What cannot be reached ends the list."""
+"""Runs the checks of the doctor in order. An unreachable layer ends the list."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ from nix_remote.ssh.config import host_config
 
 @dataclass(frozen=True)
 class Target:
-    """What is looked at."""
+    """What is checked."""
 
     settings: Settings
     key: Optional[SigningKey]
     user: str
-    """Who runs this."""
+    """The local user."""
     folder: Path
     """A folder in the Bazel workspace, if there is one."""
     exported: bool = True
-    """Whether the server is the one that exports the store."""
+    """Whether the server exports the store over NFS."""
     executors: Optional[Executors] = None
-    """Those that are to look for what is sent, if any."""
+    """The executors that must see the path that is sent, if any."""
 
 
 def examine(target: Target) -> list[Finding]:
-    """Every look that can be taken."""
+    """Runs every check that is possible."""
     return [*_server(target), *_workspace(target)]
 
 
@@ -67,7 +67,7 @@ def _server(target: Target) -> list[Finding]:
             sent = store.examine(settings, target.key, trial)
             found += sent
             if target.executors is not None:
-                # Now, that its durable root is still there.
+                # Before its durable root is removed.
                 kept = all(each.status is Status.OK for each in sent)
                 paths = [trial.info.path] if kept else []
                 seen = target.executors.examine(paths, _copied_shells(target))
@@ -79,7 +79,7 @@ def _server(target: Target) -> list[Finding]:
 
 
 def _copied_shells(target: Target) -> list[str]:
-    """A shell that executors should have: one that was copied for the workspace."""
+    """A shell that executors should see: one that was copied for the workspace."""
     root = workspace_files.root(target.folder)
     base = output_base.of(root) if root is not None else None
     host = target.settings.host
@@ -94,7 +94,7 @@ def _manifests(target: Target, base: Path) -> output_base.Found:
 
 
 def _over(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Finding]:
-    """What is learnt by running programs on the server. `refused`: it took no path from us."""
+    """The checks that run programs on the server. `refused`: the server rejected our path."""
     alias = target.settings.host
     printed = remote_exec.run(VERSION_COMMAND, waiting_for="the version of its Nix")
     found = [

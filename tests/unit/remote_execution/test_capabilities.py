@@ -39,11 +39,11 @@ def test_every_version_2_will_do(reported: ServerCapabilities) -> None:
 @pytest.mark.parametrize(
     ("reported", "text"),
     [
-        (V2_0, "it speaks versions 2.0 to 2.0 of the API"),
-        (V2_3, "it speaks versions 2.3 to 2.12 of the API, so it refuses Bazel 7"),
+        (V2_0, "it supports versions 2.0 to 2.0 of the API"),
+        (V2_3, "it supports versions 2.3 to 2.12 of the API, so it rejects Bazel 7"),
         (
             replace(V2_3, deprecated_api_version=Version(2, 0)),
-            "it speaks versions 2.0 to 2.12 of the API",
+            "it supports versions 2.0 to 2.12 of the API",
         ),
         (SILENT, "it does not say which versions of the API it speaks"),
     ],
@@ -63,7 +63,7 @@ def test_the_versions_are_told(reported: ServerCapabilities, text: str) -> None:
         ),
         (
             replace(V2_3, low_api_version=Version(3), high_api_version=Version(3, 1)),
-            "it speaks versions 3.0 to 3.1 of the API, so it refuses Bazel 7; "
+            "it supports versions 3.0 to 3.1 of the API, so it rejects Bazel 7; "
             "nix-remote speaks version 2",
         ),
         (replace(V2_0, low_api_version=Version(1), high_api_version=Version(1, 1)), "1.0 to 1.1"),

@@ -209,7 +209,7 @@ def test_nobody_listens() -> None:
 def test_a_service_that_does_not_answer(
     script: Script, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_PATIENCE", 0.3)
+    monkeypatch.setattr(service, "_TIMEOUT", 0.3)
     script.before = lambda: script.ended.wait(30)
     with pytest.raises(ExecutionServiceUnreachable) as caught:
         connect().check()
