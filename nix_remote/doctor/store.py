@@ -84,7 +84,7 @@ def _passed_root(made: Sequence[str]) -> str:
 
 
 def new_trial(user: str) -> Trial:
-    """A path that no store has: a server accepts a path that is valid already from every account."""
+    """A new path. A server accepts a path that it already has from every account."""
     digest = base32.encode(hashlib.sha256(os.urandom(32)).digest()[:20])
     info = replace(PROBE, path=parse_store_path(f"/nix/store/{digest}-nix-remote-doctor"))
     owner = Owner(platform.node(), user, PurePath("doctor"))

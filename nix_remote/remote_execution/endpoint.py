@@ -1,4 +1,4 @@
-"""The address of a Remote Execution service, and the properties of executors, as in Bazel's options.
+"""The address of a Remote Execution service and the properties of executors, as Bazel has them.
 
 Pure.
 """

@@ -125,7 +125,7 @@ class ExecuteRequest:
 
 @dataclass(frozen=True)
 class Operation:
-    """The state of an execution. `response` has an `ExecuteResponse` if it is done without `error`."""
+    """The state of an execution. If done without `error`, `response` has an `ExecuteResponse`."""
 
     name: Annotated[str, 1] = ""
     metadata: Annotated[Any, 2] = Any()

@@ -63,14 +63,14 @@ def steps(executors: Sequence[str], threads: int) -> str:
 
 
 _EXPORTS_HEAD: Final = """\
-# The store, and nothing else of this machine, for the executors. exports(5) has the options."""
+# Exports the store to the executors, and nothing else. See exports(5) for the options."""
 
 _FSID_REASON: Final = """\
-# fsid              the name of the export, since its file system has no UUID to go by"""
+# fsid              identifies the export, because its file system has no UUID"""
 
 _NFSD: Final = """\
-# Threads that answer executors. Starting many actions at once is many small questions at once:
-# with the usual 8 or 16, some wait although the disk does not.
+# Threads that serve executors. Actions that start at the same time send many small requests: with
+# the default of 8 or 16 threads, some wait although the disk is idle.
 [nfsd]
 threads={threads}
 """
@@ -82,8 +82,8 @@ fi
 """
 
 _PREPARATIONS: Final = """
-# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
-# its folder {sentinel} executors know a store.
+# These steps are not undone if a later step fails: they install the NFS server's package, and let
+# Nix initialise the store. Executors recognise a store by its folder {sentinel}.
 step='installing the NFS server'
 command -v exportfs >/dev/null || {{
   apt-get -q update </dev/null
@@ -124,7 +124,7 @@ if command -v systemctl >/dev/null; then
   enable {unit}.timer
 fi
 if [ -d /run/systemd/system ]; then
-  # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
+  # If ufw is active, lets only executors through. NFS 4 needs no other port.
   step='the firewall'
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
     for network in {firewall}; do
@@ -144,7 +144,7 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
   start {unit}.timer
-  # A server that runs is not restarted: every executor would wait until it knows its clients again.
+  # A running server is not restarted: every executor would wait for the grace period of NFS.
   if systemctl -q is-active nfs-server.service; then
     step='the threads of the NFS server'
     running=$(cat /proc/fs/nfsd/threads)

@@ -16,25 +16,25 @@ NIX_SETTINGS_PATH: Final = "/etc/nix/nix-remote.conf"
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """What a server is to be."""
+    """The configuration of a server."""
 
     public_key: str
     """The key that may log in, as in a `.pub` file."""
     account: str = "nix-remote"
     trusted_key: str = ""
-    """A public key of Nix's: what it has signed is taken. Empty: the account is trusted instead,
-    if `executors` are given, else nothing is decided."""
+    """A public key in Nix's format: the server accepts paths that it has signed. Empty: the account
+    is trusted instead if `executors` are given, otherwise the decision is left to the user."""
     executors: tuple[str, ...] = ()
-    """Networks that may mount the store. None: the server takes copies, and exports nothing."""
+    """Networks that may mount the store. Empty: the server receives copies, and exports nothing."""
     fsid: str = ""
-    """What the export is known by, where the file system has no UUID of its own."""
+    """The identifier of the export, if the file system has no UUID."""
     threads: int = 32
-    """Of the NFS server."""
+    """The number of threads of the NFS server."""
     policy: retention.Policy = retention.Policy()
 
 
 def bundle(plan: ServerPlan) -> Bundle:
-    """Everything, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
+    """All files and the script, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
     files = [File(account.DISPATCHER_PATH, account.dispatcher(), 0o755)]
     checks = [_CHECKS, account.checks(plan.account)]
     steps = [account.steps(plan.account, plan.public_key), change.put(files), _NIX_BEGIN]
@@ -67,7 +67,7 @@ def bundle(plan: ServerPlan) -> Bundle:
         advisory_check.steps(),
     )
     return Bundle(
-        tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole
+        tuple(files), "review it, then run it as root on the server: | ssh root@SERVER sh", whole
     )
 
 
@@ -80,30 +80,30 @@ def nix_settings(plan: ServerPlan) -> str:
 
 _HEAD: Final = """\
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It checks everything before it changes anything; if a step fails, what it has changed is put
-# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
+# It checks everything before it changes anything. If a step fails, it undoes its changes. It can be
+# run again at any time: it changes only what differs, and restarts nothing without a change.
 set -eu
 
 """
 
 _TRUSTED_KEY: Final = """\
-# Included by nix.conf. What this key has signed is taken from everybody; the account itself is
-# not trusted with more than that. Copies are signed with its secret half (--sign-key).
+# Included by nix.conf. Nix accepts paths signed by this key from every account, so the account need
+# not be trusted. Copies are signed with the secret key (--sign-key).
 extra-trusted-public-keys = {key}
 """
 
 _TRUSTED_ACCOUNT: Final = """\
-# Included by nix.conf. The account is trusted with any content under any name: it is as good as
-# root. A key to sign copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
+# Included by nix.conf. A trusted account may add any content under any name: it is as powerful as
+# root. A signing key makes this unnecessary: nix-remote setup server --trusted-key NAME-1:…
 extra-trusted-users = {account}
 """
 
 _UNDECIDED: Final = """\
-# What is left to decide, in nix.conf. The first gives the account less power over the server:
+# To be decided, in nix.conf. The first option gives the account fewer rights on the server:
 #   extra-trusted-public-keys = NAME-1:…   and copies are signed (nix-remote copy --sign-key)
 #   trusted-users = root {account}
-# Where there is a line trusted-users already, the account belongs into that one: Lix 2.95 does not
-# take extra-trusted-users beside it.
+# If there is a line trusted-users already, add the account to that line: Lix 2.95 ignores
+# extra-trusted-users beside it.
 """
 
 _CHECKS: Final = """\
@@ -119,20 +119,20 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
-# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+# The installer of Determinate Nix overwrites nix.conf, but not the file that it includes.
 if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 """
 
 _NIX_STEPS: Final = """\
-# Nix reads what nix.conf includes.
+# Nix reads the files that nix.conf includes.
 {put}
 step=$conf
 add_line "$conf" '!include nix-remote.conf' ''
 """
 
 _TRUST_STEP: Final = """\
-# Lix 2.95 takes no extra-trusted-users beside a line trusted-users.
+# Lix 2.95 ignores extra-trusted-users beside a line trusted-users.
 step=$conf
 add_to_setting "$conf" trusted-users "$account"
 """
@@ -140,15 +140,15 @@ add_to_setting "$conf" trusted-users "$account"
 _NIX_BEGIN: Final = "before=$changes\n"
 
 _ALLOWED_STEP: Final = """\
-# A server that says whom its daemon serves has to name the account.
+# If nix.conf limits the users of the daemon, it must allow the account.
 step=$conf
 add_to_setting "$conf" allowed-users "$account"
 nix_changes=$((changes - before))
 """
 
 _DAEMON_STEPS: Final = """\
-# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
-# no build and no copy: those are processes of their own. Without, it waits for a person.
+# The last step: the daemon reads its settings when it starts. With KillMode=process a restart ends
+# no build and no copy, which are separate processes. Otherwise the restart is left to the user.
 step='nix-daemon.service'
 if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   systemctl -q is-active nix-daemon.service; then
@@ -164,7 +164,7 @@ fi
 """
 
 _RETENTION: Final = """\
-# What removes roots that nobody needs, once a day.
+# Removes unused roots once a day.
 before=$changes
 {put}
 units=$((changes - before))

@@ -45,7 +45,7 @@ def test_every_version_2_will_do(reported: ServerCapabilities) -> None:
             replace(V2_3, deprecated_api_version=Version(2, 0)),
             "it supports versions 2.0 to 2.12 of the API",
         ),
-        (SILENT, "it does not say which versions of the API it speaks"),
+        (SILENT, "it does not announce which versions of the API it supports"),
     ],
 )
 def test_the_versions_are_told(reported: ServerCapabilities, text: str) -> None:
@@ -55,8 +55,8 @@ def test_the_versions_are_told(reported: ServerCapabilities, text: str) -> None:
 @pytest.mark.parametrize(
     ("reported", "why"),
     [
-        (replace(V2_0, execution_capabilities=ExecutionCapabilities()), "runs no actions"),
-        (replace(V2_0, cache_capabilities=CacheCapabilities((BLAKE3,))), "take SHA-256"),
+        (replace(V2_0, execution_capabilities=ExecutionCapabilities()), "does not run actions"),
+        (replace(V2_0, cache_capabilities=CacheCapabilities((BLAKE3,))), "accept SHA-256"),
         (
             replace(V2_3, execution_capabilities=ExecutionCapabilities(BLAKE3, True, (BLAKE3,))),
             "SHA-256 for actions",
@@ -64,7 +64,7 @@ def test_the_versions_are_told(reported: ServerCapabilities, text: str) -> None:
         (
             replace(V2_3, low_api_version=Version(3), high_api_version=Version(3, 1)),
             "it supports versions 3.0 to 3.1 of the API, so it rejects Bazel 7; "
-            "nix-remote speaks version 2",
+            "nix-remote supports version 2",
         ),
         (replace(V2_0, low_api_version=Version(1), high_api_version=Version(1, 1)), "1.0 to 1.1"),
     ],

@@ -174,7 +174,7 @@ def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("capabilities", "why"),
     [
-        (encode(messages.ServerCapabilities()), "runs no actions"),
+        (encode(messages.ServerCapabilities()), "does not run actions"),
         (
             encode(
                 messages.ServerCapabilities(
@@ -213,7 +213,7 @@ def test_a_service_that_does_not_answer(
     script.before = lambda: script.ended.wait(30)
     with pytest.raises(ExecutionServiceUnreachable) as caught:
         connect().check()
-    assert caught.value.why == "no answer in 0.3 s"
+    assert caught.value.why == "no answer within 0.3 s"
 
 
 def test_something_that_is_no_such_service() -> None:
