@@ -157,10 +157,10 @@ def _needed(options: argparse.Namespace, host: str, remote_exec: RemoteExec) -> 
     """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
     if options.when_free_below is None:
         return True
-    looked = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
-    free = [disk.free_bytes for disk in disks(looked.stdout) if disk.folder == STORE_DIRECTORY]
+    output = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
+    free = [disk.free_bytes for disk in disks(output.stdout) if disk.folder == STORE_DIRECTORY]
     if not free:
-        raise RootsUnreadable(host, looked.stderr or "nothing of its disks")
+        raise RootsUnreadable(host, output.stderr or "nothing of its disks")
     return free[0] < int(options.when_free_below)
 
 

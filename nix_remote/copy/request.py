@@ -17,6 +17,7 @@ from nix_remote import settings
 from nix_remote.copy.engine import CopyOptions
 from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
+from nix_remote.server.connect import resolved_host
 from nix_remote.server.gc_roots.names import Owner, location
 from nix_remote.server.stores.base import DurableRoot
 from nix_remote.ssh.config import host_config
@@ -49,8 +50,7 @@ class CopyRequest:
     @cached_property
     def destination(self) -> host_config.HostConfig:
         """The resolved host, resolved once per request. Raises `SshConfigError`."""
-        local = host_config.this_user(self.settings.environment)
-        return host_config.resolve(self.settings.host, self.settings.ssh_config, local)
+        return resolved_host(self.settings)
 
     def closure(self) -> Sequence[PathInfo]:
         """The closure of the top paths. Raises `LocalStoreError`."""

@@ -27,7 +27,6 @@ from nix_remote.server.disk_check import DISK_COMMAND
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.server_commands import EXPORTS_COMMAND, VERSION_COMMAND
 from nix_remote.settings import Settings
-from nix_remote.ssh.config import host_config
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,11 @@ def examine(target: Target) -> list[Finding]:
 def _server(target: Target) -> list[Finding]:
     settings = target.settings
     try:
-        local = host_config.this_user(settings.environment)
-        host = host_config.resolve(settings.host, settings.ssh_config, local)
+        host = connect.resolved_host(settings)
     except NixRemoteError as error:
         return [from_error(ssh_checks.LAYER, "config", error)]
     found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]
-    seen: list[Finding] = []
+    on_executors: list[Finding] = []
     try:
         with connect.open_remote_exec(settings, events.ignore) as remote_exec:
             found += ssh_checks.gates(host, None)
@@ -68,14 +66,14 @@ def _server(target: Target) -> list[Finding]:
             found += sent
             if target.executors is not None:
                 # Before its durable root is removed.
-                kept = all(each.status is Status.OK for each in sent)
-                paths = [trial.info.path] if kept else []
-                seen = target.executors.examine(paths, _copied_shells(target))
+                accepted = all(each.status is Status.OK for each in sent)
+                paths = [trial.info.path] if accepted else []
+                on_executors = target.executors.examine(paths, _copied_shells(target))
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
-            found += _over(remote_exec, target, refused=refused)
+            found += _server_programs(remote_exec, target, refused=refused)
     except NixRemoteError as error:
         found += ssh_checks.gates(host, error)
-    return found + seen
+    return found + on_executors
 
 
 def _copied_shells(target: Target) -> list[str]:
@@ -93,7 +91,7 @@ def _manifests(target: Target, base: Path) -> output_base.Found:
     return output_base.find(base, keys)
 
 
-def _over(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Finding]:
+def _server_programs(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Finding]:
     """The checks that run programs on the server. `refused`: the server rejected our path."""
     alias = target.settings.host
     printed = remote_exec.run(VERSION_COMMAND, waiting_for="the version of its Nix")
@@ -102,11 +100,11 @@ def _over(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Fin
         *trusted_users.judge(printed.stdout, refused=refused),
     ]
     found += store.roots(remote_exec, alias)
-    looked = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
-    found += disks.judge(looked.stdout, alias)
+    output = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
+    found += disks.judge(output.stdout, alias)
     if target.exported:
-        looked = remote_exec.run(EXPORTS_COMMAND, waiting_for="a check of its exports")
-        found += exports.judge(looked.stdout)
+        output = remote_exec.run(EXPORTS_COMMAND, waiting_for="a check of its exports")
+        found += exports.judge(output.stdout)
     return found
 
 

@@ -68,7 +68,9 @@ def _connected(
     connector: Optional[ssh_connect.Connector] = None,
 ) -> Iterator[tuple[host_config.HostConfig, str, RemoteExec]]:
     """The resolved host, a description of the connection, and what runs programs over it."""
-    connector = connector or _connector(settings)
+    connector = connector or ssh_connect.Connector(
+        resolved_host(settings), settings.transport, settings.ssh_config
+    )
     transport, why = connector.connect()
     try:
         remote_exec = RemoteExec(
@@ -82,7 +84,7 @@ def _connected(
         transport.close()
 
 
-def _connector(settings: Settings) -> ssh_connect.Connector:
+def resolved_host(settings: Settings) -> host_config.HostConfig:
+    """The configuration of the host that the settings name. Raises `SshConfigError`."""
     local = host_config.this_user(settings.environment)
-    host = host_config.resolve(settings.host, settings.ssh_config, local)
-    return ssh_connect.Connector(host, settings.transport, settings.ssh_config)
+    return host_config.resolve(settings.host, settings.ssh_config, local)

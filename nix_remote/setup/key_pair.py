@@ -34,7 +34,7 @@ def create(file: Path, comment: str) -> None:
             public_file(file).unlink()
             raise
     except OSError as error:
-        expected = f"a place for a new file ({error.strerror})"
+        expected = f"the name of a new file ({error.strerror})"
         raise SetupInputUnusable(str(error.filename), expected) from None
 
 

@@ -42,7 +42,7 @@ SCRIPTS: Final[Mapping[str, str]] = {"agent": "", "ensure": _ENSURE}
 the paths that earlier builds copied."""
 
 
-def beside(flags: Bundle, kind: str, host: str) -> Bundle:
+def with_script(flags: Bundle, kind: str, host: str) -> Bundle:
     """The bundle with such a script added, by its name in `SCRIPTS`, for a checked host."""
     script = File(FILE_NAME, _BEFORE + SCRIPTS[kind].format(host=host) + _AFTER, 0o755)
     return replace(flags, files=(*flags.files, script))

@@ -59,7 +59,7 @@ class ServeStore(SessionStore[ServeServer]):
         answer = self._session.submit(serve.AddToStoreNar(trust.PROBE))
         self._session.write(trust.PROBE_CONTENT)
         try:
-            self._session.wait(answer, "the server to say if it takes unsigned paths")
+            self._session.wait(answer, "the server to accept or reject an unsigned path")
         except ServerEndedSession as ended:
             if lacks_signature(ended.message):
                 return False

@@ -77,7 +77,7 @@ class WorkerStore(SessionStore[WorkerServer]):
         answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
         self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
         try:
-            self._session.wait(answer, "the server to say if it takes unsigned paths")
+            self._session.wait(answer, "the server to accept or reject an unsigned path")
         except RequestRefused as error:
             if lacks_signature(error.message):
                 return False

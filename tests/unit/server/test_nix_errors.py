@@ -145,7 +145,7 @@ def test_why_a_daemon_hangs_up_before_the_session_begins(
         assert said in error.why
     if isinstance(error, AccountNotAllowed):
         assert "allowed-users" in error.why
-        assert "add me to the line of allowed-users" in error.fix
+        assert "add me to allowed-users" in error.fix
     if isinstance(error, DaemonSocketClosed):
         assert "usermod --append --groups nix-users me" in error.fix
 

@@ -82,7 +82,9 @@ def test_the_line_in_fstab_replaces_an_earlier_one_and_joins_none(tmp_path: Path
     lines = script[begin:end].replace("/etc", str(tmp_path)).splitlines()
     # What makes a folder or looks at the store is not of it.
     start = next(at for at, line in enumerate(lines) if line.startswith("# The mount would hide"))
-    stop = next(at for at, line in enumerate(lines) if line.startswith("# Replaces an earlier line"))
+    stop = next(
+        at for at, line in enumerate(lines) if line.startswith("# Replaces an earlier line")
+    )
     steps = "\n".join(["set -eu", *lines[:start], *lines[stop:]])
     for _ in range(2):
         subprocess.run(["sh"], input=steps, text=True, check=True, timeout=10)
