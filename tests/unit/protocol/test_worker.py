@@ -86,17 +86,17 @@ _ROOTS = st.lists(st.tuples(_LINKS, st.sampled_from([A, B])), max_size=8)
 
 @given(st.data(), _ROOTS, _ROOTS)
 def test_of_all_roots_those_that_are_wanted_are_told(
-    data: st.DataObject, told: list[worker.RootLink], wanted: list[worker.RootLink]
+    data: st.DataObject, listed: list[worker.RootLink], wanted: list[worker.RootLink]
 ) -> None:
     connection = opened()
     find, lock = worker.FindRoots(frozenset(wanted)), worker.AddTempRoot(A)
     assert connection.request(find) == encode_number(14)
     connection.request(lock)
-    words = b"".join(encode_text(word) for root in told for word in root)
-    reply = LAST + encode_number(len(told)) + words + LAST + encode_number(1)
+    words = b"".join(encode_text(word) for root in listed for word in root)
+    reply = LAST + encode_number(len(listed)) + words + LAST + encode_number(1)
     events = [event for piece in data.draw(pieces(reply)) for event in connection.receive(piece)]
     assert events == [
-        Replied(find, frozenset(wanted) & frozenset(told)),
+        Replied(find, frozenset(wanted) & frozenset(listed)),
         Replied(lock, None),
     ]
 

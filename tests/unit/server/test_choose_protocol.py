@@ -35,10 +35,10 @@ class Opener:
 
     def over_worker(self) -> tuple[str, str]:
         self.opened += 1
-        said = self._worker.pop(0)
-        if said is None:
+        message = self._worker.pop(0)
+        if message is None:
             return "store", "worker"
-        raise ServerEndedSession("s", "the session was opened", said, self._status)
+        raise ServerEndedSession("s", "the session was opened", message, self._status)
 
     def over_serve(self) -> tuple[str, str]:
         raise ServerEndedSession("s", "the session was opened", self._serve)
@@ -72,10 +72,10 @@ def test_one_that_hangs_up_because_of_its_disk_is_not_said_to_refuse_the_account
 
 
 def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> None:
-    said = "error: cannot open connection to remote store 'daemon': error: Broken pipe"
+    message = "error: cannot open connection to remote store 'daemon': error: Broken pipe"
     with pytest.raises(AccountNotAllowed) as caught:
-        opened(Opener("", "", serve=said))
-    assert said in caught.value.why
+        opened(Opener("", "", serve=message))
+    assert message in caught.value.why
 
 
 @pytest.mark.parametrize("protocol", [StoreProtocol.WORKER, StoreProtocol.AUTO])
@@ -93,11 +93,11 @@ def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(
 
 
 @pytest.mark.parametrize(
-    ("said", "attempts"),
+    ("message", "attempts"),
     [("command not allowed", 1), ("", 2), ("cannot connect to socket at x", 1)],
 )
-def test_other_ends_stay_what_they_are(said: str, attempts: int) -> None:
-    opener = Opener(said, said)
+def test_other_ends_stay_what_they_are(message: str, attempts: int) -> None:
+    opener = Opener(message, message)
     with pytest.raises(NixRemoteError) as caught:
         opened(opener)
     assert type(caught.value) is ServerEndedSession

@@ -70,16 +70,16 @@ def test_a_root_is_where_the_server_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         f"path '{ROOT.path}' is not valid",
         f"error: path '{ROOT.path}' does not exist in the Lix database",
         f"don't know how to build these paths: {ROOT.path}",
     ],
 )
-def test_a_path_that_is_gone_is_not_a_refusal(said: str) -> None:
+def test_a_path_that_is_gone_is_not_a_refusal(message: str) -> None:
     with pytest.raises(ReferenceVanished):
-        add_root(Answering(1, stderr=said), "server", ROOT)
+        add_root(Answering(1, stderr=message), "server", ROOT)
 
 
 def test_a_refused_root_says_why() -> None:

@@ -61,43 +61,44 @@ def spoken(sentence: Sentence) -> str:
 @pytest.mark.parametrize("prefix", ["", "error: "], ids=["worker", "serve"])
 def test_the_words_of_every_release_are_told_apart(release: Implementation, prefix: str) -> None:
     for sentence in sentences(release):
-        said = prefix + spoken(sentence)
+        message = prefix + spoken(sentence)
         if sentence.meaning in OPENING_A_SESSION:
-            assert type(opening_error(said, ACCOUNT)) is OPENING_A_SESSION[sentence.meaning], said
+            expected = OPENING_A_SESSION[sentence.meaning]
+            assert type(opening_error(message, ACCOUNT)) is expected, message
             continue
-        error = path_error(said, ACCOUNT, info("hello"))
-        assert type(error) is EXPECTED[sentence.meaning], said
+        error = path_error(message, ACCOUNT, info("hello"))
+        assert type(error) is EXPECTED[sentence.meaning], message
         if isinstance(error, TransferError):
-            assert said in error.why
+            assert message in error.why
         if isinstance(error, (PathTooDeep, NameTooLong, ContentAddressRefused)):
             assert HELLO in error.what
 
 
 @pytest.mark.parametrize("release", REPLAYED, ids=str)
 def test_every_release_has_words_for_every_meaning(release: Implementation) -> None:
-    said = {sentence.meaning for sentence in sentences(release)}
+    message = {sentence.meaning for sentence in sentences(release)}
     by_few = {Meaning.TOO_DEEP, Meaning.SOCKET_CLOSED, Meaning.NO_DAEMON, Meaning.NOT_REACHED}
     # Lix 2.94 ends without a word when the daemon hangs up between two requests.
-    assert set(Meaning) - said <= by_few
-    assert said & {Meaning.SOCKET_CLOSED, Meaning.NOT_REACHED}
+    assert set(Meaning) - message <= by_few
+    assert message & {Meaning.SOCKET_CLOSED, Meaning.NOT_REACHED}
 
 
 def test_words_that_no_release_has_are_quoted() -> None:
-    said = "something that no version has said so far"
-    error = path_error(said, ACCOUNT, info("hello"))
+    message = "something that no version has said so far"
+    error = path_error(message, ACCOUNT, info("hello"))
     assert type(error) is PathRefused
     assert HELLO in error.what
-    assert said in error.why
+    assert message in error.why
 
 
 def test_a_daemon_that_is_not_reached_is_tried_again() -> None:
-    said = "error: could not connect to any lix socket (tried /nix/var/nix/daemon-socket/socket)"
-    error = opening_error(said, ACCOUNT)
+    message = "error: could not connect to any lix socket (tried /nix/var/nix/daemon-socket/socket)"
+    error = opening_error(message, ACCOUNT)
     assert isinstance(error, DaemonNotReached)
     assert RetryPolicy().delay(error, 1) is not None
     assert "systemctl status nix-daemon.socket" in error.fix
     assert "usermod --append --groups GROUP me" in error.fix
-    assert said in error.why
+    assert message in error.why
 
 
 def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() -> None:
@@ -107,7 +108,7 @@ def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() 
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         ("error: unexpected EOF from daemon socket", AccountNotAllowed),
         (
@@ -136,13 +137,13 @@ def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() 
     ],
 )
 def test_why_a_daemon_hangs_up_before_the_session_begins(
-    said: str, expected: Optional[type[Exception]]
+    message: str, expected: Optional[type[Exception]]
 ) -> None:
-    error = opening_error(said, ACCOUNT)
+    error = opening_error(message, ACCOUNT)
     assert (type(error) if error else None) is expected
     if error is not None:
         assert "account me" in error.what
-        assert said in error.why
+        assert message in error.why
     if isinstance(error, AccountNotAllowed):
         assert "allowed-users" in error.why
         assert "add me to allowed-users" in error.fix
