@@ -1,7 +1,7 @@
-"""Reads small files that others have put where they are.
+"""Reads small files of untrusted origin.
 
-A name can lead to a device that never ends, to a FIFO that nobody writes to, or to
-gigabytes. Only regular files are read, and only up to a limit.
+A name can lead to an endless device, to a FIFO without a writer, or to gigabytes. Only regular
+files are read, and only up to a limit.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from pathlib import Path
 
 
 class Links(enum.Enum):
-    """What a symbolic link in the place of a file is."""
+    """How a symbolic link is treated."""
 
     FOLLOWED = 0
     REFUSED = os.O_NOFOLLOW
 
 
 class Owner(enum.Enum):
-    """To whom a file may belong."""
+    """The owner that a file must have."""
 
-    ANYBODY = enum.auto()
+    ANY = enum.auto()
     THIS_USER = enum.auto()
-    """And nobody else may read or write it."""
+    """Other users must not be able to read or write the file."""
 
 
 class NotReadable(Exception):
-    """The file cannot be read, or is not one that is read. Says why."""
+    """The file cannot be read, or is not a regular file. The message has the reason."""
 
 
 def read(
-    file: Path, at_most: int, *, links: Links = Links.REFUSED, owner: Owner = Owner.ANYBODY
+    file: Path, at_most: int, *, links: Links = Links.REFUSED, owner: Owner = Owner.ANY
 ) -> bytes:
-    """The content of a regular file of at most so many bytes. Raises `NotReadable`."""
+    """The content of a regular file of at most `at_most` bytes. Raises `NotReadable`."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | links.value
     try:
         descriptor = os.open(file, flags)

@@ -1,13 +1,13 @@
-"""Manifests: what a fetch copied and to which host, for `nix-remote ensure`. Pure.
+"""Manifests: the paths that a fetch copied, and the host, for `nix-remote ensure`. Pure.
 
     OUTPUT BASE/external/REPOSITORY/bazel-support/nix-remote/manifest*.json
 
 Any archive that Bazel extracts can contain a file of that name. So a manifest begins with
 a message authentication code (HMAC-SHA-256) over the rest of the file, made with a key that
-only this user can read (`nix_remote.private_key`). Nothing of a file is parsed before the
-code was compared.
+only this user can read (`nix_remote.private_key`). The code is verified before anything else is
+parsed.
 
-Belongs here: the format. Not: where the files are (`nix_remote.output_base`).
+Belongs here: the format. Not: finding manifests (`nix_remote.output_base`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Final, Iterable, Optional, Sequence
 from nix_remote.store.paths import StorePath, parse_store_path
 
 VERSION: Final = 2
-"""Raised when a field changes its meaning or goes."""
+"""Incremented when a field is removed or changes its meaning."""
 
 LARGEST: Final = 64 * 1024 * 1024
-"""Bytes: the closure of a workspace with several hundred thousand paths."""
+"""Bytes: enough for a closure of several hundred thousand paths."""
 
 _DOMAIN: Final = b"nix-remote manifest\n"
 _FIRST_LINE: Final = re.compile(rb'\{"mac": "([0-9a-f]{64})",\n')
@@ -33,12 +33,12 @@ _NO_CODE: Final = "0" * 64
 
 
 class NotAManifest(Exception):
-    """The file was not written by a fetch of this user, or by another version."""
+    """The file was not written by a fetch of this user, or has another version."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one fetch copied to one host."""
+    """The copy of one fetch to one host."""
 
     host: str
     workspace: str
@@ -47,7 +47,7 @@ class Manifest:
     time: int
     """Seconds since 1970."""
     roots: Sequence[StorePath]
-    """The top paths. Where their durable roots are is computed, and not noted."""
+    """The top paths. The locations of their durable roots are computed, not stored."""
     paths: Sequence[StorePath]
     """The closure, in dependency order."""
 

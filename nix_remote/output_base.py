@@ -1,7 +1,7 @@
-"""The output base of a Bazel workspace, and the manifests that fetches left in it.
+"""Finds the output base of a Bazel workspace, and the manifests that fetches wrote in it.
 
-What a workspace contains came from somebody else, and so can the link `bazel-out` in it. It
-is followed only to an output base that belongs to this user and to this workspace.
+The content of a workspace is not trusted, including the link `bazel-out`. The link is followed
+only to an output base that belongs to this user and to this workspace.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nix_remote.manifests import Manifest, NotAManifest
 _MANIFESTS: Final = "external/*/bazel-support/nix-remote/manifest*.json"
 _OUT_LINKS: Final = "external/*/bazel-support/nix-out-link*"
 _OWNER_FILE: Final = "DO_NOT_BUILD_HERE"
-"""Bazel writes the workspace's folder into it."""
+"""A file in which Bazel stores the workspace's folder."""
 _LONGEST_NAME: Final = 4096
 
 
@@ -29,12 +29,12 @@ class Found:
 
     manifests: Sequence[Manifest]
     unusable: Sequence[str]
-    """Files that are in the place of a manifest and are none: name below the output base,
-    and why."""
+    """Files with the name of a manifest that are not manifests: the name below the output base,
+    and the reason."""
 
 
 def find(base: Path, keys: Sequence[bytes]) -> Found:
-    """All manifests below an output base, by repository; `keys` are those of this user."""
+    """All manifests below an output base, sorted by repository; `keys` are this user's keys."""
     found, unusable = [], []
     for file in sorted(base.glob(_MANIFESTS)):
         try:
@@ -45,10 +45,9 @@ def find(base: Path, keys: Sequence[bytes]) -> Found:
 
 
 def not_copied(base: Path) -> list[str]:
-    """The repositories below an output base that realise packages, and were not copied.
+    """The canonical names of repositories that realise packages and were not copied.
 
-    They were fetched without a host, or by rules_nixpkgs itself: another module's, for
-    instance. By their canonical names.
+    They were fetched without a host, or by rules_nixpkgs itself, for instance for another module.
     """
     realised = {link.parent.parent for link in base.glob(_OUT_LINKS)}
     copied = {file.parents[2] for file in base.glob(_MANIFESTS)}
@@ -58,8 +57,8 @@ def not_copied(base: Path) -> list[str]:
 def of(workspace: Path) -> Optional[Path]:
     """The output base of a workspace, without asking Bazel; None if it is not found.
 
-    By the links that a build leaves in the workspace, else where Bazel puts it
-    unless it is told otherwise.
+    It is found through the link that a build makes in the workspace, or else at Bazel's default
+    location.
     """
     linked = _linked(workspace)
     if linked is not None and _belongs_to(linked, workspace):
@@ -80,7 +79,7 @@ def _linked(workspace: Path) -> Optional[Path]:
 
 
 def _belongs_to(base: Path, workspace: Path) -> bool:
-    """Whether Bazel made that folder for this workspace, and not the workspace's author."""
+    """Whether Bazel made that folder for this workspace; the workspace itself may contain one."""
     real = workspace.resolve()
     if not _is_own_folder(base) or base.resolve().is_relative_to(real):
         return False

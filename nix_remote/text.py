@@ -1,9 +1,9 @@
-"""Text and numbers from outside: made safe to print, and parsed strictly. Pure.
+"""Untrusted text and numbers: made safe to print, and parsed strictly. Pure.
 
-From outside is what a server, an executor, another program or a repository wrote. Such
-text can contain escape sequences that a terminal obeys, and line breaks that forge
-messages. Where it enters, it becomes a `PeerText`, which has no form that is unsafe to
-print. Numbers from outside are parsed by `decimal` and `decimal_fraction` only.
+Text of a server, an executor, another program or a repository is untrusted. It can contain escape
+sequences that a terminal executes, and line breaks that forge messages. On input, it becomes a
+`PeerText`, all forms of which are safe to print. Untrusted numbers are parsed only by `decimal`
+and `decimal_fraction`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import Final, Optional, Union, final
 
 LONGEST: Final = 4000
-"""Characters of a text that are shown where its place does not say otherwise."""
+"""Characters of a text that are shown by default."""
 LONGEST_LINE: Final = 300
 
 _ESCAPE_SEQUENCES: Final = re.compile(
@@ -35,18 +35,18 @@ _LARGEST: Final = 2**63 - 1
 
 
 def printable(text: str) -> str:
-    """The same text without anything that a terminal obeys.
+    """The text without characters that control a terminal.
 
-    Escape sequences, control characters, bidirectional controls and characters without
-    width are left out; line feeds and tabs stay. Surrogates, which stand for bytes that
-    are not UTF-8, become U+FFFD.
+    Removes escape sequences, control characters, bidirectional controls and zero-width
+    characters; keeps line feeds and tabs. Surrogates, which stand for bytes that are not UTF-8,
+    become U+FFFD.
     """
     text = _CONTROLS.sub("", _ESCAPE_SEQUENCES.sub("", text))
     return _SURROGATES.sub("\ufffd", _SEPARATORS.sub(" ", text))
 
 
 def shortened(text: str, limit: int = LONGEST) -> str:
-    """At most about `limit` characters: the beginning and the end of a longer text."""
+    """The text, or the beginning and the end of it if it is longer than `limit` characters."""
     if len(text) <= limit:
         return text
     end = limit // 4
@@ -55,16 +55,16 @@ def shortened(text: str, limit: int = LONGEST) -> str:
 
 @final
 class PeerText:
-    """Text from outside, printable. Immutable; what it was before is not kept.
+    """Untrusted text in printable form. Immutable; the original is not kept.
 
-    Formatting one gives it on one line, so `f"{text}"` cannot forge a line either.
+    It is formatted on one line, so `f"{text}"` cannot forge a line.
     """
 
     __slots__ = ("_plain",)
     _plain: str
 
     def __init__(self, raw: Union[str, bytes]) -> None:
-        """Bytes are taken as UTF-8."""
+        """Bytes are decoded as UTF-8."""
         if isinstance(raw, bytes):
             raw = raw.decode(errors="replace")
         object.__setattr__(self, "_plain", printable(raw))
@@ -74,15 +74,15 @@ class PeerText:
 
     @property
     def plain(self) -> str:
-        """All of it, perhaps in many lines: for patterns that look for words."""
+        """The whole text, which may have many lines: for pattern matching."""
         return self._plain
 
     def shown(self, limit: int = LONGEST) -> str:
-        """Without blanks at either end, and cut in the middle if it is longer than `limit`."""
+        """The text without surrounding space, shortened in the middle to about `limit`."""
         return shortened(self._plain.strip(), limit)
 
     def line(self, limit: int = LONGEST_LINE) -> str:
-        """As `shown`, on one line."""
+        """Like `shown`, on one line."""
         return shortened(_BLANKS.sub(" ", self._plain).strip(), limit)
 
     def __str__(self) -> str:
@@ -105,9 +105,9 @@ class PeerText:
 
 
 def decimal(text: str, at_most: int = _LARGEST) -> Optional[int]:
-    """The number that `text` is; None if it is anything but ASCII digits, or above `at_most`.
+    """Parses a decimal number; None if `text` is not ASCII digits, or is above `at_most`.
 
-    No sign, no blanks, no underscores, no digits of other scripts, at most 20 digits.
+    It accepts no sign, spaces, underscores or digits of other scripts, and at most 20 digits.
     """
     if not _DECIMAL.fullmatch(text):
         return None
@@ -116,5 +116,5 @@ def decimal(text: str, at_most: int = _LARGEST) -> Optional[int]:
 
 
 def decimal_fraction(text: str) -> Optional[float]:
-    """The number that `text` is: ASCII digits, and at most one point between them; else None."""
+    """Parses ASCII digits with at most one decimal point between them; else None."""
     return float(text) if _DECIMAL_FRACTION.fullmatch(text) else None

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final, Iterator, Mapping, Optional
 
 from nix_remote.protocol.implementations import Implementation, Kind, Version
+from nix_remote.protocol.nix_messages import Meaning
 from nix_remote.protocol.versions import ProtocolVersion
-from nix_remote.protocol.words import Meaning
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from lab.implementations.releases import (
     speech,
 )
 from nix_remote.protocol.implementations import Implementation, from_sentence
-from nix_remote.protocol.words import Meaning
+from nix_remote.protocol.nix_messages import Meaning
 from tests.compatibility.recording import Recorder
 from tests.compatibility.records import How
 

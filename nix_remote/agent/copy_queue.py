@@ -22,7 +22,7 @@ from nix_remote.agent.broadcast import Broadcast
 from nix_remote.agent.freshness import LastContact
 from nix_remote.agent.session_cache import OpenStore, SessionCache
 from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
-from nix_remote.copy.retry import CAN_HEAL
+from nix_remote.copy.retry import TRANSIENT
 from nix_remote.errors import NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.server.nix_errors import ReferenceVanished
@@ -268,7 +268,7 @@ class CopyQueue:
         try:
             # Before it is decided who is in the group: many come while we log in.
             self._session.ensure(_question(job.closure, job.roots))
-        except CAN_HEAL as error:
+        except TRANSIENT as error:
             broken = error  # the copy tries again, after a while
         except NixRemoteError as error:
             while self._batching.next_job is not None:

@@ -68,6 +68,6 @@ def new_queue(request: CopyRequest) -> CopyQueue:
             name = f"{thin_client.folder()}/turn-{chosen.host}"
         except thin_client.Unusable:
             name = f"{os.devnull}/turn"  # which cannot be locked
-        return UploadLock(Path(name), patience=chosen.stall_timeout, listener=listener)
+        return UploadLock(Path(name), stall_timeout=chosen.stall_timeout, listener=listener)
 
     return CopyQueue(chosen.host, request.local, open_with, make_lock)

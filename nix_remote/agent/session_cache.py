@@ -18,10 +18,12 @@ OpenStore = Callable[[Question], ContextManager[RemoteStore]]
 class SessionCache:
     """Opened when it is first needed, and again when it is over."""
 
-    def __init__(self, open_store: OpenStore, turn: UploadLock, on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, open_store: OpenStore, upload_lock: UploadLock, on_end: Callable[[], None]
+    ) -> None:
         """`on_end` is called when it is over, before another one is opened."""
         self._open_store = open_store
-        self._turn = turn
+        self._upload_lock = upload_lock
         self._on_end = on_end
         self._store: Optional[RemoteStore] = None
         self._resources = ExitStack()
@@ -50,13 +52,13 @@ class SessionCache:
         """
         store = self.ensure(question)
         try:
-            yield LockingStore(store, self._turn)
+            yield LockingStore(store, self._upload_lock)
         except BaseException:
             # What the session is made of may know better what happened, and raise that.
             self._taken_apart().__exit__(*sys.exc_info())
             raise
         finally:
-            self._turn.release()
+            self._upload_lock.release()
 
     def end(self) -> None:
         """Closes it. The server lets go of its temporary roots."""

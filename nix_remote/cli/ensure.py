@@ -128,7 +128,7 @@ def _copy_options(options: argparse.Namespace) -> CopyOptions:
     what a collection has taken, and no action can have it open.
     """
     check = common.check(options, Check.EXISTENCE)
-    return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.GONE})
+    return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.ABSENT})
 
 
 def _roots(chosen: settings.Settings, manifest: Manifest) -> Sequence[DurableRoot]:

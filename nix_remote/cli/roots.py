@@ -22,11 +22,11 @@ from nix_remote.errors import (
     WorkspaceAmbiguous,
 )
 from nix_remote.server import connect
-from nix_remote.server.disk_check import LOOK_COMMAND, disks
+from nix_remote.server.disk_check import DISK_COMMAND, disks
 from nix_remote.server.gc_roots.counted import uncounted
 from nix_remote.server.gc_roots.listing import list_roots, remove_roots
 from nix_remote.server.gc_roots.names import Root, Roots
-from nix_remote.server.gc_roots.retention import GRACE, Retention, has_name, meant
+from nix_remote.server.gc_roots.retention import GRACE, Retention, has_name, matching_workspaces
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.store.paths import STORE_DIRECTORY
 
@@ -103,21 +103,21 @@ def _run(options: argparse.Namespace) -> Result:
         return retention.is_expired(root, now)
 
     renderer = common.renderer(chosen, options)
-    with closing(renderer), connect.open_programs(chosen, renderer) as programs:
+    with closing(renderer), connect.open_remote_exec(chosen, renderer) as remote_exec:
         begun = int(time.time())
-        found = list_roots(programs, chosen.host, selected)
+        found = list_roots(remote_exec, chosen.host, selected)
         if pruning:
             _compare_clocks(chosen.host, begun, found.now, retention.clocks_apart)
         roots = found.roots
         if pruning and named is not None and not options.all_owners:
             wanted = _meant(chosen, named, there)
             roots = tuple(root for root in roots if root.workspace in wanted)
-        if pruning and not _needed(options, chosen.host, programs):
+        if pruning and not _needed(options, chosen.host, remote_exec):
             roots = ()
         if pruning and not options.dry_run:
-            roots = remove_roots(programs, chosen.host, roots, renderer)
+            roots = remove_roots(remote_exec, chosen.host, roots, renderer)
         # What is to go need not be counted.
-        missed = None if pruning or not roots else uncounted(programs, roots)
+        missed = None if pruning or not roots else uncounted(remote_exec, roots)
     return Result(
         "roots",
         {
@@ -147,20 +147,20 @@ def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[
     """The workspaces that a name means. Raises `WorkspaceAmbiguous`."""
     here = Path.cwd()
     own = [owner(chosen.environment, each).folder for each in (here / named, here, *here.parents)]
-    wanted = meant(named, there, own)
+    wanted = matching_workspaces(named, there, own)
     if wanted is None:
         raise WorkspaceAmbiguous(named, chosen.host, sorted(there))
     return wanted
 
 
-def _needed(options: argparse.Namespace, host: str, programs: RemoteExec) -> bool:
+def _needed(options: argparse.Namespace, host: str, remote_exec: RemoteExec) -> bool:
     """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
     if options.when_free_below is None:
         return True
-    looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
-    free = [disk.free_bytes for disk in disks(looked.stdout) if disk.folder == STORE_DIRECTORY]
+    output = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
+    free = [disk.free_bytes for disk in disks(output.stdout) if disk.folder == STORE_DIRECTORY]
     if not free:
-        raise RootsUnreadable(host, looked.stderr or "nothing of its disks")
+        raise RootsUnreadable(host, output.stderr or "nothing of its disks")
     return free[0] < int(options.when_free_below)
 
 

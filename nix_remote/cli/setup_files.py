@@ -198,7 +198,7 @@ def _bazelrc(options: argparse.Namespace) -> Bundle:
             options.jobs,
         )
     )
-    return wrapper.beside(flags, options.wrapper, host) if options.wrapper else flags
+    return wrapper.with_script(flags, options.wrapper, host) if options.wrapper else flags
 
 
 def _add_agent(parser: argparse.ArgumentParser) -> None:

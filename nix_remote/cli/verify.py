@@ -77,8 +77,8 @@ def _on_server(
     question = Question(tuple(info.path for info in closure))
     with connect.open_store(chosen, events.ignore, question) as store:
         valid = store.ask(question)
-    with connect.open_programs(chosen, events.ignore) as programs:
-        wrong = damaged(programs, chosen.host, [info for info in closure if info.path in valid])
+    with connect.open_remote_exec(chosen, events.ignore) as remote_exec:
+        wrong = damaged(remote_exec, chosen.host, [info for info in closure if info.path in valid])
     copy = f"--host {shlex.quote(chosen.host)} {shlex.join(wanted)}"
     return [_judge(path, path in valid, wrong.get(path), copy) for path in question.paths]
 
@@ -89,11 +89,11 @@ def _judge(path: StorePath, valid: object, wrong: Optional[Damaged], copy: str) 
         return broken("path", path, "it is not there", f"nix-remote copy {copy}")
     if wrong is not None:
         text = {
-            Damage.GONE: "it is valid in the database, and not on the disk",
+            Damage.ABSENT: "it is valid in the database, and not on the disk",
             Damage.CHANGED: "its content is not what was registered",
         }[wrong.damage]
         fix = f"when no action uses it: nix-remote copy --repair {copy}"
-        return broken("path", path, f"{text} ({wrong.said})", fix)
+        return broken("path", path, f"{text} ({wrong.message})", fix)
     return ok("path", path, "its content is what was registered")
 
 

@@ -1,1 +1,1 @@
-"""From store paths to a server that keeps their closure: closure, plan, engine."""
+"""Copies closures to the server: the request, the engine, retries."""

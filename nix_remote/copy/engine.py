@@ -1,15 +1,15 @@
-"""Carries out a copy: from store paths to a server that keeps their closure.
+"""Copies a closure to the server.
 
-    closure     of the local store
-    ask         what is valid on the server, below a temporary root if all of it is
-    substitute  if asked for: the server first looks in its own caches
-    lock        temporary roots for what is there, if something is missing
-    push        what is missing, in dependency order
-    secure      durable roots; running collectors are waited for; the last look
-    again       from `ask`, if the last look found a gap, at most `ROUNDS` times
+    closure     queries the local store
+    ask         queries valid paths on the server, with temporary roots for the top paths
+    substitute  on request: the server first fetches paths from its substituters
+    lock        makes temporary roots for valid paths, if paths are missing
+    push        sends the missing paths, in dependency order
+    secure      makes durable roots, waits for running collectors, queries validity again
+    repeat      from `ask`, if the last query found a gap, at most `ROUNDS` times
 
-When `copy` returns, every path of the closure is valid on the server and
-reachable from a durable root. Otherwise it raises.
+When `run` returns, every path of the closure is valid on the server and reachable from a durable
+root. Otherwise it raises.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ from nix_remote.store.paths import PathInfo, StorePath
 from nix_remote.store.plan import Plan, PlannedPath, Reason, make_plan
 
 ROUNDS: Final = 5
-"""A gap means that something on the server deletes paths while we look; give up in the end."""
+"""A gap means that something on the server deletes paths meanwhile. This bounds the attempts."""
 
 
 class Check(enum.Enum):
-    """What is asked about paths that are valid on the server already."""
+    """How paths that are valid on the server are checked."""
 
     VALIDITY = "validity"
-    """Nothing more: Nix takes a valid path for the right one."""
+    """Not at all: Nix considers a valid path correct."""
     EXISTENCE = "existence"
-    """Whether they are on the server's disk at all. Reads no content."""
+    """They must exist on the server's disk. Reads no content."""
     CONTENTS = "contents"
-    """Whether their content on the server's disk is the same as here. The server reads it all."""
+    """Their content on the server's disk must equal the local copy. The server reads all of it."""
 
 
 @dataclass(frozen=True)
 class CopyOptions:
-    """How a copy is to be done."""
+    """Options of a copy."""
 
     substitute_seconds: Optional[float] = None
-    """How long the server may look in its own caches first; None: not at all."""
+    """How long the server may fetch paths from its substituters first; None: not at all."""
     check: Check = Check.VALIDITY
     replaced: frozenset[Reason] = frozenset()
-    """For which damages (`nix_remote.store.plan.DAMAGES`) a path is sent again in its place; for
-    the others the copy fails. They are found only as far as `check` looks."""
+    """The damages (`nix_remote.store.plan.DAMAGES`) for which a path is replaced; for others the
+    copy fails. `check` decides which damages are found."""
     retry: RetryPolicy = RetryPolicy()
 
 
 @dataclass(frozen=True)
 class CopyResult:
-    """What the server now keeps."""
+    """The closure that the server keeps now."""
 
     closure: tuple[PathInfo, ...]
     """In dependency order."""
@@ -69,7 +69,7 @@ class CopyResult:
     sent_bytes: int
     """NAR bytes of `sent`."""
     roots: Mapping[StorePath, str]
-    """Top path -> its durable root: the absolute location on the server, where that is known."""
+    """Top path -> its durable root: the absolute location on the server, if it is known."""
 
 
 OpenRemote = Callable[[Question], ContextManager[RemoteStore]]
@@ -77,7 +77,7 @@ OpenRemote = Callable[[Question], ContextManager[RemoteStore]]
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy: what, from where, to where."""
+    """One copy: the closure, its source and destination, and options."""
 
     closure: Sequence[PathInfo]
     """In dependency order."""
@@ -85,7 +85,7 @@ class Copy:
     alias: str
     local: LocalStore
     open_remote: OpenRemote
-    """A new session with the server, each time it is called, to ask this first."""
+    """Opens a new session with the server, whose first question is the argument."""
     listener: events.Listener = events.ignore
     options: CopyOptions = CopyOptions()
     sleep: Callable[[float], None] = time.sleep
@@ -106,7 +106,7 @@ class Copy:
                     roots={root.path: root.location for root in self.roots},
                 )
             except ReferenceVanished:
-                continue  # it ended the session; the rounds are counted
+                continue  # the session has ended; `rounds` bounds the repetitions
             except NixRemoteError as error:
                 failures += 1
                 delay = self.options.retry.delay(error, failures)
@@ -117,16 +117,16 @@ class Copy:
 
     @cached_property
     def _question(self) -> Question:
-        # Where a top path is valid, its temporary root keeps the whole closure.
+        # If a top path is valid, its temporary root protects the whole closure.
         return Question(
             paths=tuple(info.path for info in self.closure),
             lock=tuple(root.path for root in self.roots),
         )
 
     def _in_session(self, remote: RemoteStore, rounds: _Rounds, sent: dict[StorePath, int]) -> None:
-        """Round after round until there is no gap.
+        """Repeats the copy until there is no gap.
 
-        `ReferenceVanished` leaves it only if the session is over.
+        Raises `ReferenceVanished` only if the session has ended.
         """
         self._substitute(remote)
         paths = self._question.paths
@@ -158,25 +158,28 @@ class Copy:
         self.listener(events.PlanReady(plan))
         self._refuse(plan.damaged)
         self.local.check_present(plan.missing)
-        # What is there is deleted before the new content has arrived: that must be right.
+        # The server deletes a path before its replacement arrives: check the replacement first.
         self.local.check_content([info for info in plan.missing if info.path in valid])
         remote.check_acceptable(plan.missing)
         if plan.missing:
-            # What is there must stay while the rest is sent. Should something have gone since
-            # it was asked for, the server refuses what refers to it, and `secure` sees it.
+            # Protect valid paths while the others are sent. If one was deleted since the query,
+            # the server rejects the paths that refer to it, and `secure` finds the gap.
             remote.lock(frontier(self.closure, valid))
         return plan
 
     def _refuse(self, damaged: Sequence[PlannedPath]) -> None:
-        """Raises the error for valid paths that are not as they should be, if there are any."""
+        """Raises the error for damaged paths, if there are any."""
         if not damaged:
             return
         first, more = damaged[0], len(damaged) - 1
         if first.reason is Reason.DIFFERENT:
             raise ContentDiffers(self.alias, first.info.path, more)
-        gone = first.reason is Reason.GONE
+        absent = first.reason is Reason.ABSENT
         raise ContentDamaged(
-            self.alias, first.info.path, "is not on its disk" if gone else "has changed there", more
+            self.alias,
+            first.info.path,
+            "is not on its disk" if absent else "has changed there",
+            more,
         )
 
     def _outgoing(self, plan: Plan, sent: dict[StorePath, int]) -> list[Outgoing]:
@@ -195,29 +198,29 @@ def plan_copy(
     check: Check,
     replaced: frozenset[Reason] = frozenset(),
 ) -> Plan:
-    """The plan for a closure of which `valid` is on the server; asks it what `check` wants.
+    """The plan for a closure, of which `valid` are valid on the server; runs the `check`.
 
-    Raises `ContentsUnreadable` if the account may not look at the server's disk.
+    Raises `ContentsUnreadable` if the account may not check the server's disk.
     """
     if check is Check.VALIDITY or not valid:
         return make_plan(closure, valid)
     there = [info for info in closure if info.path in valid]
     if check is Check.EXISTENCE:
-        gone = remote.gone([info.path for info in there])
-        return make_plan(closure, valid, {}, dict.fromkeys(gone, Reason.GONE), replaced)
+        absent = remote.absent([info.path for info in there])
+        return make_plan(closure, valid, {}, dict.fromkeys(absent, Reason.ABSENT), replaced)
     damaged = {path: Reason(damage.value) for path, damage in remote.damaged(there).items()}
     return make_plan(closure, valid, remote.registered(tuple(valid)), damaged, replaced)
 
 
 class _Rounds:
-    """Counts how often a gap was found."""
+    """Counts the gaps that were found."""
 
     def __init__(self, alias: str) -> None:
         self._alias = alias
         self._count = 0
 
     def count(self, gap: frozenset[StorePath]) -> None:
-        """One more; raises `ClosureNotKept` when it is enough."""
+        """Counts a gap; raises `ClosureNotKept` at the bound."""
         self._count += 1
         if self._count == ROUNDS:
             raise ClosureNotKept(self._alias, len(gap), min(gap), ROUNDS)

@@ -1,7 +1,6 @@
-"""What a copy is asked to do: which paths, from which store, to which server, kept for whom.
+"""A copy request: paths, local store, server, options, and the owner of the durable roots.
 
-Does not belong here: how a command line says it (`cli/copy_options.py`), and what is
-done about it (`engine.py`).
+Does not belong here: parsing command lines (`cli/copy_options.py`), copying (`engine.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from nix_remote import settings
 from nix_remote.copy.engine import CopyOptions
 from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
+from nix_remote.server.connect import resolved_host
 from nix_remote.server.gc_roots.names import Owner, location
 from nix_remote.server.stores.base import DurableRoot
-from nix_remote.ssh.config import resolve
 from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.store.paths import PathInfo, StorePath
 
@@ -29,11 +28,11 @@ _USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """A copy that is wanted."""
+    """A copy request."""
 
     settings: settings.Settings
     signing_key: Optional[SigningKey]
-    """None: nothing is signed."""
+    """None: paths are not signed."""
     tops: tuple[StorePath, ...]
     options: CopyOptions
     manifest: Optional[Path]
@@ -50,27 +49,26 @@ class CopyRequest:
 
     @cached_property
     def destination(self) -> HostConfig:
-        """Where the host's name leads, resolved once per request. Raises `SshConfigError`."""
-        chosen = self.settings
-        return resolve.for_this_user(chosen.host, chosen.ssh_config, chosen.environment)
+        """The resolved host, resolved once per request. Raises `SshConfigError`."""
+        return resolved_host(self.settings)
 
     def closure(self) -> Sequence[PathInfo]:
-        """Everything the top paths need. Raises `LocalStoreError`."""
+        """The closure of the top paths. Raises `LocalStoreError`."""
         return self.local.closure(self.tops)
 
 
 def durable_roots(chosen: settings.Settings, tops: Sequence[StorePath]) -> list[DurableRoot]:
-    """The durable roots for top paths: where they are follows from workspace and package."""
-    whose = owner(chosen.environment, chosen.workspace)
-    return [DurableRoot(top, location(whose, chosen.package, top)) for top in tops]
+    """The durable roots for top paths: their locations depend on workspace and package."""
+    roots_owner = owner(chosen.environment, chosen.workspace)
+    return [DurableRoot(top, location(roots_owner, chosen.package, top)) for top in tops]
 
 
 def owner(environment: Mapping[str, str], workspace: PurePath) -> Owner:
-    """For whom a copy keeps paths: this user's workspace on this machine."""
+    """The owner of a copy's durable roots: this user's workspace on this machine."""
     return Owner(platform.node(), _user(environment), workspace)
 
 
 def _user(environment: Mapping[str, str]) -> str:
-    """As `getpass.getuser` has it, by that environment."""
+    """The user's name as `getpass.getuser` finds it, from the given environment."""
     named = (environment.get(name) for name in _USER_VARIABLES)
     return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name

@@ -1,8 +1,7 @@
-"""Which failures of a copy can heal, and how often and when it is begun again.
+"""Decides which failures of a copy are retried, how often, and after which delay.
 
-Pure policy: an error in, a decision out. Every attempt is made on a new
-connection, and begins by asking what is valid: paths that arrived whole are
-not sent twice.
+Pure policy: an error in, a decision out. Every attempt uses a new connection and begins by
+querying valid paths: paths that arrived are not sent again.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from nix_remote.errors import (
     ServerEndedSession,
 )
 
-CAN_HEAL: Final = (ConnectionBroken, DaemonNotReached, ServerEndedSession)
+TRANSIENT: Final = (ConnectionBroken, DaemonNotReached, ServerEndedSession)
 """Errors after which a new connection may succeed."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often to try again, and how long to wait before."""
+    """How often to retry, and after which delay."""
 
     retries: int = 3
     first_delay: float = 1.0
@@ -32,9 +31,8 @@ class RetryPolicy:
     def delay(self, error: NixRemoteError, failures: int) -> Optional[float]:
         """Seconds to wait after the given number of failures; None to give up.
 
-        A connection that broke, a server that ended and a daemon that was not
-        reached may be back in a moment. What was refused, unknown or wrong stays so.
+        Errors that a server or a user must fix are not retried.
         """
-        if failures > self.retries or not isinstance(error, CAN_HEAL):
+        if failures > self.retries or not isinstance(error, TRANSIENT):
             return None
         return self.first_delay * float(2 ** (failures - 1))

@@ -1,4 +1,4 @@
-"""Published flaws of the Nix that the server has, by the version that it names. Pure."""
+"""Checks Nix on the server for published vulnerabilities, by its version. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ LAYER: Final = "nix"
 
 
 def judge(printed: str) -> list[Finding]:
-    """By what `VERSION_COMMAND` has printed on the server."""
+    """The findings for the output of `VERSION_COMMAND` on the server."""
     nix = from_sentence(printed)
     if nix is None:
-        text = "the server does not say which Nix it has: newer than its dispatcher, perhaps"
+        text = "the server does not report the version of Nix: its dispatcher may be too old"
         return [unknown(LAYER, "advisories", text)]
     found = affecting(nix)
     if not found:
-        return [ok(LAYER, "advisories", f"{nix} has none of the flaws known in November 2026")]
+        text = f"{nix} has none of the vulnerabilities known in November 2026"
+        return [ok(LAYER, "advisories", text)]
     return [
         warning(
             LAYER,
             "advisories",
-            f"{nix}, unless it is patched: who may use the daemon can {each.consequence}: "
-            f"{each.name}",
-            f"update Nix on the server to {_remedy(each, nix)}; a distribution's package may be "
-            "patched under its old number: see its changelog (apt changelog nix-bin)",
+            f"{nix}, unless it is patched: users of the daemon can {each.consequence}: {each.name}",
+            f"update Nix on the server to {_remedy(each, nix)}; a distribution may patch a package "
+            "and keep its version: see its changelog (apt changelog nix-bin)",
         )
         for each in found
     ]

@@ -1,4 +1,4 @@
-"""Runs `on_executor.py` on an executor, over SSH, and brings back what it finds."""
+"""Runs `on_executor.py` on an executor, over SSH, and returns its findings."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from nix_remote.settings import Settings
 LAYER: Final = "executor"
 
 _PATHS_AT_ONCE: Final = 500
-"""A command has to fit into a packet of SSH."""
+"""A command must fit into an SSH packet."""
 
 
 def program() -> str:
-    """The text of the program, which needs nothing but Python's standard library."""
+    """The text of the script, which needs only Python's standard library."""
     return resources.files("nix_remote.doctor").joinpath("on_executor.py").read_text()
 
 
 def examine(settings: Settings, paths: Sequence[str] = ()) -> list[Finding]:
-    """What is found on the executor that `settings.host` names: its mount, and these paths."""
+    """The findings of the executor that `settings.host` names: its mount, and these paths."""
     try:
-        with connect.open_programs(settings, events.ignore) as programs:
+        with connect.open_remote_exec(settings, events.ignore) as remote_exec:
             found: dict[tuple[str, str], Finding] = {}
             for part in _parts(paths):
-                # Of the mount it says the same each time.
-                found.update(((each.layer, each.subject), each) for each in _run(programs, part))
+                # The findings about the mount are the same each time.
+                found.update(((each.layer, each.subject), each) for each in _run(remote_exec, part))
             return list(found.values())
     except NixRemoteError as error:
         return [from_error(LAYER, settings.host, error)]
@@ -43,11 +43,11 @@ def _parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
         yield paths[start : start + _PATHS_AT_ONCE]
 
 
-def _run(programs: RemoteExec, paths: Sequence[str]) -> list[Finding]:
-    done = programs.run(
+def _run(remote_exec: RemoteExec, paths: Sequence[str]) -> list[Finding]:
+    done = remote_exec.run(
         ("python3", "-", "--json", *paths),
         stdin=program().encode(),
-        waiting_for="the executor to look at its store",
+        waiting_for="the executor to check its store",
     )
     try:
         return [
@@ -55,8 +55,8 @@ def _run(programs: RemoteExec, paths: Sequence[str]) -> list[Finding]:
             for each in json.loads(done.stdout)
         ]
     except (ValueError, KeyError, TypeError, RecursionError):
-        text = f"Python did not run there: {done.stderr or done.stdout.strip()}"
-        return [broken(LAYER, "python", text, "apt-get install python3, on the executor")]
+        text = f"Python did not run: {done.stderr or done.stdout.strip()}"
+        return [broken(LAYER, "python", text, "on the executor: apt-get install python3")]
 
 
 def _texts(each: dict[str, object]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""The export of the store, the NFS server, and the timer, by the server's own files.
+"""Checks the export of the store, the NFS server, and the timer, from files on the server.
 
-Pure: what `server_commands.EXPORTS_COMMAND` prints is judged.
+Pure: judges the output of `server_commands.EXPORTS_COMMAND`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LAYER: Final = "nfs"
 
 FEW_THREADS: Final = 16
 _ABOVE: Final = (STORE, "/nix", "/")
-_CLIENT: Final = re.compile(r"(?P<who>[^\s(]*)(?:\((?P<options>[^)]*)\))?")
+_CLIENT: Final = re.compile(r"(?P<client>[^\s(]*)(?:\((?P<options>[^)]*)\))?")
 _SET_UP: Final = (
     "nix-remote setup server --public-key FILE --executors NETWORK | ssh root@SERVER sh"
 )
@@ -25,19 +25,19 @@ _SET_UP: Final = (
 
 @dataclass(frozen=True)
 class Export:
-    """For one client, or one network of them."""
+    """The export of a folder to one client or network."""
 
     folder: str
     client: str
     options: frozenset[str]
 
 
-def judge(seen: str) -> list[Finding]:
-    """What is wrong, by what the command has printed."""
-    facts = [line.partition(" ") for line in seen.splitlines()]
+def judge(output: str) -> list[Finding]:
+    """The findings for the output of the command."""
+    facts = [line.partition(" ") for line in output.splitlines()]
     values: Mapping[str, str] = {name: value.strip() for name, _, value in facts}
     if "timer" not in values:
-        return [unknown(LAYER, "export", "this account may not look at the exports")]
+        return [unknown(LAYER, "export", "this account may not read the exports")]
     serving = any(name == "listen" and port.upper() == f"{PORT:04X}" for name, _, port in facts)
     exports = [each for name, _, line in facts if name == "export" for each in parse(line)]
     threads = decimal(values.get("threads", ""))
@@ -56,14 +56,14 @@ def parse(line: str) -> list[Export]:
         client = _CLIENT.fullmatch(word)
         if client is not None:
             options = frozenset((client["options"] or "").split(","))
-            found.append(Export(words[0].strip('"'), client["who"] or "*", options))
+            found.append(Export(words[0].strip('"'), client["client"] or "*", options))
     return found
 
 
 def _exported(exports: list[Export], serving: bool) -> list[Finding]:
     if not exports:
         if serving:
-            return [unknown(LAYER, "export", "an NFS server runs that has no line in /etc/exports")]
+            return [unknown(LAYER, "export", "an NFS server runs, but /etc/exports has no line")]
         return [broken(LAYER, "export", f"{STORE} is not exported", _SET_UP)]
     return [_export(each) for each in exports]
 
@@ -72,30 +72,31 @@ def _export(export: Export) -> Finding:
     what = f"{export.folder} to {export.client}"
     again = f"replace that line: {_SET_UP}"
     if "rw" in export.options:
-        return broken(LAYER, "export", f"{what} can be written: an executor could change it", again)
+        return broken(LAYER, "export", f"{what} is writable: an executor could change it", again)
     if export.folder != STORE:
         return warning(LAYER, "export", f"{what} is more than the store", again)
     if export.client == "*":
-        return warning(LAYER, "export", f"{what}: the whole world", again)
+        return warning(LAYER, "export", f"{what}: every host may mount it", again)
     if "subtree_check" in export.options:
-        return warning(LAYER, "export", f"{what} has subtree_check: new paths fail at times", again)
+        text = f"{what} has subtree_check: access to new paths sometimes fails"
+        return warning(LAYER, "export", text, again)
     return ok(LAYER, "export", f"{what}, read-only")
 
 
 def _served(serving: bool, threads: Optional[int]) -> Finding:
     if not serving:
-        text = f"nobody listens on port {PORT} of the server"
+        text = f"no process listens on port {PORT} of the server"
         return broken(LAYER, "server", text, "on the server: systemctl enable --now nfs-server")
     if threads is not None and threads < FEW_THREADS:
         fix = "on the server, in /etc/nfs.conf: [nfsd] threads=32"
-        return warning(LAYER, "server", f"it has only {threads} threads", fix)
-    return ok(LAYER, "server", f"it listens on port {PORT}")
+        return warning(LAYER, "server", f"the NFS server has only {threads} threads", fix)
+    return ok(LAYER, "server", f"the NFS server listens on port {PORT}")
 
 
 def _timer(state: str) -> Finding:
     if not state:
-        return unknown(LAYER, "timer", "no systemd there that could be asked")
+        return unknown(LAYER, "timer", "the server has no systemd")
     if state != "enabled":
-        text = f"nix-remote-collect.timer is {state}: old roots fill the disk"
+        text = f"nix-remote-collect.timer is {state}: old roots will fill the disk"
         return warning(LAYER, "timer", text, "systemctl enable --now nix-remote-collect.timer")
     return ok(LAYER, "timer", "nix-remote-collect.timer is enabled")

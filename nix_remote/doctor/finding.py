@@ -1,4 +1,4 @@
-"""What a look at one thing comes to. Pure."""
+"""The result of a check. Pure."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from nix_remote.errors import NixRemoteError
 
 
 class Status(enum.Enum):
-    """How it is."""
+    """The status of what was checked."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, but not for ever, or not for everybody."""
+    """It works, but may fail later or for other users."""
     BROKEN = "broken"
     UNKNOWN = "unknown"
-    """It could not be looked at, which need not mean anything."""
+    """It could not be checked; it may still work."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A look at one thing."""
+    """The result of one check."""
 
     layer: str
-    """Where it belongs: `ssh`, `nix`, `disk`, `nfs`, `bazel`."""
+    """The layer that was checked: `ssh`, `nix`, `disk`, `nfs`, `bazel`."""
     subject: str
     status: Status
     text: str
     fix: str = ""
-    """What to do, with the command; empty where nothing is wrong."""
+    """What to do, with the command; empty if nothing is wrong."""
 
 
 def ok(layer: str, subject: str, text: str) -> Finding:
-    """It is as it should be."""
+    """A check that passed."""
     return Finding(layer, subject, Status.OK, text)
 
 
 def unknown(layer: str, subject: str, why: str) -> Finding:
-    """It could not be looked at."""
+    """A check that could not run."""
     return Finding(layer, subject, Status.UNKNOWN, why)
 
 
 def warning(layer: str, subject: str, text: str, fix: str) -> Finding:
-    """It works for now."""
+    """A check that found a problem that does not break anything now."""
     return Finding(layer, subject, Status.WARNING, text, fix)
 
 
 def broken(layer: str, subject: str, text: str, fix: str) -> Finding:
-    """It does not work."""
+    """A check that failed."""
     return Finding(layer, subject, Status.BROKEN, text, fix)
 
 
 def from_error(layer: str, subject: str, error: NixRemoteError) -> Finding:
-    """It does not work, and a copy would say so in these words."""
+    """A check that failed with an error, as a copy would."""
     why = f": {error.why}" if error.why else ""
     return broken(layer, subject, f"[{error.code}] {error.what}{why}", error.fix)

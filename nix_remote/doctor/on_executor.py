@@ -1,11 +1,10 @@
-"""Looks at the Nix store as this machine sees it: run it on an executor.
+"""Checks how this machine sees the Nix store. Run it on an executor.
 
     python3 on_executor.py [--json] [PATH...]
 
-A file of its own that needs nothing but Python's standard library: `nix-remote doctor
---on-executor` prints it. PATHs are store paths that actions need. Ends with 1 if something is
-broken. It changes nothing, and every wait has a bound: a server that is away hangs whoever
-touches its files.
+It is one file that needs only Python's standard library: `nix-remote doctor --on-executor` prints
+it. PATHs are store paths that actions need. Exits with status 1 if a check fails. It changes
+nothing. Every wait has a bound, because access to the files of an unavailable server hangs.
 """
 
 import argparse
@@ -17,11 +16,11 @@ from typing import Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 STORE = "/nix/store"
 SENTINEL = "/nix/store/.links"
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds for the server to answer."""
 
 SHORT = 3
-"""Seconds for which a new path may be invisible without harm, if so long at all."""
+"""Seconds for which it is acceptable that a new path is invisible."""
 
 MARKS = {"ok": "\u2713", "warning": "!", "broken": "\u2717", "unknown": "-"}
 SET_UP = "nix-remote setup executor --server SERVER | ssh root@THIS-MACHINE sh"
@@ -30,7 +29,7 @@ T = TypeVar("T")
 
 
 class Finding(NamedTuple):
-    """A look at one thing."""
+    """The result of one check."""
 
     layer: str
     subject: str
@@ -40,16 +39,16 @@ class Finding(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """What is mounted on the store."""
+    """A mount on the store's folder."""
 
     kind: str
     source: str
     options: Dict[str, str]
-    """Those of the mount and those of its file system: name to value, empty if it has none."""
+    """Options of the mount and of its file system: name to value, which may be empty."""
 
 
 def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
-    """What is mounted there, by `/proc/self/mountinfo`: of several, the last is what is seen."""
+    """The mount on `folder` in `/proc/self/mountinfo`; of several, the last one is visible."""
     found = None
     for line in mountinfo.splitlines():
         words = line.split(" ")
@@ -58,7 +57,7 @@ def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
         kind, source, more = words[words.index("-") + 1 :][:3]
         pairs = [each.partition("=") for each in (words[5] + "," + more).split(",")]
         options = {name: value for name, _, value in pairs}
-        # Of the mount and its file system, one that is read-only is enough.
+        # It suffices that the mount or its file system is read-only.
         if "ro" in options:
             options.pop("rw", None)
         found = Mount(kind, source, options)
@@ -66,55 +65,55 @@ def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
 
 
 def judge_mount(mount: Optional[Mount]) -> List[Finding]:
-    """What is wrong with it."""
+    """The findings about the mount."""
     if mount is None:
         return [Finding("mount", "store", "broken", "nothing is mounted on " + STORE, SET_UP)]
     where = f"{mount.source} ({mount.kind})"
     found = [Finding("mount", "store", "ok", where)]
     if "rw" in mount.options:
-        text = "it can be written from here"
+        text = "this machine can write to the store"
         found.append(Finding("mount", "read-only", "broken", text, "mount it with ro: " + SET_UP))
     else:
         found.append(Finding("mount", "read-only", "ok", "ro"))
     if not mount.kind.startswith("nfs"):
-        text = "no NFS mount: options are those of whoever mounted it"
+        text = "not an NFS mount: its options are not known"
         return [*found, Finding("mount", "new paths", "unknown", text)]
-    return [*found, _new_paths(mount.options), _patience(mount.options)]
+    return [*found, _new_paths(mount.options), _hard_or_soft(mount.options)]
 
 
 def _new_paths(options: Dict[str, str]) -> Finding:
     cache = options.get("lookupcache", "all")
     if cache.startswith("pos"):
-        return Finding("mount", "new paths", "ok", "seen at once: lookupcache=positive")
+        return Finding("mount", "new paths", "ok", "visible at once: lookupcache=positive")
     if cache == "none" or "noac" in options:
-        return Finding("mount", "new paths", "ok", "seen at once, at a price: docs/nfs.md")
+        return Finding("mount", "new paths", "ok", "visible at once, but slow: docs/nfs.md")
     longest = options.get("acdirmax", "60")
     if _is_decimal(longest) and int(longest) <= SHORT:
-        return Finding("mount", "new paths", "ok", f"seen after {longest} s at most")
-    text = "a path that was looked for before it was copied stays invisible for up to {} s"
+        return Finding("mount", "new paths", "ok", f"visible after {longest} s at most")
+    text = "negative lookup cache: a path opened before it was copied stays invisible up to {} s"
     fix = f"lookupcache=positive: {SET_UP}\n(unmount all mounts of that server first)"
     return Finding("mount", "new paths", "broken", text.format(longest), fix)
 
 
 def _is_decimal(text: str) -> bool:
-    """Whether it is a number as a kernel prints it: `isdigit` alone is true of `²` as well."""
+    """Whether it is a number as the kernel prints it: `isdigit` alone accepts `²` as well."""
     return text.isascii() and text.isdigit() and len(text) < 10
 
 
-def _patience(options: Dict[str, str]) -> Finding:
+def _hard_or_soft(options: Dict[str, str]) -> Finding:
     if "soft" in options or "softerr" in options:
-        text = "soft: a slow server looks like a broken file to compilers"
+        text = "soft: if the server is slow, reads fail in the middle of actions"
         return Finding("mount", "patience", "warning", text, "hard: " + SET_UP)
-    return Finding("mount", "patience", "ok", "hard: a server that is away is waited for")
+    return Finding("mount", "patience", "ok", "hard: reads wait for an unavailable server")
 
 
-def bounded(look: Callable[[], T], seconds: float = PATIENCE) -> T:
-    """The outcome of a look that may hang. Raises `TimeoutError`, and what it raises."""
+def bounded(check: Callable[[], T], seconds: float = TIMEOUT) -> T:
+    """The result of a check that may hang. Raises `TimeoutError`, and errors of the check."""
     outcome = []  # type: List[Callable[[], T]]
 
-    def take() -> None:
+    def run() -> None:
         try:
-            value = look()
+            value = check()
         except OSError as error:
             failure = error
 
@@ -125,73 +124,73 @@ def bounded(look: Callable[[], T], seconds: float = PATIENCE) -> T:
         else:
             outcome.append(lambda: value)
 
-    looking = threading.Thread(target=take, daemon=True)
-    looking.start()
-    looking.join(seconds)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
     if not outcome:
         raise TimeoutError(f"no answer within {seconds:g} s")
     return outcome[0]()
 
 
-def look_at_store() -> List[Finding]:
-    """Whether it is a Nix store, and answers."""
+def check_store() -> List[Finding]:
+    """Whether the folder is a Nix store, and the server answers."""
     try:
         bounded(lambda: os.stat(SENTINEL))
         names = bounded(_a_few_names)
     except TimeoutError as error:
-        fix = "look at the server and at port 2049 on the way to it; actions go on when it is back"
+        fix = "check the server and port 2049; actions continue when the server is available again"
         return [Finding("store", "server", "broken", str(error), fix)]
     except PermissionError:
         fix = "on the server: chmod 1775 " + STORE
         return [Finding("store", "server", "broken", STORE + " cannot be read", fix)]
     except OSError as error:
-        text = f"{STORE} is no Nix store: {SENTINEL}: {error.strerror}"
+        text = f"{STORE} is not a Nix store: {SENTINEL}: {error.strerror}"
         return [Finding("store", "server", "broken", text, SET_UP)]
-    text = "it answers" + ("" if names else ", and is empty so far")
+    text = "the server answers" + ("" if names else "; the store is empty")
     return [Finding("store", "server", "ok", text)]
 
 
 def _a_few_names() -> List[str]:
-    # Not all of them: a store has many thousands.
+    # Not all of them: a store has thousands.
     with os.scandir(STORE) as entries:
         return [entry.name for entry, _ in zip(entries, range(10))]
 
 
-def look_at_paths(paths: List[str]) -> List[Finding]:
-    """Whether an action could use them. A server that stops answering is waited for once."""
+def check_paths(paths: List[str]) -> List[Finding]:
+    """Whether actions can use the paths. Stops at the first path without an answer."""
     found = []
     for path in paths:
         try:
-            found.append(look_at_path(path))
+            found.append(check_path(path))
         except TimeoutError as error:
-            fix = "look at the server; this and what comes after it was not looked at"
+            fix = "check the server; this path and the following ones were not checked"
             return [*found, Finding("path", path, "broken", str(error), fix)]
     return found
 
 
-def look_at_path(path: str) -> Finding:
-    """Whether an action could use it. Raises `TimeoutError`."""
+def check_path(path: str) -> Finding:
+    """Whether an action can use the path. Raises `TimeoutError`."""
     if not path.startswith(STORE + "/"):
-        return Finding("path", path, "broken", "it is not in " + STORE, "give a store path")
+        return Finding("path", path, "broken", "not below " + STORE, "give a store path")
     try:
         bounded(lambda: _read_a_little(path))
     except TimeoutError:
         raise
     except FileNotFoundError:
         fix = f"on the workstation: nix-remote copy {path}\n"
-        fix += "if the server has it: the mount remembers that it was absent; see `new paths`"
-        return Finding("path", path, "broken", "it is not seen here", fix)
+        fix += "if the server has it: the negative lookup cache of the mount; see `new paths`"
+        return Finding("path", path, "broken", "not visible on this machine", fix)
     except PermissionError:
         fix = "on the server: nix-store --verify --check-contents --repair"
-        return Finding("path", path, "broken", "it cannot be read from here", fix)
+        return Finding("path", path, "broken", "not readable on this machine", fix)
     except OSError as error:
         text = error.strerror or str(error)
-        return Finding("path", path, "broken", text, "look at the server, and mount it again")
-    return Finding("path", path, "ok", "it is seen, and can be read")
+        return Finding("path", path, "broken", text, "check the server, and mount the store again")
+    return Finding("path", path, "ok", "visible and readable")
 
 
 def _read_a_little(path: str) -> None:
-    """Of a file the first byte, of a folder the first name; a link need not lead anywhere."""
+    """Reads the first byte of a file, or the first name in a folder. A link may be dangling."""
     os.lstat(path)
     if os.path.islink(path):
         os.readlink(path)
@@ -204,21 +203,21 @@ def _read_a_little(path: str) -> None:
 
 
 def examine(paths: List[str]) -> List[Finding]:
-    """Every look that can be taken."""
+    """Runs every check that is possible."""
     with open("/proc/self/mountinfo", errors="replace") as file:
         found = judge_mount(mount_of(STORE, file.read()))
     if found[0].status == "broken":
         return found
-    found += look_at_store()
+    found += check_store()
     if found[-1].status == "broken":
         return found
-    return found + look_at_paths(paths)
+    return found + check_paths(paths)
 
 
 def main(words: List[str]) -> int:
     """Prints the findings; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Looks at this machine's view of a Nix store.")
-    parser.add_argument("--json", action="store_true", help="a list of objects, in one line")
+    parser = argparse.ArgumentParser(description="Checks how this machine sees a Nix store.")
+    parser.add_argument("--json", action="store_true", help="print a list of objects on one line")
     parser.add_argument("paths", nargs="*", metavar="PATH", help="store paths that actions need")
     options = parser.parse_args(words)
     found = examine(options.paths)
@@ -238,5 +237,5 @@ def _shown(finding: Finding) -> str:
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
-    # Not an ordinary exit, which would wait for a look that hangs.
+    # An ordinary exit would wait for a check that hangs.
     os._exit(status)

@@ -1,6 +1,6 @@
-"""Has an executor look at the store, through the Remote Execution API, and judges what it saw.
+"""Checks the store on an executor, through the Remote Execution API.
 
-One action is one executor: whichever the service chose.
+One action runs on one executor, which the service chooses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Sequence
 from nix_remote.doctor import on_executor
 from nix_remote.doctor.finding import Finding, Status, broken, from_error, ok, unknown
 from nix_remote.errors import GrpcMissing, RemoteExecutionError
-from nix_remote.remote_execution import look
+from nix_remote.remote_execution import probe
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.store.paths import STORE_DIRECTORY
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 LAYER: Final = "remote"
 
-_LET_IT_SEE: Final = (
-    "let actions see the Nix server's store: nix-remote setup executor, docs/executors.md\n"
-    "a mount may remember that it was absent: see `new paths`\n"
-    "what was never copied: nix-remote copy PATH"
+_MAKE_VISIBLE: Final = (
+    "mount the Nix server's store on the executor: nix-remote setup executor, docs/executors.md\n"
+    "the mount may have a negative lookup cache: see `new paths`\n"
+    "if the path was never copied: nix-remote copy PATH"
 )
 _READABLE: Final = "on the server: nix-store --verify --check-contents --repair"
 
@@ -37,35 +37,35 @@ class Executors:
     service: ExecutionService
 
     def examine(self, paths: Sequence[str], shells: Sequence[str] = ()) -> list[Finding]:
-        """Whether one of them sees these paths. `shells` of the store may look, too."""
+        """Whether one of the executors sees these paths. `shells` are tried after `/bin/sh`."""
         found = []
         subject = "service"
         try:
-            abilities = self.service.check()
-            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {abilities}"))
+            capabilities = self.service.check()
+            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {capabilities}"))
             subject = "executor"
-            return found + self._look(paths, (look.SHELL, *shells))
+            return found + self._probe(paths, (probe.SHELL, *shells))
         except RemoteExecutionError as error:
             return [*found, from_error(LAYER, subject, error)]
         finally:
             self.service.close()
 
-    def _look(self, paths: Sequence[str], shells: Sequence[str]) -> list[Finding]:
-        # The executor's own shell first: of the store, nothing may be there.
+    def _probe(self, paths: Sequence[str], shells: Sequence[str]) -> list[Finding]:
+        # The executor's own shell first: the store may be missing.
         failures = []
         for shell in shells:
-            action = look.build(shell, paths, self.endpoint.properties, self.endpoint.timeout)
+            action = probe.build(shell, paths, self.endpoint.properties, self.endpoint.timeout)
             ended = self.service.run(action)
-            seen = look.read(ended.stdout.plain, len(paths))
-            if seen is not None:
-                who = ended.worker or "an executor"
-                return [ok(LAYER, "executor", f"{who} looks with {shell}"), *judge(seen, paths)]
+            result = probe.read(ended.stdout.plain, len(paths))
+            if result is not None:
+                executor = ended.worker or "an executor"
+                return [ok(LAYER, "executor", f"{executor} ran {shell}"), *judge(result, paths)]
             failures.append(f"{shell}: {_reason(ended)}")
         return [_no_shell(failures)]
 
 
 def executors(endpoint: Endpoint) -> Executors:
-    """Those of a service. Nothing is sent yet. Raises `GrpcMissing`."""
+    """The executors of a service. Sends nothing. Raises `GrpcMissing`."""
     try:
         from nix_remote.remote_execution.service import ExecutionService
     except ModuleNotFoundError:
@@ -73,15 +73,15 @@ def executors(endpoint: Endpoint) -> Executors:
     return Executors(endpoint, ExecutionService(endpoint))
 
 
-def judge(seen: look.Seen, paths: Sequence[str]) -> list[Finding]:
-    """What is wrong with the mount and the paths, as an executor saw them."""
-    return [*_mount(seen), *(_path(path, seen) for path in paths)]
+def judge(result: probe.ProbeResult, paths: Sequence[str]) -> list[Finding]:
+    """The findings about the mount and the paths on an executor."""
+    return [*_mount(result), *(_path(path, result) for path in paths)]
 
 
-def _mount(seen: look.Seen) -> list[Finding]:
-    mount = on_executor.mount_of(STORE_DIRECTORY, seen.mountinfo)
-    if mount is None and not seen.absent:
-        text = f"what actions see in {STORE_DIRECTORY} has no mount of its own"
+def _mount(result: probe.ProbeResult) -> list[Finding]:
+    mount = on_executor.mount_of(STORE_DIRECTORY, result.mountinfo)
+    if mount is None and not result.absent:
+        text = f"{STORE_DIRECTORY} is not a mount of its own for actions"
         return [unknown("mount", "store", text)]
     return [
         Finding(each.layer, each.subject, Status(each.status), each.text, each.fix)
@@ -89,23 +89,23 @@ def _mount(seen: look.Seen) -> list[Finding]:
     ]
 
 
-def _path(path: str, seen: look.Seen) -> Finding:
-    if path in seen.absent:
-        return broken("path", path, "actions do not see it", _LET_IT_SEE)
-    if path in seen.unreadable:
-        return broken("path", path, "actions cannot read it", _READABLE)
-    return ok("path", path, "actions see it, and can read it")
+def _path(path: str, result: probe.ProbeResult) -> Finding:
+    if path in result.absent:
+        return broken("path", path, "not visible to actions", _MAKE_VISIBLE)
+    if path in result.unreadable:
+        return broken("path", path, "not readable for actions", _READABLE)
+    return ok("path", path, "visible and readable for actions")
 
 
 def _reason(ended: Ended) -> str:
-    """Why nothing was seen, in one line."""
-    said = ended.failure.shown() or ended.stderr.shown()
-    return said.splitlines()[-1] if said else f"it ended with {ended.exit_status}"
+    """The reason why the shell did not finish, in one line."""
+    output = ended.failure.shown() or ended.stderr.shown()
+    return output.splitlines()[-1] if output else f"exit status {ended.exit_status}"
 
 
 def _no_shell(failures: Sequence[str]) -> Finding:
-    text = f"no shell runs there: {'; '.join(failures)}"
+    text = f"no shell runs on the executor: {'; '.join(failures)}"
     if len(failures) > 1:
-        return broken(LAYER, "shell", text, _LET_IT_SEE)
-    fix = "nix-remote verify --remote-executor URL PATH, with a path that needs Nix's bash as well"
+        return broken(LAYER, "shell", text, _MAKE_VISIBLE)
+    fix = "nix-remote verify --remote-executor URL PATH, with a path whose closure has Nix's bash"
     return Finding(LAYER, "shell", Status.UNKNOWN, text, fix)

@@ -1,4 +1,4 @@
-"""Which looks there are, and in which order. What cannot be reached ends the list."""
+"""Runs the checks of the doctor in order. An unreachable layer ends the list."""
 
 from __future__ import annotations
 
@@ -23,101 +23,103 @@ from nix_remote.errors import NixRemoteError
 from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
 from nix_remote.server import connect
-from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.disk_check import DISK_COMMAND
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.server_commands import EXPORTS_COMMAND, VERSION_COMMAND
 from nix_remote.settings import Settings
-from nix_remote.ssh.config import resolve
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is looked at."""
+    """What is checked."""
 
     settings: Settings
     key: Optional[SigningKey]
     user: str
-    """Who runs this."""
+    """The local user."""
     folder: Path
     """A folder in the Bazel workspace, if there is one."""
     exported: bool = True
-    """Whether the server is the one that exports the store."""
+    """Whether the server exports the store over NFS."""
     executors: Optional[Executors] = None
-    """Those that are to look for what is sent, if any."""
+    """The executors that must see the path that is sent, if any."""
 
 
-def examine(patient: Target) -> list[Finding]:
-    """Every look that can be taken."""
-    return [*_server(patient), *_workspace(patient)]
+def examine(target: Target) -> list[Finding]:
+    """Runs every check that is possible."""
+    return [*_server(target), *_workspace(target)]
 
 
-def _server(patient: Target) -> list[Finding]:
-    settings = patient.settings
+def _server(target: Target) -> list[Finding]:
+    settings = target.settings
     try:
-        host = resolve.for_this_user(settings.host, settings.ssh_config, settings.environment)
+        host = connect.resolved_host(settings)
     except NixRemoteError as error:
         return [from_error(ssh_checks.LAYER, "config", error)]
     found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]
-    seen: list[Finding] = []
+    on_executors: list[Finding] = []
     try:
-        with connect.open_programs(settings, events.ignore) as programs:
+        with connect.open_remote_exec(settings, events.ignore) as remote_exec:
             found += ssh_checks.stages(host, None)
-            trial = store.new_trial(patient.user)
-            sent = store.examine(settings, patient.key, trial)
+            trial = store.new_trial(target.user)
+            sent = store.examine(settings, target.key, trial)
             found += sent
-            if patient.executors is not None:
-                # Now, that its durable root is still there.
-                kept = all(each.status is Status.OK for each in sent)
-                paths = [trial.info.path] if kept else []
-                seen = patient.executors.examine(paths, _copied_shells(patient))
+            if target.executors is not None:
+                # Before its durable root is removed.
+                accepted = all(each.status is Status.OK for each in sent)
+                paths = [trial.info.path] if accepted else []
+                on_executors = target.executors.examine(paths, _copied_shells(target))
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
-            found += _over(programs, patient, refused=refused)
+            found += _server_programs(remote_exec, target, refused=refused)
     except NixRemoteError as error:
         found += ssh_checks.stages(host, error)
-    return found + seen
+    return found + on_executors
 
 
-def _copied_shells(patient: Target) -> list[str]:
-    """A shell that executors should have: one that was copied for the workspace."""
-    root = workspace_files.root(patient.folder)
+def _copied_shells(target: Target) -> list[str]:
+    """A shell that executors should see: one that was copied for the workspace."""
+    root = workspace_files.root(target.folder)
     base = output_base.of(root) if root is not None else None
-    host = patient.settings.host
-    made = _manifests(patient, base).manifests if base is not None else ()
+    host = target.settings.host
+    made = _manifests(target, base).manifests if base is not None else ()
     copied = [path for each in made if each.host == host for path in each.paths]
-    return LocalStore(patient.settings.local_store).shells(copied)
+    return LocalStore(target.settings.local_store).shells(copied)
 
 
-def _manifests(patient: Target, base: Path) -> output_base.Found:
-    keys = private_key.keys(private_key.homes(patient.settings.environment))
+def _manifests(target: Target, base: Path) -> output_base.Found:
+    keys = private_key.keys(private_key.homes(target.settings.environment))
     return output_base.find(base, keys)
 
 
-def _over(programs: RemoteExec, patient: Target, *, refused: bool) -> list[Finding]:
-    """What is learnt by running programs on the server. `refused`: it took no path from us."""
-    alias = patient.settings.host
-    said = programs.run(VERSION_COMMAND, waiting_for="the version of its Nix")
-    found = [*advisories.judge(said.stdout), *trusted_users.judge(said.stdout, refused=refused)]
-    found += store.roots(programs, alias)
-    looked = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
-    found += disks.judge(looked.stdout, alias)
-    if patient.exported:
-        looked = programs.run(EXPORTS_COMMAND, waiting_for="a look at its exports")
-        found += exports.judge(looked.stdout)
+def _server_programs(remote_exec: RemoteExec, target: Target, *, refused: bool) -> list[Finding]:
+    """The checks that run programs on the server. `refused`: the server rejected our path."""
+    alias = target.settings.host
+    printed = remote_exec.run(VERSION_COMMAND, waiting_for="the version of its Nix")
+    found = [
+        *advisories.judge(printed.stdout),
+        *trusted_users.judge(printed.stdout, refused=refused),
+    ]
+    found += store.roots(remote_exec, alias)
+    output = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
+    found += disks.judge(output.stdout, alias)
+    if target.exported:
+        output = remote_exec.run(EXPORTS_COMMAND, waiting_for="a check of its exports")
+        found += exports.judge(output.stdout)
     return found
 
 
-def _workspace(patient: Target) -> list[Finding]:
-    root = workspace_files.root(patient.folder)
+def _workspace(target: Target) -> list[Finding]:
+    root = workspace_files.root(target.folder)
     if root is None:
         return []
     base = output_base.of(root)
     return workspace.judge(
-        workspace.Told(
-            patient.settings.host,
-            patient.settings.environment.get("BAZEL_NIX_REMOTE", ""),
+        workspace.WorkspaceFacts(
+            target.settings.host,
+            target.settings.environment.get("BAZEL_NIX_REMOTE", ""),
             workspace_files.rc_files(root),
             workspace_files.build_files(root),
             output_base.not_copied(base) if base is not None else (),
-            _manifests(patient, base).unusable if base is not None else (),
+            _manifests(target, base).unusable if base is not None else (),
         )
     )

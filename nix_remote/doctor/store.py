@@ -1,7 +1,7 @@
-"""Nix on the server: whether it takes what we send and keeps it. Found out by doing it once.
+"""Checks that Nix on the server accepts paths and keeps them, by sending one.
 
-What is sent is an empty file. It stays until the server's next garbage collection; its durable
-root is removed at once.
+The path is an empty file. It stays until the server's next garbage collection; its durable root
+is removed at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from nix_remote.store.paths import PathInfo, parse_store_path
 LAYER: Final = "nix"
 
 OLD_DAYS: Final = 90
-"""Roots that nobody has used for so long tell that nothing removes them."""
+"""Roots that were not used for so long show that nothing removes old roots."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Trial:
 
 
 def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list[Finding]:
-    """Opens a session, sends a path, makes a durable root. Stops where it does not go on."""
+    """Opens a session, sends a path, makes a durable root. Stops at the first failure."""
     found: list[Finding] = []
     made: list[str] = []
     steps: tuple[tuple[str, Callable[[], str], Callable[[RemoteStore, Trial], None]], ...] = (
@@ -67,24 +67,24 @@ def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list
                     return [*found, from_error(LAYER, subject, error)]
                 found.append(ok(LAYER, subject, passed()))
     except NixRemoteError as error:
-        # Before there is a session it is Nix that is missing or mute; later, that it ended.
+        # Before the session is open, the problem is Nix itself; later, the session ended.
         found.append(from_error(LAYER, "session" if found else "nix", error))
     return found
 
 
 def _passed_trust(key: Optional[SigningKey]) -> str:
-    return "it takes what we send" + (f", signed by {key.name}" if key else "")
+    return "the server accepts our paths" + (f", signed by {key.name}" if key else "")
 
 
 def _passed_root(made: Sequence[str]) -> str:
-    """In which folder roots are made; there is none if a collector has just taken the path."""
+    """The folder for roots. A collector may have deleted the path; then there is no root."""
     if not made:
         return "it was made"
-    return f"the collector there counts those in {PurePath(made[-1]).parents[2]}"
+    return f"the server's collector counts the roots in {PurePath(made[-1]).parents[2]}"
 
 
 def new_trial(user: str) -> Trial:
-    """A path that nobody has: one that is there already is taken from anybody."""
+    """A new path. A server accepts a path that it already has from every account."""
     digest = base32.encode(hashlib.sha256(os.urandom(32)).digest()[:20])
     info = replace(PROBE, path=parse_store_path(f"/nix/store/{digest}-nix-remote-doctor"))
     owner = Owner(platform.node(), user, PurePath("doctor"))
@@ -97,47 +97,48 @@ def _send(store: RemoteStore, trial: Trial) -> None:
 
 
 def _keep(store: RemoteStore, trial: Trial) -> None:
-    # A collector that takes it at this moment says nothing against the server.
+    # If a collector deletes the path at this moment, the server is still correct.
     try:
         store.secure([trial.info.path], [trial.root])
     except ReferenceVanished:
         return
 
 
-def roots(programs: RemoteExec, alias: str) -> list[Finding]:
-    """The durable roots there are, and whether old ones are ever removed. Removes the trial's."""
+def roots(remote_exec: RemoteExec, alias: str) -> list[Finding]:
+    """Checks the existing durable roots. Removes the root of the trial."""
     try:
-        listed = list_roots(programs, alias)
+        listed = list_roots(remote_exec, alias)
         ours = [root for root in listed.roots if root.path.endswith("-nix-remote-doctor")]
         if ours:
-            remove_roots(programs, alias, ours)
+            remove_roots(remote_exec, alias, ours)
     except NixRemoteError as error:
         return [warning(LAYER, "roots", f"[{error.code}] {error.what}", error.fix)]
     others = tuple(root for root in listed.roots if root not in ours)
-    missed = uncounted(programs, others) if others else frozenset()
+    missed = uncounted(remote_exec, others) if others else frozenset()
     return [judge_roots(Roots(listed.now, others)), *judge_counted(len(others), missed)]
 
 
 def judge_counted(count: int, missed: Optional[frozenset[Root]]) -> list[Finding]:
-    """Whether all roots keep their paths; nothing to say if they do."""
+    """The roots that do not protect their paths; no finding if all do."""
     if missed is None:
-        text = "this account may not ask whether the collector there counts them"
+        text = "this account may not check that the server's collector counts them"
         return [unknown(LAYER, "roots", text)]
     if not missed:
         return []
-    text = f"the collector there does not count {len(missed)} of {count}: they keep nothing"
+    text = f"the server's collector does not count {len(missed)} of {count}: they protect nothing"
     fix = "copy their paths again, or remove them: nix-remote roots list names them"
     return [warning(LAYER, "roots", text, fix)]
 
 
 def judge_roots(listed: Roots) -> Finding:
-    """Whether somebody removes those that nobody uses."""
+    """Whether old roots are removed."""
     ages = [listed.now - root.last_used for root in listed.roots]
     old = sum(1 for age in ages if age > OLD_DAYS * 86400)
     if old:
-        text = f"{old} of {len(ages)} have not been used for {OLD_DAYS} days: nothing removes them"
+        text = f"{old} of {len(ages)} were not used for {OLD_DAYS} days: nothing removes them"
         fix = (
-            f"nix-remote roots prune --older-than {OLD_DAYS}d; for good: the timer of setup server"
+            f"nix-remote roots prune --older-than {OLD_DAYS}d; permanently: the timer of setup"
+            " server"
         )
         return warning(LAYER, "roots", text, fix)
     return ok(LAYER, "roots", f"{len(ages)}, none older than {OLD_DAYS} days")

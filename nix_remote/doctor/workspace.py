@@ -1,4 +1,4 @@
-"""What Bazel is told in a workspace: whether its fetches copy at all, and all of them.
+"""Checks the configuration of Bazel in a workspace: that fetches copy, and that all of them do.
 
 Pure: the texts of files in, findings out.
 """
@@ -21,11 +21,11 @@ _IGNORED: Final = ("--action_env", _VARIABLE)
 _STRICT: Final = "--experimental_strict_repo_env"
 _SSH_AGENT: Final = "SSH_AUTH_SOCK"
 
-# A copy of rules_nixpkgs_core that has nix_remote in it: then nothing goes past us.
+# A copy of rules_nixpkgs_core that includes nix_remote: every package is copied.
 _WHOLE_BUILD: Final = "@nix_remote//bzl:whole_build.bzl"
 
-# What realises packages, loaded from rules_nixpkgs itself: nothing of theirs is copied.
-_PAST_US: Final = (
+# Rules loaded from rules_nixpkgs itself: their packages are not copied.
+_BYPASSING: Final = (
     re.compile(r'use_extension\(\s*"@rules_nixpkgs_core//extensions:package\.bzl"'),
     re.compile(
         r'load\(\s*"@(?:rules_nixpkgs_core|io_tweag_rules_nixpkgs)//(?:nixpkgs)?:nixpkgs\.bzl"'
@@ -37,37 +37,37 @@ _SHOWN: Final = 10
 
 
 @dataclass(frozen=True)
-class Told:
-    """What was read of a workspace."""
+class WorkspaceFacts:
+    """The configuration of a workspace."""
 
     host: str
-    """The Nix server that is looked at."""
+    """The Nix server that is checked."""
     in_shell: str
-    """`BAZEL_NIX_REMOTE` of the shell; empty if it has none."""
+    """`BAZEL_NIX_REMOTE` of the shell; empty if it is not set."""
     rc_files: Mapping[str, str]
-    """Name to text, imported ones included."""
+    """Name to text, including imported files."""
     build_files: Mapping[str, str]
     """Name to text: MODULE.bazel, WORKSPACE, and .bzl files."""
     not_copied: Sequence[str] = ()
-    """The repositories of packages that were fetched, and not copied."""
+    """The repositories of packages that were fetched, but not copied."""
     unusable: Sequence[str] = ()
-    """Files in the place of a manifest that no fetch of this user wrote, with the reason."""
+    """Files with the name of a manifest that no fetch of this user wrote, with the reason."""
 
 
-def judge(told: Told) -> list[Finding]:
-    """What is wrong."""
-    flags = [flag for text in told.rc_files.values() for flag in _flags(text)]
-    return [_variable(told, flags), *_environment(flags), *_uncovered(told), *_executor(flags)]
+def judge(facts: WorkspaceFacts) -> list[Finding]:
+    """The findings about a workspace."""
+    flags = [flag for text in facts.rc_files.values() for flag in _flags(text)]
+    return [_variable(facts, flags), *_environment(flags), *_uncovered(facts), *_executor(flags)]
 
 
 def _flags(text: str) -> list[tuple[str, str]]:
-    """The flags of an rc file: name and value, which is empty if there is none."""
+    """The flags of an rc file: name and value, which may be empty."""
     found = []
     for line in text.splitlines():
         try:
             words = shlex.split(line, comments=True)[1:]
         except ValueError:
-            continue  # quotes that do not end: Bazel refuses the file
+            continue  # an unterminated quote: Bazel rejects the file
         for word, following in zip(words, [*words[1:], ""]):
             name, equals, value = word.partition("=")
             if name.startswith("--"):
@@ -75,64 +75,64 @@ def _flags(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def _variable(told: Told, flags: list[tuple[str, str]]) -> Finding:
-    line = f"nix-remote setup --host {told.host} bazelrc --out .   (and import it in .bazelrc)"
+def _variable(facts: WorkspaceFacts, flags: list[tuple[str, str]]) -> Finding:
+    line = f"nix-remote setup --host {facts.host} bazelrc --out .   (and import it in .bazelrc)"
     assigned = [(name, *value.partition("=")[::2]) for name, value in flags]
     named = [value for name, variable, value in assigned if (name, variable) == _TRACKED]
-    values = {value or told.in_shell for value in named}
-    others = sorted(value for value in values if told.host not in value.split())
+    values = {value or facts.in_shell for value in named}
+    others = sorted(value for value in values if facts.host not in value.split())
     if others:
-        text = f"{_VARIABLE} is {', '.join(each or 'nothing' for each in others)}, not {told.host}"
+        text = f"{_VARIABLE} is {', '.join(each or 'nothing' for each in others)}, not {facts.host}"
         return warning(LAYER, "variable", text, line)
     if named:
         return ok(LAYER, "variable", f"--repo_env={_VARIABLE}={', '.join(values)}")
     if any((name, variable) == _IGNORED for name, variable, _ in assigned):
         text = f"{_VARIABLE} is in --action_env, which Bazel 9 ignores for repositories"
         return broken(LAYER, "variable", text, line)
-    if told.in_shell:
-        text = f"{_VARIABLE} is in this shell only: others make Bazel fetch everything again"
+    if facts.in_shell:
+        text = f"{_VARIABLE} is set in this shell only: in others, Bazel fetches everything again"
         return warning(LAYER, "variable", text, line)
-    return broken(LAYER, "variable", f"{_VARIABLE} is set nowhere: nothing is copied", line)
+    return broken(LAYER, "variable", f"{_VARIABLE} is not set: nothing is copied", line)
 
 
 def _environment(flags: list[tuple[str, str]]) -> list[Finding]:
-    """Whether fetches see the variable by which the SSH agent is found."""
+    """Whether fetches see the variable that names the SSH agent."""
     strict = any(name == _STRICT and value not in ("0", "false", "no") for name, value in flags)
     named = [value.partition("=")[0] for name, value in flags if name == "--repo_env"]
     if not strict or _SSH_AGENT in named:
         return []
-    text = f"{_STRICT} hides {_SSH_AGENT} from fetches: keys in an SSH agent are not found"
+    text = f"{_STRICT} hides {_SSH_AGENT} from fetches: they cannot use keys in an SSH agent"
     return [warning(LAYER, "environment", text, f"in an rc file: common --repo_env={_SSH_AGENT}")]
 
 
-def _uncovered(told: Told) -> list[Finding]:
-    whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in told.build_files.values())
-    found = [*([] if whole else _past_us(told)), *_not_copied(told), *_unusable(told)]
+def _uncovered(facts: WorkspaceFacts) -> list[Finding]:
+    whole = any(_WHOLE_BUILD in text.replace("\\", "") for text in facts.build_files.values())
+    found = [*([] if whole else _bypassing(facts)), *_not_copied(facts), *_unusable(facts)]
     if found:
         return found
-    loaded = "rules_nixpkgs_core has nix_remote in it: all are copied"
+    loaded = "rules_nixpkgs_core includes nix_remote: all are copied"
     return [ok(LAYER, "packages", loaded if whole else "all are loaded from nix_remote")]
 
 
-def _not_copied(told: Told) -> list[Finding]:
-    if not told.not_copied:
+def _not_copied(facts: WorkspaceFacts) -> list[Finding]:
+    if not facts.not_copied:
         return []
-    names = ", ".join(told.not_copied[:_SHOWN])
-    more = len(told.not_copied) - _SHOWN
-    text = f"fetched and not copied: {names}" + (f" and {more} more" if more > 0 else "")
-    fix = "bazel fetch --force --configure; if they stay: docs/bazel.md, The whole build"
+    names = ", ".join(facts.not_copied[:_SHOWN])
+    more = len(facts.not_copied) - _SHOWN
+    text = f"fetched but not copied: {names}" + (f" and {more} more" if more > 0 else "")
+    fix = "bazel fetch --force --configure; if they remain: docs/bazel.md, The whole build"
     return [warning(LAYER, "packages", text, fix)]
 
 
-def _unusable(told: Told) -> list[Finding]:
-    fix = "bazel fetch --force --configure; one that stays is part of what is downloaded"
+def _unusable(facts: WorkspaceFacts) -> list[Finding]:
+    fix = "bazel fetch --force --configure; a manifest that remains is part of a download"
     return [
         warning(LAYER, "manifest", f"not from a fetch of this user: {each}", fix)
-        for each in told.unusable[:_SHOWN]
+        for each in facts.unusable[:_SHOWN]
     ]
 
 
-def _past_us(told: Told) -> list[Finding]:
+def _bypassing(facts: WorkspaceFacts) -> list[Finding]:
     return [
         warning(
             LAYER,
@@ -141,19 +141,19 @@ def _past_us(told: Told) -> list[Finding]:
             " itself: they are not copied",
             "load them from @nix_remote//bzl: docs/bazel.md",
         )
-        for name, text in told.build_files.items()
-        for pattern in _PAST_US
+        for name, text in facts.build_files.items()
+        for pattern in _BYPASSING
         for match in pattern.finditer(_without_comments(text))
     ]
 
 
 def _without_comments(text: str) -> str:
-    """The same with blanks for comments that have a line of their own: places stay."""
+    """The text with empty lines in place of comment lines, so that line numbers do not change."""
     return re.sub(r"^[ \t]*#.*$", "", text, flags=re.M)
 
 
 def _executor(flags: list[tuple[str, str]]) -> list[Finding]:
     if any(name == "--remote_executor" and value for name, value in flags):
-        return [ok(LAYER, "executor", "a remote executor is named")]
+        return [ok(LAYER, "executor", "a remote executor is configured")]
     fix = "nix-remote setup bazelrc --remote-executor URL --out ."
     return [warning(LAYER, "executor", "no rc file has --remote_executor: builds are local", fix)]

@@ -1,4 +1,4 @@
-"""Reads what `workspace.py` judges: the rc files and the build files of a Bazel workspace."""
+"""Reads the files that `workspace.py` checks: rc files and build files of a Bazel workspace."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _IMPORT: Final = re.compile(r"^\s*(?:try-)?import\s+(\S+)", re.M)
 _DEEPEST_IMPORT: Final = 10
 _MOST_FILES: Final = 500
 _LARGEST: Final = 256 * 1024
-"""Bytes. What is larger, or no file, is passed over: whoever wrote the workspace chose it."""
+"""Bytes. Larger files, and names that are not files, are skipped: the workspace is not trusted."""
 
 
 def root(folder: Path) -> Optional[Path]:
-    """The workspace that a folder is in; None if it is in none."""
+    """The workspace that contains a folder; None if there is none."""
     for each in (folder, *folder.parents):
         if any((each / mark).is_file() for mark in _MARKS):
             return each
@@ -26,7 +26,7 @@ def root(folder: Path) -> Optional[Path]:
 
 
 def rc_files(workspace: Path) -> dict[str, str]:
-    """The workspace's and the user's rc files, with what they import."""
+    """The workspace's and the user's rc files, and the files that they import."""
     found: dict[str, str] = {}
     _collect(workspace / ".bazelrc", workspace, found, _DEEPEST_IMPORT)
     _collect(Path("~/.bazelrc").expanduser(), workspace, found, _DEEPEST_IMPORT)
@@ -46,7 +46,7 @@ def _collect(file: Path, workspace: Path, found: dict[str, str], depth: int) -> 
 
 
 def build_files(workspace: Path) -> dict[str, str]:
-    """MODULE.bazel, WORKSPACE and the .bzl files at the top and one folder below."""
+    """MODULE.bazel, WORKSPACE, and the .bzl files at the top and one level below."""
     names = [workspace / mark for mark in _MARKS]
     names += [*workspace.glob("*.bzl"), *workspace.glob("*/*.bzl")]
     chosen = sorted(set(names))[:_MOST_FILES]

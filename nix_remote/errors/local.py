@@ -1,4 +1,4 @@
-"""The store of this machine."""
+"""The local store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from nix_remote.errors.base import NixRemoteError
 
 
 class LocalStoreError(NixRemoteError):
-    """A path cannot be read from the store on this machine."""
+    """A path cannot be read from the local store."""
 
     exit_status = 11
 
@@ -27,8 +27,8 @@ class PathNotValid(LocalStoreError):
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path} is not valid in the store of this machine",
-            why="it was never realised here, or it has been garbage-collected",
+            f"{path} is not valid in the local store",
+            why="it was never realised on this machine, or it has been garbage-collected",
             fix=f"realise it: nix-store --realise {path}\n"
             "(in Bazel: bazel fetch --force, so that rules_nixpkgs builds it again)",
         )
@@ -39,7 +39,7 @@ class LocalStoreUnavailable(LocalStoreError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            "the Nix store of this machine cannot be queried",
+            "cannot query the local Nix store",
             why=why,
             fix="check that `nix-store --query --requisites PATH` works for your user",
         )
@@ -50,7 +50,7 @@ class PathContentMissing(LocalStoreError):
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"the content of {path} cannot be read on this machine",
+            f"cannot read the content of {path} on this machine",
             why=why,
             fix=f"repair it: nix-store --repair-path {path}",
         )

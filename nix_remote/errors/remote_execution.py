@@ -1,4 +1,4 @@
-"""The Remote Execution service, where the doctor asks it."""
+"""The Remote Execution service, as `doctor` and `verify` use it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class ExecutionServiceUnreachable(RemoteExecutionError):
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
-            f"{url} cannot be reached",
+            f"cannot reach {url}",
             why=why,
-            fix="give what --remote_executor of Bazel has; grpcs:// if the service speaks TLS,\n"
-            "with --tls-certificate FILE if an authority of your own certifies it",
+            fix="use the address of Bazel's --remote_executor; grpcs:// if the service uses TLS,\n"
+            "with --tls-certificate FILE if your own certificate authority certifies it",
         )
 
 
@@ -30,8 +30,8 @@ class ExecutionRefused(RemoteExecutionError):
         super().__init__(
             f"{url} does not run our action",
             why=why,
-            fix="give what Bazel's options have: --remote-instance-name, --remote-header,\n"
-            "and what executors have: --exec-property",
+            fix="use the values of Bazel's options: --remote-instance-name, --remote-header,\n"
+            "and the properties of the executors: --exec-property",
         )
 
 
@@ -40,11 +40,12 @@ class ActionNotTaken(RemoteExecutionError):
 
     def __init__(self, url: str, properties: str, seconds: float) -> None:
         super().__init__(
-            f"no executor of {url} has taken our action within {seconds:g} s",
-            why=f"it waits for one that has {properties}"
+            f"no executor of {url} accepted our action within {seconds:g} s",
+            why=f"it waits for an executor that has {properties}"
             if properties
-            else "all are busy, or none takes actions without properties",
-            fix="give what workers have, as remote_default_exec_properties of Bazel does:\n"
+            else "all executors are busy, or none accepts actions without properties",
+            fix="give the properties of the executors, as in Bazel's"
+            " remote_default_exec_properties:\n"
             "--exec-property NAME=VALUE; if all are busy: --remote-timeout SECONDS",
         )
 
@@ -54,8 +55,8 @@ class ActionNotFinished(RemoteExecutionError):
 
     def __init__(self, url: str, seconds: float) -> None:
         super().__init__(
-            f"an executor of {url} has not finished our action within {seconds:g} s",
-            why="it only looks at files: the NFS server does not answer, or is slow",
+            f"an executor of {url} did not finish our action within {seconds:g} s",
+            why="the action only reads files: the NFS server does not answer, or is slow",
             fix="on the executor: nix-remote doctor --on-executor; more time: --remote-timeout"
             " SECONDS",
         )

@@ -1,4 +1,4 @@
-"""Nix on the server: whether it is there, answers, and takes what we may send."""
+"""Nix on the server: it is missing, does not answer, or does not accept what the account sends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nix_remote.errors.base import NixRemoteError
 
 
 class ServerError(NixRemoteError):
-    """Logged in, but the server does not do what a Nix server does."""
+    """The login succeeded, but the server does not behave like a Nix server."""
 
     exit_status = 15
 
@@ -18,12 +18,13 @@ class ServerError(NixRemoteError):
 class NixNotFound(ServerError):
     code = "nix-not-found"
 
-    def __init__(self, alias: str, tried: str, said: str) -> None:
+    def __init__(self, alias: str, tried: str, message: str) -> None:
         super().__init__(
-            f"there is no Nix on {alias}, or not where a login without a terminal finds it",
-            why=f"tried {tried}" + (f"; it said: {said}" if said else ""),
+            f"no Nix found on {alias}",
+            why=f"tried {tried}" + (f"; the server reported: {message}" if message else ""),
             fix=f"check: ssh {alias} nix-daemon --version\n"
-            "(Nix must be on the PATH that sshd gives, or in one of the usual places)",
+            "(Nix must be on the PATH of a login without a terminal, or in one of the usual"
+            " folders)",
         )
 
 
@@ -33,9 +34,10 @@ class UnexpectedOutput(ServerError):
     def __init__(self, alias: str, printed: str) -> None:
         super().__init__(
             f"{alias} printed something instead of speaking the Nix protocol",
-            why=f"it began with: {printed}",
-            fix=f"this must print nothing at all: ssh {alias} true\n"
-            "(look at .bashrc and the like on the server, or at a login shell of nologin)",
+            why=f"its output begins with: {printed}",
+            fix=f"this command must print nothing: ssh {alias} true\n"
+            "(check .bashrc and similar files on the server, and that the login shell is not"
+            " nologin)",
         )
 
 
@@ -44,65 +46,64 @@ class ServerTooOld(ServerError):
 
     def __init__(self, alias: str, version: str, needed: str) -> None:
         super().__init__(
-            f"the Nix of {alias} is too old ({version})", fix=f"install {needed} or later there"
+            f"Nix on {alias} is too old ({version})",
+            fix=f"install {needed} or later on the server",
         )
 
 
 class ServerEndedSession(ServerError):
     code = "server-ended-session"
 
-    def __init__(self, alias: str, doing: str, said: str, status: Optional[int] = None) -> None:
+    def __init__(self, alias: str, doing: str, message: str, status: Optional[int] = None) -> None:
         super().__init__(
             f"Nix on {alias} ended the session while {doing}",
-            why=f"it said: {said}" if said else "it did not say why",
-            fix=f"its daemon's log may say more: ssh {alias} journalctl --unit nix-daemon -n 20\n"
+            why=f"the server reported: {message}" if message else "the server gave no reason",
+            fix=f"see the daemon's log: ssh {alias} journalctl --unit nix-daemon -n 20\n"
             "then run this again: paths that arrived whole are kept",
         )
-        self.said = said
+        self.message = message
         self.exited = status is not None
-        """Whether the program came to its end; it was not killed, and the connection not cut."""
+        """Whether the program exited; false if it was killed or the connection broke."""
 
 
 class AccountNotAllowed(ServerError):
     code = "account-not-allowed"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
-        words = f"it said: {said}" if said else "it said nothing, twice"
-        others = (
-            "\nif that is not it: a login shell or forced command that ends at once looks the same"
-        )
+    def __init__(self, alias: str, user: str, message: str) -> None:
+        output = f"the server reported: {message}" if message else "it gave no reason, twice"
+        others = "\nalso possible: a login shell or forced command that exits at once"
         super().__init__(
             f"the Nix daemon of {alias} does not serve the account {user}",
-            why=f"it closes the connection at once, as it does with accounts that are not in"
-            f" allowed-users;\n{words}",
-            fix=f"on the server, in nix.conf, add {user} to the line of allowed-users, or remove"
-            " that line\n(without it every account is allowed), then restart the daemon:"
-            " systemctl restart nix-daemon\nif the account is in it, the daemon's log says more:"
-            f" journalctl --unit nix-daemon -n 20{'' if said else others}",
+            why=f"it closes the connection at once, as it does for accounts that are not in"
+            f" allowed-users;\n{output}",
+            fix=f"in nix.conf on the server, add {user} to allowed-users, or remove that line"
+            "\n(without it every account is allowed), then restart the daemon:"
+            " systemctl restart nix-daemon\nif the account is listed, see the daemon's log:"
+            f" journalctl --unit nix-daemon -n 20{'' if message else others}",
         )
 
 
 class DaemonSocketClosed(ServerError):
     code = "daemon-socket-closed"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, user: str, message: str) -> None:
         super().__init__(
             f"the account {user} may not open the socket of the Nix daemon of {alias}",
-            why=f"it said: {said}",
-            fix="on the server, add the account to the group that may open it (Debian's is"
+            why=f"the server reported: {message}",
+            fix="on the server, add the account to the group that may open the socket (on Debian:"
             f" nix-users):\nusermod --append --groups nix-users {user}\n"
-            "(ls -ld /nix/var/nix/daemon-socket shows which group that is)",
+            "(ls -ld /nix/var/nix/daemon-socket shows the group)",
         )
 
 
 class DaemonNotReached(ServerError):
     code = "daemon-not-reached"
 
-    def __init__(self, alias: str, user: str, said: str) -> None:
+    def __init__(self, alias: str, user: str, message: str) -> None:
         super().__init__(
-            f"Nix on {alias} did not reach its daemon for the account {user}",
-            why=f"it said: {said}",
-            fix="on the server, see whether the daemon runs: systemctl status nix-daemon.socket"
+            f"Nix on {alias} cannot connect to its daemon for the account {user}",
+            why=f"the server reported: {message}",
+            fix="on the server, check that the daemon runs: systemctl status nix-daemon.socket"
             " nix-daemon.service\nif it runs, the account may not open its socket; ls -ld"
             " /nix/var/nix/daemon-socket shows the group that may:\n"
             f"usermod --append --groups GROUP {user}",
@@ -114,7 +115,7 @@ class ProtocolViolation(ServerError):
 
     def __init__(self, alias: str, why: str) -> None:
         super().__init__(
-            f"{alias} sent something that is not in the Nix protocol",
+            f"{alias} violated the Nix protocol",
             why=why,
             fix="run it again; if it happens again, please report it with the output of -v",
         )
@@ -125,8 +126,8 @@ class OutputTooLong(ServerError):
 
     def __init__(self, alias: str, waiting_for: str, bound: str) -> None:
         super().__init__(
-            f"a program on {alias} prints more than {bound}",
-            why=f"it was run for {waiting_for}; nothing is concluded from a part of its output",
+            f"a program on {alias} printed more than {bound}",
+            why=f"it ran for {waiting_for}; incomplete output is not used",
             fix="run it again; if it happens again, please report it with the output of -v",
         )
 
@@ -135,7 +136,7 @@ class OutputTooLong(ServerError):
 
 
 class TrustError(NixRemoteError):
-    """The server's Nix does not accept what we may send."""
+    """Nix on the server does not accept what the account may send."""
 
     exit_status = 16
 
@@ -144,22 +145,22 @@ class SignatureRequired(TrustError):
     code = "signature-required"
 
     def __init__(self, alias: str, user: str, path: str, signers: Optional[str], more: int) -> None:
-        others = f", and neither have {more} more" if more else ""
+        others = f", and {more} more have none" if more else ""
         super().__init__(
-            f"Nix on {alias} takes paths that no key it trusts has signed only from users it"
-            f" trusts; {user} is not one",
-            why=f"{path} is signed by {signers}, whom it does not trust"
+            f"Nix on {alias} requires a signature by a trusted key, because it does not trust the"
+            f" user {user}",
+            why=f"{path} is signed by {signers}, a key that it does not trust"
             if signers
             else f"{path} has no signature{others}",
             fix="one of these; the first gives the account the least power over the server:\n"
-            "1. sign what is sent with a key that the server trusts: --sign-key FILE\n"
+            "1. sign paths with a key that the server trusts: --sign-key FILE\n"
             "   (or NIX_REMOTE_SIGN_KEY_FILE)\n"
             "2. let the server trust a new key: nix-store --generate-binary-cache-key"
             " NAME-1 secret public\n"
-            "   and on the server, in nix.conf: extra-trusted-public-keys = NAME-1:… (what"
-            " public says)\n"
-            "3. let the server trust the account with everything, as root: on the server,\n"
-            "   in nix.conf, add the account to the line of trusted-users, or write it:\n"
+            "   and in nix.conf on the server: extra-trusted-public-keys = NAME-1:… (the content"
+            " of public)\n"
+            "3. let the server trust the account as much as root: in nix.conf on the server,\n"
+            "   add the account to the line trusted-users, or write that line:\n"
             f"   trusted-users = root {user}\n"
-            "nix.conf is read when the server's Nix daemon is restarted",
+            "the Nix daemon reads nix.conf when it is restarted",
         )

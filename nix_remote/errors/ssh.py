@@ -165,8 +165,8 @@ class ServerBusy(ConnectionFailed):
     def __init__(self, alias: str, address: str, attempts: int, seconds: float) -> None:
         super().__init__(
             f"{alias} ({address}) closes connections before its SSH greeting",
-            why=f"tried {attempts} times in {seconds:.0f} s; sshd does so when too many clients are\n"
-            "logging in, and to addresses that it blocks",
+            why=f"tried {attempts} times in {seconds:.0f} s; sshd does so when too many clients\n"
+            "are logging in, and to addresses that it blocks",
             fix="try again later; on the server, raise MaxStartups in sshd_config, and check that\n"
             "neither PerSourcePenalties nor /etc/hosts.deny blocks this machine",
         )

@@ -1,1 +1,1 @@
-"""The Nix store of this machine: what is in a closure, and its NARs. Only ever read."""
+"""The local Nix store: closures, path infos and NARs. It is never changed."""

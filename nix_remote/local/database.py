@@ -1,12 +1,11 @@
-"""The fast way to a closure: Nix's own SQLite database, read-only.
+"""Reads a closure from Nix's SQLite database, read-only: the fastest way.
 
-Two to three milliseconds for hundreds of paths, where any Nix process takes
-thirty to sixty. Only used when it is the ordinary store of this machine and
-the schema is the one known here (10: Nix 2.8 to 2.34 at least); otherwise
-`DatabaseUnusable`, and another way is taken.
+It takes two to three milliseconds for hundreds of paths; a Nix process takes thirty to sixty. It
+works for the ordinary store of this machine with the known schema (10: Nix 2.8 to 2.34 at least).
+Otherwise it raises `DatabaseUnusable`, and the caller uses another way.
 
-Never opened with `immutable=1`: that ignores what Nix has written but not
-yet merged into the main file.
+The database is never opened with `immutable=1`: that would ignore what Nix has written to the
+write-ahead log.
 """
 
 from __future__ import annotations
@@ -42,13 +41,13 @@ _REFERENCES: Final = (
 
 
 class DatabaseUnusable(Exception):
-    """The database cannot be read this way, or it is not the one we know."""
+    """The database cannot be read, or has an unknown schema."""
 
 
 def closure_infos(state_directory: Path, roots: Iterable[StorePath]) -> dict[StorePath, PathInfo]:
-    """What is registered of every path in the closure of `roots`.
+    """The infos of every path in the closure of `roots`.
 
-    A root that is not valid is simply not in the result.
+    A root that is not valid is not in the result.
     """
     folder = state_directory / "db"
     try:
@@ -66,7 +65,7 @@ def _read(database: sqlite3.Connection, roots: Iterable[StorePath]) -> dict[Stor
     database.execute("PRAGMA temp_store = MEMORY")
     database.execute("CREATE TEMPORARY TABLE roots (path TEXT)")
     database.executemany("INSERT INTO temp.roots VALUES (?)", ((root,) for root in roots))
-    # Infos and references must be of one moment. (Inserting began a transaction.)
+    # Infos and references must be of one transaction, which the insertion has begun.
     rows = database.execute(_INFOS).fetchall()
     paths = {row[0]: parse_store_path(row[1]) for row in rows}
     references: dict[int, list[StorePath]] = {number: [] for number in paths}

@@ -1,13 +1,13 @@
-"""Writes the NAR of a path: the archive format in which Nix hashes and sends store paths.
+"""Writes the NAR of a path: the archive format that Nix hashes and sends.
 
     nar  = "nix-archive-1" node
     node = "(" "type" "regular" ["executable" ""] "contents" BYTES ")"
          | "(" "type" "symlink" "target" TARGET ")"
          | "(" "type" "directory" { "entry" "(" "name" NAME "node" node ")" } ")"
 
-Every item is a string of the protocols (`nix_remote.wire.codec`). Entries
-are in byte order of their names. Owner, group, times and all mode bits but
-the owner's "executable" are left out. The result is byte for byte that of
+Every item is a string as in the protocols (`nix_remote.wire.codec`). Entries
+are in byte order of their names. Owner, group, times and all mode bits except
+the owner's "executable" are left out. The result is identical to that of
 `nix-store --dump`.
 """
 
@@ -38,9 +38,8 @@ _NODE: Final = encode_bytes(b"node")
 def nar_chunks(path: str) -> Iterator[bytes]:
     """The NAR of `path` in pieces of about `CHUNK` bytes, whatever the sizes of the files.
 
-    Raises `OSError` when something cannot be read, `ValueError` for what a
-    NAR cannot hold (devices, sockets) and for a file that shrinks or grows
-    while it is read.
+    Raises `OSError` when a file cannot be read, `ValueError` for files that a NAR cannot contain
+    (devices, sockets) and for a file that shrinks or grows while it is read.
     """
     collected: list[bytes] = []
     size = 0
@@ -56,19 +55,19 @@ def nar_chunks(path: str) -> Iterator[bytes]:
 
 
 def _pieces(path: bytes) -> Iterator[bytes]:
-    """One level after another, without recursion: a tree may be deeper than any stack.
+    """Walks the tree without recursion: it may be deeper than the stack.
 
-    A name is looked up in the folder that is open at the moment, never by its full path:
-    the full path of a deep tree is longer than the kernel takes. One folder is open at a
-    time; the one above is reached through `..`, so that depth costs no descriptors.
+    A name is looked up in the folder that is open, never by its full path: in a deep tree, that is
+    longer than PATH_MAX. One folder is open at a time; its parent is opened through `..`, so that
+    the number of descriptors does not grow with the depth.
     """
     yield _MAGIC
     name = path
     folder: Optional[int] = None
     shown = [path]
-    """The names on the way down, for error messages."""
+    """The names from the top to the current file, for error messages."""
     waiting: list[list[bytes]] = []
-    """For every folder on the way down: the entries that come next, the first one last."""
+    """For every folder from the top: its remaining entries in reverse order."""
     try:
         while True:
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -94,7 +93,7 @@ def _pieces(path: bytes) -> Iterator[bytes]:
             shown.append(name)
             yield _ENTRY + encode_bytes(name) + _NODE
     except OSError as error:
-        # In a folder that is open, its own message names the last component only.
+        # The original message names only the last component.
         raise OSError(error.errno, error.strerror, _full_name(shown)) from None
     finally:
         if folder is not None:
@@ -102,12 +101,12 @@ def _pieces(path: bytes) -> Iterator[bytes]:
 
 
 def _entries(folder: int) -> list[bytes]:
-    """The names in an open folder, the first one last."""
+    """The names in an open folder, in reverse order."""
     return sorted(map(os.fsencode, os.listdir(folder)), reverse=True)
 
 
 def _moved(folder: Optional[int], name: bytes, flags: int = 0) -> int:
-    """Opens a folder by its name in another one, which is closed."""
+    """Opens a folder by its name in `folder`, which is closed."""
     moved = os.open(name, _OPEN_FOLDER | flags, dir_fd=folder)
     if folder is not None:
         os.close(folder)
@@ -117,7 +116,7 @@ def _moved(folder: Optional[int], name: bytes, flags: int = 0) -> int:
 def _leaf(
     folder: Optional[int], name: bytes, status: os.stat_result, shown: Sequence[bytes]
 ) -> Iterator[bytes]:
-    """The node of what is no folder."""
+    """The node of a file or a symbolic link."""
     if stat.S_ISREG(status.st_mode):
         yield _REGULAR
         if status.st_mode & stat.S_IXUSR:
@@ -128,7 +127,7 @@ def _leaf(
     elif stat.S_ISLNK(status.st_mode):
         yield _SYMLINK + encode_bytes(os.readlink(name, dir_fd=folder)) + _CLOSE
     else:
-        raise ValueError(f"{_full_name(shown)} is neither a file, a folder nor a link")
+        raise ValueError(f"{_full_name(shown)} is not a file, a folder or a symbolic link")
 
 
 def _full_name(shown: Sequence[bytes]) -> str:
@@ -145,9 +144,9 @@ def _contents(
         while remaining:
             piece = file.read(min(remaining, CHUNK))
             if not piece:
-                raise ValueError(f"{_full_name(shown)} has become shorter")
+                raise ValueError(f"{_full_name(shown)} became shorter while it was read")
             remaining -= len(piece)
             yield piece
         if file.read(1):
-            raise ValueError(f"{_full_name(shown)} has become longer")
+            raise ValueError(f"{_full_name(shown)} became longer while it was read")
     yield bytes(-size % 8)

@@ -1,4 +1,4 @@
-"""The store of this machine, as the copier sees it: names, closures, content."""
+"""The local store: resolving names, querying closures, reading content."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ _SHELLS: Final = ("sh", "bash")
 
 
 class LocalStore:
-    """The Nix store of this machine. Nothing in it is ever changed."""
+    """The local Nix store. It is never changed."""
 
     def __init__(self, settings: LocalStoreSettings) -> None:
         self._settings = settings
 
     def store_path(self, text: str) -> StorePath:
-        """The store path that a path given by a person means.
+        """The store path of a path that the user gave.
 
-        A path below a store path and a link to one (`./result`) mean that
-        store path. Raises `NotAStorePath`.
+        A path below a store path, and a link to one (`./result`), stand for that store path.
+        Raises `NotAStorePath`.
         """
         candidate = os.path.abspath(text)
         for _ in range(_MAX_LINKS):
@@ -65,10 +65,10 @@ class LocalStore:
         raise NotAStorePath(text)
 
     def closure(self, roots: Sequence[StorePath]) -> list[PathInfo]:
-        """Everything `roots` need, in dependency order.
+        """The closure of `roots`, in dependency order.
 
-        Raises `PathNotValid` for a root that is not valid, and
-        `LocalStoreUnavailable` if the store cannot be asked.
+        Raises `PathNotValid` for a root that is not valid, and `LocalStoreUnavailable` if the
+        store cannot be queried.
         """
         infos = self._closure_infos(roots)
         for root in roots:
@@ -77,7 +77,7 @@ class LocalStore:
         try:
             return in_dependency_order(infos, roots)
         except (KeyError, ValueError) as error:
-            raise LocalStoreUnavailable(f"its answer makes no sense: {error}") from None
+            raise LocalStoreUnavailable(f"its reply is inconsistent: {error}") from None
 
     def _closure_infos(self, roots: Sequence[StorePath]) -> dict[StorePath, PathInfo]:
         ordinary = self._settings.remote in _ORDINARY
@@ -94,15 +94,15 @@ class LocalStore:
             raise LocalStoreUnavailable(str(error)) from None
 
     def check_present(self, infos: Sequence[PathInfo]) -> None:
-        """Raises `PathContentMissing` if one of these paths is registered but not there."""
+        """Raises `PathContentMissing` if one of these valid paths does not exist on the disk."""
         for info in infos:
             if not os.path.lexists(info.path):
                 raise PathContentMissing(info.path, "it is registered as valid, but does not exist")
 
     def check_content(self, infos: Sequence[PathInfo]) -> None:
-        """Reads these paths; raises `PathContentChanged` if one has not the registered hash.
+        """Reads these paths, and compares their content with the registered hash.
 
-        Raises `PathContentMissing` if one cannot be read.
+        Raises `PathContentChanged` if it differs, `PathContentMissing` if it cannot be read.
         """
         for info in infos:
             digest = hashlib.sha256()
@@ -110,11 +110,11 @@ class LocalStore:
                 digest.update(chunk)
             if digest.digest() != info.nar_hash:
                 found = format_nar_hash(NarHash(digest.digest()))
-                why = f"its hash was {format_nar_hash(info.nar_hash)}, and is {found} now"
+                why = f"its registered hash is {format_nar_hash(info.nar_hash)}, not {found}"
                 raise PathContentChanged(info.path, why)
 
     def shells(self, paths: Sequence[StorePath]) -> list[str]:
-        """The first shell among these paths, if one of them has any."""
+        """The first shell in one of these paths; empty if there is none."""
         programs = (f"{path}/bin/{name}" for path in paths for name in _SHELLS)
         found = (each for each in programs if os.access(each, os.X_OK))
         return list(itertools.islice(found, 1))
@@ -122,9 +122,8 @@ class LocalStore:
     def nar(self, info: PathInfo) -> Iterator[bytes]:
         """The NAR of a path, in pieces.
 
-        Raises `PathContentMissing` if it cannot be read and
-        `PathContentChanged` if its size is not what is registered. Whether
-        the content is the registered one, the receiver finds out.
+        Raises `PathContentMissing` if it cannot be read, and `PathContentChanged` if its size
+        differs from the registered size. The receiver checks the hash.
         """
         size = 0
         try:
@@ -139,14 +138,14 @@ class LocalStore:
             raise PathContentChanged(info.path, str(error)) from None
         if size != info.nar_size:
             found = "more" if size > info.nar_size else str(size)
-            why = f"its NAR had {info.nar_size} bytes when it was registered; it has {found} now"
+            why = f"its NAR was registered with {info.nar_size} bytes; it has {found} now"
             raise PathContentChanged(info.path, why)
 
 
 def _follow_first_link(path: str) -> Optional[str]:
-    """The path with its first link replaced by what it says; None if there is no link.
+    """The path with its first symbolic link resolved; None if there is no link.
 
-    Not `realpath`: a store path may itself be a link to another one.
+    Not `realpath`: a store path may itself be a link to another store path.
     """
     parts = path.split("/")
     for end in range(2, len(parts) + 1):

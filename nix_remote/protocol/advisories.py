@@ -1,8 +1,8 @@
-"""Published flaws of Nix's daemon that matter to a server which takes copies.
+"""Published vulnerabilities of the Nix daemon that matter to a server which receives copies.
 
-An account of ours may use the daemon: a flaw that lets every user of the daemon become root makes
-the key of that account a key of root's. A version is compared with the advisory's; distributions
-patch older versions and keep the number, so what is found is a warning with what to check.
+The account that we log in to may use the daemon. A vulnerability by which a user of the daemon
+becomes root gives root to the holder of that account's key. The check compares version numbers;
+distributions patch older versions and keep the number, so a match is a warning.
 
 The table is from the CVE records (github.com/CVEProject/cvelistV5), Nix's advisories
 (github.com/NixOS/nix/security/advisories), Lix's (lix.systems/blog) and the release notes of
@@ -17,25 +17,25 @@ from typing import Final, Mapping, Sequence
 from nix_remote.protocol.implementations import Implementation, Kind, Version
 
 Releases = tuple[Version, ...]
-"""The first release of each branch that has a change; later branches have it, too."""
+"""The first release of each branch that has a change; later branches have it as well."""
 
 _ALWAYS: Final[Releases] = ((0,),)
 
 
 @dataclass(frozen=True)
 class Advisory:
-    """A flaw, and which versions have it."""
+    """A vulnerability, and the affected versions."""
 
     name: str
     consequence: str
-    """What a user of the daemon can do."""
+    """What it lets a user of the daemon do."""
     fixed: Mapping[Kind, Releases]
-    """Implementations that are not named never had it."""
+    """Implementations that are missing here were never affected."""
     introduced: Mapping[Kind, Releases] = field(default_factory=dict)
-    """Those that are not named have always had it."""
+    """Implementations that are missing here were always affected."""
 
     def affects(self, nix: Implementation) -> bool:
-        """Whether that version has the flaw, going by its number."""
+        """Whether that version is affected, by its number."""
         kind, version = nix.kind, nix.version
         if kind not in self.fixed and nix.upstream is not None:
             kind, version = Kind.NIX, nix.upstream
@@ -92,11 +92,11 @@ ADVISORIES: Final = (
 
 
 def affecting(nix: Implementation) -> Sequence[Advisory]:
-    """The flaws of a version, going by its number."""
+    """The advisories that affect a version, by its number."""
     return [each for each in ADVISORIES if each.affects(nix)]
 
 
 def _has(version: Version, releases: Releases) -> bool:
-    """Whether a version has what came with these releases."""
+    """Whether a version has the change of these releases."""
     same_branch = [each for each in releases if len(each) > 2 and each[:2] == version[:2]]
     return version >= (same_branch[0] if same_branch else max(releases))

@@ -1,10 +1,9 @@
-"""What both protocols have in common: requests go out, replies come back in that order.
+"""The common part of both protocols: requests are sent, and answered in the same order.
 
-Requests may be sent while earlier ones are unanswered, as many as `admits` allows.
-Replies must be read while requests are written, or both sides end up waiting for each
-other.
+Requests may be sent while earlier ones are unanswered, as many as `admits` allows. Replies must
+be read while requests are written; otherwise both sides wait for each other.
 
-A `WireError` is final: what follows on that stream cannot be trusted.
+A `WireError` is final: nothing that follows on that stream can be trusted.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from typing import (
     Union,
 )
 
-from nix_remote.protocol.window import Window
+from nix_remote.protocol.flow_control import FlowControl
 from nix_remote.text import PeerText
 from nix_remote.wire.codec import Decoder, Feed, WireError, at_most, encode_number
 
@@ -32,11 +31,11 @@ Server = TypeVar("Server")
 
 
 RESERVE: Final = 16 * 1024 * 1024
-"""Bytes of replies that all requests of a session may have beyond their allowances."""
+"""Bytes by which all replies of a session together may exceed their allowances."""
 
 
 class Request(Generic[Reply]):
-    """One operation: how it is written, and how its reply is read."""
+    """One operation: the encoding of the request, and the decoder of its reply."""
 
     operation: int
     reply_size: Optional[int] = None
@@ -48,11 +47,11 @@ class Request(Generic[Reply]):
         return 0
 
     def encode(self) -> bytes:
-        """Everything the request consists of, its operation number included."""
+        """The complete request, operation number included."""
         return encode_number(self.operation) + self.fields()
 
     def fields(self) -> bytes:
-        """What follows the operation number."""
+        """The bytes after the operation number."""
         raise NotImplementedError
 
     def read_reply(self) -> Decoder[Reply]:
@@ -60,10 +59,10 @@ class Request(Generic[Reply]):
         raise NotImplementedError
 
     def reply_allowance(self) -> int:
-        """Bytes that the reply may have, by what was asked.
+        """Expected size of the reply in bytes.
 
-        More comes out of the session's reserve: see `RESERVE`. A request that keeps nothing of
-        its reply may allow any number.
+        A longer reply uses the session's reserve: see `RESERVE`. A request that keeps nothing of
+        its reply may allow any size.
         """
         return 64
 
@@ -85,7 +84,7 @@ class Replied:
 
 @dataclass(frozen=True)
 class Refused:
-    """The oldest unanswered request failed; the session goes on."""
+    """The server rejected the oldest unanswered request; the session goes on."""
 
     request: Request[object]
     message: PeerText
@@ -93,7 +92,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Logged:
-    """The server said something meant for people."""
+    """A log line of the server."""
 
     text: PeerText
 
@@ -102,10 +101,10 @@ Event = Union[Greeted[Server], Replied, Refused, Logged]
 
 
 class Conversation(Generic[Server]):
-    """One session: keeps which requests are unanswered, turns bytes into events.
+    """One session: tracks unanswered requests, and turns received bytes into events.
 
-    Send what `greeting` and `request` return, in order; hand everything that
-    arrives to `receive`. A subclass is one protocol.
+    Send the bytes that `greeting` and `request` return, in order; pass everything that arrives to
+    `receive`. Each subclass is one protocol.
     """
 
     server_magic: bytes
@@ -113,9 +112,9 @@ class Conversation(Generic[Server]):
 
     def __init__(self) -> None:
         self.server: Optional[Server] = None
-        """What the server said of itself; None until it has."""
+        """The server's greeting; None until it has arrived."""
         self._unanswered: Deque[Request[object]] = deque()
-        self._window = Window()
+        self._flow_control = FlowControl()
         self._events: list[Event[Server]] = []
         self._reserve = RESERVE
         self._feed: Feed[NoReturn] = Feed(self._read_session())
@@ -128,51 +127,50 @@ class Conversation(Generic[Server]):
         raise NotImplementedError
 
     def _read_event(self) -> Decoder[Event[Server]]:
-        """Reads what comes next, after the greeting."""
+        """Reads the next event after the greeting."""
         raise NotImplementedError
 
     def _oldest(self) -> Request[object]:
-        """The request that the next reply belongs to. Ask only once it has begun to arrive."""
+        """The request of the next reply. Call it only when that reply has begun to arrive."""
         if not self._unanswered:
-            raise WireError("a reply that nothing was asked for")
+            raise WireError("a reply without a request")
         return self._unanswered[0]
 
     def _read_reply(self, request: Request[object], reply: Decoder[object]) -> Decoder[object]:
-        """Reads a reply within what it may have: memory that is taken follows what was asked."""
+        """Reads a reply of bounded size: the memory it uses depends on what was asked."""
         allowance = request.reply_allowance()
         value, taken = yield from at_most(allowance + self._reserve, reply)
         self._reserve -= max(0, taken - allowance)
         return value
 
     def request(self, request: Request[object]) -> bytes:
-        """The bytes of a request, which from now on waits for its reply."""
+        """The bytes of a request, which counts as sent."""
         encoded = request.encode()
         self.sent(request, len(encoded))
         return encoded
 
     def sent(self, request: Request[object], size: int) -> None:
-        """A request, encoded in `size` bytes, waits for its reply from now on."""
-        self._window.sent(size + request.content_size, request.reply_size)
+        """Records that a request, encoded in `size` bytes, is sent."""
+        self._flow_control.sent(size + request.content_size, request.reply_size)
         self._unanswered.append(request)
 
     def admits(self, request: Request[object], size: int) -> bool:
         """Whether a request, encoded in `size` bytes, may be sent now.
 
-        If not, one of those that are unanswered has to be answered first: see
-        `nix_remote.protocol.window`.
+        If not, the server must answer an earlier request first: see
+        `nix_remote.protocol.flow_control`.
         """
-        return self._window.admits(size + request.content_size)
+        return self._flow_control.admits(size + request.content_size)
 
     @property
     def unanswered(self) -> Sequence[Request[object]]:
-        """Requests whose outcome is not known yet, oldest first."""
+        """Unanswered requests, oldest first."""
         return tuple(self._unanswered)
 
     def receive(self, data: bytes) -> Iterator[Event[Server]]:
-        """What the arrived bytes complete.
+        """The events that the received bytes complete.
 
-        Raises `WireError` behind the last event that still made sense; the
-        session is dead then.
+        Raises `WireError` after the last valid event; the session cannot continue then.
         """
         error = None
         try:
@@ -189,7 +187,7 @@ class Conversation(Generic[Server]):
             event = yield from self._read_event()
             if isinstance(event, (Replied, Refused)):
                 self._unanswered.popleft()
-                self._window.answered()
+                self._flow_control.answered()
             self._events.append(event)
 
 

@@ -1,7 +1,7 @@
-"""Which implementation of Nix a server has: CppNix, Lix, Determinate Nix; and which version.
+"""Identifies the implementation of Nix (CppNix, Lix, Determinate Nix) and its version. Pure.
 
-Belongs here: reading what a program says of itself. What a version can do: `versions.py`; what is
-wrong with it: `protocol/advisories.py`. Pure.
+Belongs here: parsing greetings and version output. Not: features of versions (`versions.py`),
+vulnerabilities (`advisories.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NUMBERS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9}){0,3}(?!\d)", re.A)
 _SENTENCE: Final = re.compile(r"\S+ \((?P<name>[^()]*)\) (?P<version>\S+)")
 _DETERMINATE: Final = re.compile(r"Determinate Nix (?P<version>\S+)")
 _FIRST_LIX: Final = (2, 90)
-"""Lix's first release; CppNix is far from that number."""
+"""Lix's first release; CppNix has no such version."""
 
 
 class Kind(enum.Enum):
@@ -35,17 +35,17 @@ class Implementation:
     kind: Kind
     version: Version
     upstream: Optional[Version] = None
-    """Of Determinate Nix: the version of CppNix that it is based on."""
+    """The version of CppNix that Determinate Nix is based on."""
 
     def __str__(self) -> str:
         return f"{self.kind.value} {'.'.join(map(str, self.version))}"
 
 
 def from_greeting(version: str) -> Optional[Implementation]:
-    """By the version in a daemon's greeting (worker protocol, since 1.33): `2.34.8`, `2.95.3`.
+    """From the version in a daemon's greeting (worker protocol, since 1.33): `2.34.8`, `2.95.3`.
 
-    Lix greets with its number alone. Determinate Nix greets with that of CppNix, and is taken for
-    it. None for what is no version.
+    Lix sends only its version. Determinate Nix sends that of CppNix, so it is reported as CppNix.
+    None if the text is not a version.
     """
     number = _version(version)
     if number is None:
@@ -54,7 +54,7 @@ def from_greeting(version: str) -> Optional[Implementation]:
 
 
 def from_sentence(printed: str) -> Optional[Implementation]:
-    """By what `nix-store --version` prints; None for anything else.
+    """From the output of `nix-store --version`; None for any other text.
 
     `nix-store (Nix) 2.34.8`, `nix-store (Lix, like Nix) 2.95.3`,
     `nix-store (Determinate Nix 3.17.3) 2.33.3`.
@@ -71,12 +71,12 @@ def from_sentence(printed: str) -> Optional[Implementation]:
 
 
 def described(version: str) -> str:
-    """A greeting's version for people: `Lix 2.95.3`."""
+    """A greeting's version as shown to the user: `Lix 2.95.3`."""
     known = from_greeting(version)
     return f"{known.kind.value if known else Kind.NIX.value} {version}"
 
 
 def _version(text: str) -> Optional[Version]:
-    """`2.34.8pre1+dfsg` is 2.34.8: what follows the numbers does not order versions."""
+    """`2.34.8pre1+dfsg` is 2.34.8: suffixes do not matter for the order of versions."""
     found = _NUMBERS.match(text)
     return tuple(map(int, found[0].split("."))) if found else None

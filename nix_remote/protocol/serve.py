@@ -1,16 +1,16 @@
-"""The Nix serve protocol (`nix-store --serve`), as its client sees it.
+"""The client's side of the Nix serve protocol (`nix-store --serve`).
 
     client: magic, version                       server: magic, version
     client: command number, fields               server: reply
 
-There are no log messages and no error replies: a server that cannot do what
-was asked writes a sentence to its standard error and ends the stream. Nor
-does it say whether it trusts us. Commands may be sent while earlier ones are
-unanswered. A NAR goes out after its `AddToStoreNar`, just as it is.
+There are no log messages and no error replies: a server that cannot execute a
+command writes a message to its standard error and ends the stream. It does not
+announce whether it trusts us. Commands may be sent while earlier ones are
+unanswered. A NAR is sent after its `AddToStoreNar`, without framing.
 
-Within one session, path infos are cached: after `QueryPathInfos` or
-`QueryClosure`, answers about validity may be stale. So a session that sends
-paths asks neither.
+The server caches path infos for the length of a session: after
+`QueryPathInfos` or `QueryClosure`, its replies about validity may be stale. So
+a session that sends paths uses neither.
 
 (Layouts checked against Nix 2.8, 2.26 and 2.34.)
 """
@@ -54,10 +54,9 @@ _SERVER_MAGIC: Final = 0x5452EECB
 class QueryValidPaths(Request["frozenset[StorePath]"]):
     """Command 1. Which of these paths are valid.
 
-    With `lock` every one of them, valid or not, is kept from the collector
-    while the session lives; the server must run with `--write`. With
-    `substitute`, the server first tries to get those that are not valid from
-    its own caches.
+    With `lock`, the server makes a temporary root for each of them, valid or
+    not, which requires `--write`. With `substitute`, the server first tries to
+    fetch those that are not valid from its substituters.
     """
 
     paths: tuple[StorePath, ...]
@@ -77,7 +76,7 @@ class QueryValidPaths(Request["frozenset[StorePath]"]):
 
 @dataclass(frozen=True)
 class QueryPathInfos(Request[list[PathInfo]]):
-    """Command 2 (reply as of 2.4). What is registered of those of these paths that are valid."""
+    """Command 2 (reply as of 2.4). The infos of those of these paths that are valid."""
 
     paths: tuple[StorePath, ...]
     operation = 2
@@ -93,7 +92,7 @@ class QueryPathInfos(Request[list[PathInfo]]):
             if path is None:
                 return infos
             if path not in asked or len(infos) == len(self.paths):
-                raise WireError(f"{path} in the answer, which was not asked about")
+                raise WireError(f"{path} in the reply, which was not asked about")
             deriver = yield from read_optional_store_path()
             references = yield from read_store_paths()
             yield from read_number()  # download size
@@ -119,7 +118,7 @@ class QueryPathInfos(Request[list[PathInfo]]):
 
 @dataclass(frozen=True)
 class QueryClosure(Request[list[StorePath]]):
-    """Command 7. Everything these paths need, sorted; one that is not valid ends the session."""
+    """Command 7. The closure of these paths, sorted; a path that is not valid ends the session."""
 
     paths: tuple[StorePath, ...]
     operation = 7
@@ -131,7 +130,7 @@ class QueryClosure(Request[list[StorePath]]):
         return (yield from read_store_paths())
 
     def reply_allowance(self) -> int:
-        # Asked of this machine's own store only: a closure has any size.
+        # Only the local store is asked: a closure has any size.
         return MAX_ITEMS * (LONGEST_STORE_PATH + 8)
 
 
@@ -174,8 +173,8 @@ class ServeConversation(Conversation[versions.ServeServer]):
         return versions.ServeServer(version)
 
     def _read_event(self) -> Decoder[Event[versions.ServeServer]]:
-        # Every reply begins with a number. Only when it is here, it is certain
-        # which request it belongs to.
+        # Every reply begins with a number. Only when it has arrived, the request of the reply
+        # is certain.
         first = yield 8
         request = self._oldest()
         return Replied(
@@ -185,7 +184,7 @@ class ServeConversation(Conversation[versions.ServeServer]):
 
 
 def _resume(decoder: Decoder[T], first: bytes) -> Decoder[T]:
-    """Runs a decoder whose first bytes have been read already."""
+    """Runs a decoder whose first bytes were read already."""
     next(decoder)
     try:
         wanted = decoder.send(first)

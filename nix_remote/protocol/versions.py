@@ -1,15 +1,15 @@
-"""What each version of the worker protocol and of Nix can do.
+"""Features of the versions of the worker protocol and of Nix.
 
     Nix          worker protocol   since then
     2.4          1.32              the oldest supported
-    2.15         1.35              tells whether it trusts us
+    2.15         1.35              announces whether it trusts us
     2.20         1.37              AddPermRoot (its own gate is 1.36)
     2.24         1.38              feature lists
 
 (Checked by running 2.8, 2.26 and 2.34; the other rows are from Nix's sources.)
 
-Only what the protocol defines is decided by these numbers. What keeps paths is decided by
-what the store shows: see `RemoteStore.secure`.
+These numbers decide only about the protocol. Whether paths are kept does not depend on them: see
+`RemoteStore.secure`.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def protocol_version(number: int) -> ProtocolVersion:
 
 
 class UnsupportedVersion(WireError):
-    """The other side speaks the protocol, but too old a version of it."""
+    """The server speaks the protocol, but a version that is too old."""
 
     def __init__(self, protocol: str, version: ProtocolVersion, oldest: ProtocolVersion) -> None:
-        super().__init__(f"it speaks the {protocol} protocol {version}; {oldest} is needed")
+        super().__init__(f"it speaks {protocol} protocol {version}; {oldest} is required")
 
 
 WORKER_CLIENT: Final = ProtocolVersion(1, 37)
-"""What we say we speak. 1.38 would add nothing but one more round trip, and
-Lix refuses clients below 1.35."""
+"""The version that we announce. 1.38 would only add a round trip, and Lix rejects clients below
+1.35."""
 
 WORKER_OLDEST: Final = ProtocolVersion(1, 32)
 
@@ -59,15 +59,15 @@ SERVE_OLDEST: Final = ProtocolVersion(2, 5)
 
 @dataclass(frozen=True)
 class WorkerServer:
-    """What a server said of itself when a worker session began."""
+    """The server's greeting in a worker session."""
 
     protocol: ProtocolVersion
     """The highest version it speaks."""
     nix_version: Optional[PeerText]
-    """For instance `2.34.8`; None below protocol 1.33. Only for messages: the program that greets
-    need not be of the version of the daemon, nor of that of the collector."""
+    """For instance `2.34.8`; None below protocol 1.33. Only for messages: the daemon and the
+    collector can be of other versions than the program that greets."""
     trusts_us: Optional[bool]
-    """Whether unsigned paths are accepted; None if it did not say."""
+    """Whether unsigned paths are accepted; None if the greeting does not say so."""
 
     @property
     def effective(self) -> ProtocolVersion:
@@ -82,7 +82,7 @@ class WorkerServer:
 
 @dataclass(frozen=True)
 class ServeServer:
-    """What a server said of itself when a serve session began."""
+    """The server's greeting in a serve session."""
 
     protocol: ProtocolVersion
     """The highest version it speaks."""

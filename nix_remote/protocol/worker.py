@@ -1,24 +1,9 @@
-"""The client's side of the Nix worker protocol (`nix-daemon --stdio`).
+"""The requests of the Nix worker protocol: how each is written, and how its reply is read.
 
-A session, on the wire:
+A NAR is sent after its `AddToStoreNar`, as a framed stream (`nix_remote.wire.framed`). The
+server reads the stream to its end before it reports that it rejects the path.
 
-    client: magic, version, 0, 0                      0, 0: obsolete, still expected
-    server: magic, version, [Nix version], [trust], start-up messages, Last
-    client: operation number, fields                  any number of times,
-    server: messages, Last, reply  |  Failure         answered in that order
-
-Nothing in the greeting depends on the server as long as we say 1.37, so the
-greeting and the first requests may go out in one write: one round trip.
-Requests may be sent while earlier ones are unanswered. Replies must be read
-while requests are written, or both sides end up waiting for each other.
-
-A NAR goes out after its `AddToStoreNar`, as a framed stream
-(`nix_remote.wire.framed`). The server reads the stream to its end before it
-says that it refuses the path.
-
-After a `Failure` the session goes on, unless the server could not even
-decode the request; then it ends the stream. A `WireError` is final: what
-follows on that stream cannot be trusted.
+Does not belong here: the greeting and the order of messages (`worker_conversation.py`).
 
 (Layouts checked against Nix 2.8, 2.26 and 2.34.)
 """
@@ -28,20 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Optional
 
-from nix_remote.protocol import versions
-from nix_remote.protocol.conversation import (
-    Conversation,
-    Event,
-    Logged,
-    Refused,
-    Replied,
-    Request,
-)
-from nix_remote.protocol.worker_log import Failure, Last, Line, read_message
+from nix_remote.protocol.conversation import Request
 from nix_remote.store.paths import PathInfo, StorePath, nar_hash_from_hex
 from nix_remote.wire.codec import (
     Decoder,
-    WireError,
     encode_bool,
     encode_number,
     encode_text,
@@ -64,23 +39,20 @@ from nix_remote.wire.fields import (
 )
 
 RootLink = tuple[str, StorePath]
-"""A root's absolute location, and the path that it keeps."""
-
-_CLIENT_MAGIC: Final = 0x6E697863
-_SERVER_MAGIC: Final = 0x6478696F
+"""A root's absolute location, and its path."""
 
 _MOST_OF_ROOTS: Final = 2**31
-"""Bytes: some ten million roots. None is kept beyond the comparison."""
+"""Bytes: some ten million roots. Each is discarded after the comparison."""
 
-_NOTHING_IS_KEPT: Final = 2**62
-_LONGEST_VERSION: Final = 1024
+_UNBOUNDED: Final = 2**62
+"""For a reply that is discarded."""
 _LONGEST_LOCATION: Final = 4096
 """Bytes: PATH_MAX of Linux."""
 
 
 @dataclass(frozen=True)
 class AddTempRoot(Request[None]):
-    """Operation 11. Keeps a path, valid or not, from the collector while the session lives."""
+    """Operation 11. Makes a temporary root for a path, valid or not: it lasts as the session."""
 
     path: StorePath
     operation = 11
@@ -97,8 +69,8 @@ class AddTempRoot(Request[None]):
 class QueryValidPaths(Request["frozenset[StorePath]"]):
     """Operation 31 (fields as of 1.27). Which of these paths are valid.
 
-    With `substitute`, the server first tries to get those that are not from
-    its own caches; that can take any time.
+    With `substitute`, the server first tries to fetch the others from its
+    substituters; that can take any time.
     """
 
     paths: tuple[StorePath, ...]
@@ -117,7 +89,7 @@ class QueryValidPaths(Request["frozenset[StorePath]"]):
 
 @dataclass(frozen=True)
 class QueryPathInfo(Request[Optional[PathInfo]]):
-    """Operation 26 (reply as of 1.17). What is registered of a path; None if it is not valid."""
+    """Operation 26 (reply as of 1.17). The info of a path; None if it is not valid."""
 
     path: StorePath
     operation = 26
@@ -133,7 +105,7 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
         references = yield from read_store_paths()
         yield from read_number()  # registration time
         nar_size = yield from read_number()
-        yield from read_bool()  # ultimate: built on that machine
+        yield from read_bool()  # ultimate: built on the server
         signatures = yield from read_signatures()
         content_address = yield from read_text()
         return PathInfo(
@@ -154,8 +126,8 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
 class AddToStoreNar(Request[None]):
     """Operation 39 (framed as of 1.23). Registers a path; its NAR follows as a framed stream.
 
-    With `repair`, a path that is valid is replaced: what is on the disk is deleted, then the
-    NAR is unpacked. The server asks for no more rights than for a path that is missing.
+    With `repair`, the server replaces a valid path: it deletes the path on the disk, then unpacks
+    the NAR. This needs no more rights than adding a missing path.
     """
 
     info: PathInfo
@@ -169,8 +141,8 @@ class AddToStoreNar(Request[None]):
 
     def fields(self) -> bytes:
         repair = encode_bool(self.repair)
-        # Heeded only if the server trusts us; without it even root's unsigned paths
-        # are refused.
+        # The server ignores it unless it trusts us; without it, even root's unsigned paths are
+        # rejected.
         do_not_check_signatures = encode_bool(True)
         return encode_path_info(self.info) + repair + do_not_check_signatures
 
@@ -180,10 +152,10 @@ class AddToStoreNar(Request[None]):
 
 @dataclass(frozen=True)
 class CollectGarbage(Request[None]):
-    """Operation 20, asked to delete nothing: a barrier.
+    """Operation 20, as a barrier: a collection that deletes nothing.
 
-    It takes the collector's lock, so it returns only when every collector that
-    took the lock before has ended. Any account may ask for it.
+    It takes the collector's lock, so it returns only when every collector that took the lock
+    before has ended. Any account may run it.
     """
 
     operation = 20
@@ -191,9 +163,9 @@ class CollectGarbage(Request[None]):
 
     def fields(self) -> bytes:
         delete_nothing = encode_number(1) + encode_texts(())
-        heed_liveness, at_most_bytes = encode_bool(False), encode_number(0)
+        ignore_liveness, at_most_bytes = encode_bool(False), encode_number(0)
         obsolete = encode_number(0) * 3
-        return delete_nothing + heed_liveness + at_most_bytes + obsolete
+        return delete_nothing + ignore_liveness + at_most_bytes + obsolete
 
     def read_reply(self) -> Decoder[None]:
         yield from skip_texts()  # paths deleted
@@ -201,16 +173,16 @@ class CollectGarbage(Request[None]):
         yield from read_number()  # obsolete
 
     def reply_allowance(self) -> int:
-        return _NOTHING_IS_KEPT
+        return _UNBOUNDED
 
 
 @dataclass(frozen=True)
 class AddPermRoot(Request[str]):
     """Operation 47 (1.36). Makes the link `location` to a path a durable root.
 
-    A relative location is taken from the folder the session runs in: the
-    account's home. Missing folders are made; a link that points into the
-    store is replaced at once. The reply is the absolute location.
+    A relative location starts at the working folder of the session: the account's home folder.
+    The server makes missing folders, and replaces a link into the store atomically. The reply is
+    the absolute location.
     """
 
     path: StorePath
@@ -229,13 +201,12 @@ class AddPermRoot(Request[str]):
 
 @dataclass(frozen=True)
 class FindRoots(Request["frozenset[RootLink]"]):
-    """Operation 14. Which of these roots the store's collector sees, and sees keep a valid path.
+    """Operation 14. Which of these roots the collector counts, with a valid path.
 
-    The process that answers is one that collects: for an ordinary account the
-    daemon, with its own view of the file system. It reads every link that is
-    registered. A durable root is told by its absolute location, to accounts
-    that the server does not trust as well. The reply has all roots of the
-    store; those not in `wanted` are dropped as they arrive.
+    For an ordinary account, the daemon answers, which also collects garbage, with its own view of
+    the file system. It reads every registered link. It reports durable roots with their absolute
+    location, also to accounts that it does not trust. The reply has all roots of the store; those
+    that are not in `wanted` are discarded as they arrive.
     """
 
     wanted: frozenset[RootLink]
@@ -257,47 +228,3 @@ class FindRoots(Request["frozenset[RootLink]"]):
                 seen.add((link, StorePath(target)))
             count -= 1
         return frozenset(seen)
-
-
-class WorkerConversation(Conversation[versions.WorkerServer]):
-    """One session of the worker protocol."""
-
-    server_magic = encode_number(_SERVER_MAGIC)
-
-    def greeting(self) -> bytes:
-        version = versions.WORKER_CLIENT.number
-        return b"".join(map(encode_number, (_CLIENT_MAGIC, version, 0, 0)))
-
-    def _read_greeting(self) -> Decoder[versions.WorkerServer]:
-        magic = yield from read_number()
-        if magic != _SERVER_MAGIC:
-            raise WireError("this is not the worker protocol")
-        protocol = versions.protocol_version((yield from read_number()))
-        if protocol < versions.WORKER_OLDEST or protocol.major != versions.WORKER_CLIENT.major:
-            raise versions.UnsupportedVersion("worker", protocol, versions.WORKER_OLDEST)
-        effective = min(protocol, versions.WORKER_CLIENT)
-        nix_version = (
-            (yield from read_peer_text(_LONGEST_VERSION)) if effective >= (1, 33) else None
-        )
-        trusts_us = None
-        if effective >= (1, 35):
-            trust = yield from read_number()
-            trusts_us = {1: True, 2: False}.get(trust)
-        while True:
-            message = yield from read_message()
-            if isinstance(message, Failure):
-                raise WireError(f"the server refused the session: {message.message}")
-            if isinstance(message, Last):
-                return versions.WorkerServer(protocol, nix_version, trusts_us)
-
-    def _read_event(self) -> Decoder[Event[versions.WorkerServer]]:
-        while True:
-            message = yield from read_message()
-            if isinstance(message, Line):
-                return Logged(message.text)
-            if isinstance(message, Failure):
-                return Refused(self._oldest(), message.message)
-            if isinstance(message, Last):
-                request = self._oldest()
-                reply = self._read_reply(request, request.read_reply())
-                return Replied(request, (yield from reply))

@@ -1,8 +1,8 @@
-"""What a worker-protocol server sends before each reply: log lines, activities, the outcome.
+"""The messages of a worker-protocol server before each reply: log lines, activities, the outcome.
 
-Every operation is answered by any number of messages and then by `Last`
-(the reply follows) or `Failure` (nothing follows). Layouts checked against
-Nix 2.8, 2.26 and 2.34; `Failure` has this layout from protocol 1.26 on.
+The server answers every operation with any number of messages and then with `Last` (the reply
+follows) or `Failure` (no reply follows). Layouts checked against Nix 2.8, 2.26 and 2.34; `Failure`
+has this layout from protocol 1.26 on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Noise:
-    """A message that concerns progress displays only."""
+    """A message for progress displays."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read_message() -> Decoder[Message]:
 def _skip_fields() -> Decoder[None]:
     count = yield from read_number()
     if count > _MAX_FIELDS:
-        raise WireError(f"a message with {count} fields")
+        raise WireError(f"message with {count} fields")
     for _ in range(count):
         kind = yield from read_number()
         if kind == 0:
@@ -90,18 +90,18 @@ def _skip_fields() -> Decoder[None]:
         elif kind == 1:
             yield from read_bytes(_MAX_MESSAGE)
         else:
-            raise WireError(f"a field of type {kind}")
+            raise WireError(f"field of type {kind}")
 
 
 def _read_failure() -> Decoder[Failure]:
     yield from read_bytes()  # always "Error"
     yield from read_number()  # level
-    yield from read_bytes()  # a name that is no longer used
+    yield from read_bytes()  # name, obsolete
     message = yield from read_peer_text(_MAX_MESSAGE)
     yield from _skip_position()
     traces = yield from read_number()
     if traces > _MAX_TRACES:
-        raise WireError(f"an error with {traces} traces")
+        raise WireError(f"error with {traces} traces")
     for _ in range(traces):
         yield from _skip_position()
         yield from read_bytes(_MAX_MESSAGE)
@@ -110,4 +110,4 @@ def _read_failure() -> Decoder[Failure]:
 
 def _skip_position() -> Decoder[None]:
     if (yield from read_number()) != 0:
-        raise WireError("an error with a source position, which no server sends")
+        raise WireError("error with a source position, which no server sends")

@@ -1,11 +1,11 @@
-"""Runs a look at the store as an action, through the Remote Execution API that Bazel uses.
+"""Runs an action that probes the store, through the Remote Execution API that Bazel uses.
 
-    endpoint.py   which service, and which executors of it                  (sans-IO)
-    protobuf.py   the wire format of protocol buffers                       (sans-IO)
-    messages.py   the few messages of the API that a look needs             (sans-IO)
-    abilities.py  what a service can do, and which versions of the API it speaks (sans-IO)
-    look.py       the action itself: what it runs, and what its output says (sans-IO)
-    service.py    the service; hides grpcio, which is installed only if it is wanted
+    endpoint.py       the address of the service, and the properties of executors  (sans-IO)
+    protobuf.py       the wire format of protocol buffers                          (sans-IO)
+    messages.py       the messages of the API that a probe needs                   (sans-IO)
+    capabilities.py   whether a service can run a probe                            (sans-IO)
+    probe.py          the action: its script, its inputs, its output               (sans-IO)
+    service.py        the client; the only module that imports grpcio, which is optional
 
-Does not belong here: what a look means to a person (`doctor/remote_execution.py`).
+Does not belong here: findings for the user (`doctor/remote_execution.py`).
 """

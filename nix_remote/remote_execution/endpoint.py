@@ -1,4 +1,4 @@
-"""Which Remote Execution service is meant, and which of its executors, as Bazel says it.
+"""The address of a Remote Execution service and the properties of executors, as Bazel has them.
 
 Pure.
 """
@@ -19,19 +19,19 @@ _HEADER: Final = re.compile(r"[a-z0-9_.-]+(?<!-bin)")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A service, and what is asked of it."""
+    """A service, and the settings of requests to it."""
 
     url: str
     """`grpc://HOST:PORT`, or `grpcs://` over TLS."""
     instance_name: str = ""
     properties: tuple[tuple[str, str], ...] = ()
-    """What an executor must have: names and values, sorted."""
+    """The properties that an executor must have: names and values, sorted."""
     headers: tuple[tuple[str, str], ...] = ()
-    """What goes with every request: a token, for instance."""
+    """Headers of every request, such as a token."""
     authority: Optional[bytes] = None
-    """Certificates (PEM) of whom is trusted to certify the service; None: the usual ones."""
+    """Certificates (PEM) of trusted certificate authorities; None: gRPC's default."""
     timeout: float = 60.0
-    """Seconds for an executor to take the action and to run it."""
+    """Seconds for an executor to accept and run the action."""
 
     @property
     def target(self) -> str:
@@ -44,7 +44,7 @@ class Endpoint:
 
 
 def check_url(url: str) -> str:
-    """Returns the address of a service if it can be one. Raises `InvalidSetting`."""
+    """Returns the address of a service if it is valid. Raises `InvalidSetting`."""
     if not _is_address(url):
         expected = "the service's address: grpc://HOST:PORT, or grpcs://HOST:PORT over TLS"
         raise InvalidSetting("--remote-executor", url, expected)
@@ -54,7 +54,7 @@ def check_url(url: str) -> str:
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # a port that is no number is an error
+        host, _ = parts.hostname, parts.port  # raises if the port is not a number
     except ValueError:
         return False
     is_whole = url == f"{parts.scheme}://{parts.netloc}"
@@ -62,16 +62,16 @@ def _is_address(url: str) -> bool:
 
 
 def properties(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Of each `NAME=VALUE` both, sorted. Raises `InvalidSetting`."""
+    """Name and value of each `NAME=VALUE`, sorted. Raises `InvalidSetting`."""
     return tuple(sorted(_pair("--exec-property", text) for text in texts))
 
 
 def headers(texts: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Of each `NAME=VALUE` both. Raises `InvalidSetting`, which does not repeat a value."""
+    """Name and value of each `NAME=VALUE`. Raises `InvalidSetting`, which quotes no value."""
     found = [_pair("--remote-header", text) for text in texts]
     for name, value in found:
         if not _HEADER.fullmatch(name.lower()) or not (value.isascii() and value.isprintable()):
-            raise InvalidSetting("--remote-header", f"{name}=…", "what HTTP allows in a header")
+            raise InvalidSetting("--remote-header", f"{name}=…", "a valid HTTP header")
     return tuple((name.lower(), value) for name, value in found)
 
 

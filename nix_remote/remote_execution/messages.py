@@ -1,4 +1,4 @@
-"""The messages of the Remote Execution API, version 2, that a look needs: of each what is used.
+"""The messages of the Remote Execution API, version 2, that a probe needs, with the fields it uses.
 
 Names and numbers are those of `build/bazel/remote/execution/v2/remote_execution.proto`,
 `google/longrunning/operations.proto` and `google/rpc/status.proto`.
@@ -23,23 +23,23 @@ EXECUTING: Final = 3
 
 @dataclass(frozen=True)
 class Digest:
-    """The name of a blob."""
+    """The digest of a blob, by which it is identified."""
 
     hash: Annotated[str, 1] = ""
     size_bytes: Annotated[int, 2] = 0
 
 
 def digest_of(data: bytes) -> Digest:
-    """The name that a blob has."""
+    """The digest of a blob."""
     return Digest(hashlib.sha256(data).hexdigest(), len(data))
 
 
-# What an action is made of.
+# Parts of an action.
 
 
 @dataclass(frozen=True)
 class Property:
-    """Something that is asked of an executor."""
+    """A property that an executor must have."""
 
     name: Annotated[str, 1] = ""
     value: Annotated[str, 2] = ""
@@ -47,14 +47,14 @@ class Property:
 
 @dataclass(frozen=True)
 class Platform:
-    """What is asked of an executor, sorted."""
+    """The properties that an executor must have, sorted."""
 
     properties: Annotated[tuple[Property, ...], 1] = ()
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is run."""
+    """The command of an action."""
 
     arguments: Annotated[tuple[str, ...], 1] = ()
     platform: Annotated[Platform, 5] = Platform()
@@ -77,7 +77,7 @@ class Directory:
 
 @dataclass(frozen=True)
 class Duration:
-    """A time."""
+    """A duration."""
 
     seconds: Annotated[int, 1] = 0
 
@@ -93,12 +93,12 @@ class Action:
     platform: Annotated[Platform, 10] = Platform()
 
 
-# Running it.
+# Execution.
 
 
 @dataclass(frozen=True)
 class Status:
-    """How something ended; code 0 is success."""
+    """The status of an operation; code 0 is success."""
 
     code: Annotated[int, 1] = 0
     message: Annotated[str, 2] = ""
@@ -106,7 +106,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Any:
-    """A message with its type's name."""
+    """A message with the name of its type."""
 
     type_url: Annotated[str, 1] = ""
     value: Annotated[bytes, 2] = b""
@@ -114,18 +114,18 @@ class Any:
 
 @dataclass(frozen=True)
 class ExecuteRequest:
-    """Run this."""
+    """Requests the execution of an action."""
 
     instance_name: Annotated[str, 1] = ""
     skip_cache_lookup: Annotated[bool, 3] = False
     action_digest: Annotated[Digest, 6] = Digest()
     digest_function: Annotated[int, 9] = 0
-    """Since version 2.3 of the API; a later one may want it."""
+    """Since version 2.3 of the API."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """How far it is. `response` has an `ExecuteResponse` once it is done without an `error`."""
+    """The state of an execution. If done without `error`, `response` has an `ExecuteResponse`."""
 
     name: Annotated[str, 1] = ""
     metadata: Annotated[Any, 2] = Any()
@@ -136,28 +136,28 @@ class Operation:
 
 @dataclass(frozen=True)
 class CancelOperationRequest:
-    """Nobody waits for it any more."""
+    """Cancels an execution."""
 
     name: Annotated[str, 1] = ""
 
 
 @dataclass(frozen=True)
 class ExecuteOperationMetadata:
-    """The stage it is in."""
+    """The stage of an execution."""
 
     stage: Annotated[int, 1] = 0
 
 
 @dataclass(frozen=True)
 class ExecutedActionMetadata:
-    """Who has run it."""
+    """The worker that ran an action."""
 
     worker: Annotated[str, 1] = ""
 
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What it left behind. Output is here, or a blob, as the service likes."""
+    """The result of an action. The service sends output here, or stores it as a blob."""
 
     exit_code: Annotated[int, 4] = 0
     stdout_raw: Annotated[bytes, 5] = b""
@@ -169,7 +169,7 @@ class ActionResult:
 
 @dataclass(frozen=True)
 class ExecuteResponse:
-    """The end of it."""
+    """The end of an execution."""
 
     result: Annotated[ActionResult, 1] = ActionResult()
     cached_result: Annotated[bool, 2] = False
@@ -181,7 +181,7 @@ class ExecuteResponse:
 
 @dataclass(frozen=True)
 class UpdateRequest:
-    """A blob."""
+    """A blob to store."""
 
     digest: Annotated[Digest, 1] = Digest()
     data: Annotated[bytes, 2] = b""
@@ -189,7 +189,7 @@ class UpdateRequest:
 
 @dataclass(frozen=True)
 class BatchUpdateBlobsRequest:
-    """Keep these."""
+    """Requests that blobs are stored."""
 
     instance_name: Annotated[str, 1] = ""
     requests: Annotated[tuple[UpdateRequest, ...], 2] = ()
@@ -198,7 +198,7 @@ class BatchUpdateBlobsRequest:
 
 @dataclass(frozen=True)
 class UpdateResponse:
-    """Whether it is kept."""
+    """Whether a blob was stored."""
 
     digest: Annotated[Digest, 1] = Digest()
     status: Annotated[Status, 2] = Status()
@@ -206,14 +206,14 @@ class UpdateResponse:
 
 @dataclass(frozen=True)
 class BatchUpdateBlobsResponse:
-    """Whether they are kept."""
+    """Whether the blobs were stored."""
 
     responses: Annotated[tuple[UpdateResponse, ...], 1] = ()
 
 
 @dataclass(frozen=True)
 class BatchReadBlobsRequest:
-    """Give me these."""
+    """Requests blobs."""
 
     instance_name: Annotated[str, 1] = ""
     digests: Annotated[tuple[Digest, ...], 2] = ()
@@ -236,12 +236,12 @@ class BatchReadBlobsResponse:
     responses: Annotated[tuple[ReadResponse, ...], 1] = ()
 
 
-# What the service is.
+# Capabilities.
 
 
 @dataclass(frozen=True)
 class GetCapabilitiesRequest:
-    """Tell what you can do."""
+    """Requests the capabilities of a service."""
 
     instance_name: Annotated[str, 1] = ""
 
@@ -258,24 +258,24 @@ class Version:
 
 @dataclass(frozen=True)
 class CacheCapabilities:
-    """Of its storage."""
+    """The capabilities of the storage."""
 
     digest_functions: Annotated[tuple[int, ...], 1] = ()
 
 
 @dataclass(frozen=True)
 class ExecutionCapabilities:
-    """Of its executors."""
+    """The capabilities of the executors."""
 
     digest_function: Annotated[int, 1] = 0
     exec_enabled: Annotated[bool, 2] = False
     digest_functions: Annotated[tuple[int, ...], 5] = ()
-    """Since version 2.3 of the API; the one above is among them."""
+    """Since version 2.3 of the API; includes `digest_function`."""
 
 
 @dataclass(frozen=True)
 class ServerCapabilities:
-    """What it can do."""
+    """The capabilities of a service."""
 
     cache_capabilities: Annotated[CacheCapabilities, 1] = CacheCapabilities()
     execution_capabilities: Annotated[ExecutionCapabilities, 2] = ExecutionCapabilities()

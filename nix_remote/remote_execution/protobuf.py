@@ -1,12 +1,12 @@
 """The wire format of protocol buffers, for messages that are frozen dataclasses.
 
-A field is `name: Annotated[TYPE, NUMBER] = DEFAULT`, and fields stand in the order of their
+A field is `name: Annotated[TYPE, NUMBER] = DEFAULT`, and fields are in the order of their
 numbers. TYPE is `str`, `bytes`, `int` (int32, int64, enums), `bool`, another message, or a
-tuple of one of these. As in proto3, what has its default is left out, and so an absent message
-is one that has all defaults. Fields that a message does not name are skipped.
+tuple of one of these. As in proto3, fields with their default are omitted, so an absent message
+equals one with all defaults. Unknown fields are skipped.
 
-The library of that name is large, and brings a version conflict to whoever has another one;
-what is needed of it is this. `tests/integration/test_remote_execution.py` compares the two.
+The package protobuf is large, and its versions conflict with each other; this module has the part
+that is needed. `tests/integration/test_remote_execution.py` compares the two.
 
 Pure.
 """
@@ -19,7 +19,7 @@ from typing import Any, Final, Iterator, TypeVar, Union, get_args, get_origin, g
 T = TypeVar("T")
 
 Content = Union[int, bytes]
-"""What stands behind a field's number: a number from 0, or bytes."""
+"""The content of a field: a non-negative number, or bytes."""
 
 _VARINT: Final = 0
 _FIXED64: Final = 1
@@ -32,7 +32,7 @@ _MAX_VARINT_BYTES: Final = 10
 
 
 class ProtobufError(Exception):
-    """Bytes that are no such message."""
+    """The bytes are not a valid message."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Field:
     name: str
     number: int
     kind: Any
-    """`str`, `bytes`, `int`, `bool` or a message; of a repeated field, that of its items."""
+    """`str`, `bytes`, `int`, `bool` or a message; for a repeated field, the type of its items."""
     repeated: bool
 
 
@@ -96,7 +96,7 @@ def _encode_field(number: int, content: Content) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    rest = value % 2**64  # negative numbers are sent as what they are modulo that
+    rest = value % 2**64  # two's complement of negative numbers
     out = bytearray()
     while rest >= 0x80:
         out.append(rest & 0x7F | 0x80)
@@ -127,7 +127,7 @@ def _contents(data: bytes) -> Iterator[tuple[int, Content]]:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """A number, and where it ends."""
+    """A number, and the position after it."""
     value = 0
     for count, byte in enumerate(data[at : at + _MAX_VARINT_BYTES]):
         value |= (byte & 0x7F) << 7 * count
@@ -142,19 +142,19 @@ def _value(field: _Field, contents: list[Content]) -> Any:
         if field.repeated:
             return tuple(numbers)
         if not numbers:
-            raise ProtobufError(f"{field.name} is no number")
+            raise ProtobufError(f"{field.name} is not a number")
         return numbers[-1]
     texts = [content for content in contents if isinstance(content, bytes)]
     if len(texts) < len(contents):
         raise ProtobufError(f"{field.name} is a number")
     if field.repeated:
         return tuple(_from_bytes(field, text) for text in texts)
-    # The parts of one message may come one by one; of anything else, the last counts.
+    # A message may be split over several fields; of other values, the last one applies.
     return _from_bytes(field, b"".join(texts) if is_dataclass(field.kind) else texts[-1])
 
 
 def _numbers(content: Content) -> Iterator[int]:
-    """One number, or several that are packed."""
+    """One number, or several packed numbers."""
     if isinstance(content, int):
         yield _signed(content)
         return
@@ -175,5 +175,5 @@ def _from_bytes(field: _Field, content: bytes) -> Any:
         try:
             return content.decode()
         except UnicodeDecodeError:
-            raise ProtobufError(f"{field.name} is no text") from None
+            raise ProtobufError(f"{field.name} is not UTF-8") from None
     return decode(field.kind, content)

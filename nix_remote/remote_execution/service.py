@@ -1,8 +1,8 @@
-"""A Remote Execution service: sends it an action, and brings back how that ended.
+"""The client of a Remote Execution service: runs an action and returns its result.
 
-The seam that hides grpcio: nothing else imports it, and none of its exceptions gets past.
-It is installed only if it is wanted (`pip install nix-remote[remote-execution]`), so this
-module is loaded only by who has been asked to talk to a service.
+This is the only module that imports grpcio, and it raises none of grpcio's exceptions. grpcio is
+optional (`pip install nix-remote[remote-execution]`), so callers import this module only if the
+user names a service.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from nix_remote.errors import (
     ExecutionServiceUnreachable,
     RemoteExecutionError,
 )
-from nix_remote.remote_execution import abilities, messages
-from nix_remote.remote_execution.abilities import Abilities
+from nix_remote.remote_execution import capabilities, messages
+from nix_remote.remote_execution.capabilities import Capabilities
 from nix_remote.remote_execution.endpoint import Endpoint
-from nix_remote.remote_execution.look import Look
 from nix_remote.remote_execution.messages import Digest, digest_of
+from nix_remote.remote_execution.probe import Probe
 from nix_remote.remote_execution.protobuf import ProtobufError, decode, encode
 from nix_remote.text import PeerText
 
 _API: Final = "/build.bazel.remote.execution.v2."
-_PATIENCE: Final = 10.0
-"""Seconds for an answer that needs no executor, and for the connection."""
+_TIMEOUT: Final = 10.0
+"""Seconds for the connection, and for a reply that needs no executor."""
 
 _OPTIONS: Final = (
-    # Bazel does not, either; and a proxy says "unavailable" of whatever is behind it.
+    # As Bazel does. A proxy would report every failure of the service as "unavailable".
     ("grpc.enable_http_proxy", 0),
-    # Otherwise a service that has just failed is not asked again for a while.
+    # Otherwise, after a failure, gRPC does not connect to the service again for a while.
     ("grpc.use_local_subchannel_pool", 1),
-    # Bytes; what an answer may take of our memory.
+    # Bytes: bounds the memory for a reply.
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 )
 
@@ -46,15 +46,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ended:
-    """How an action ended."""
+    """The result of an action."""
 
     worker: PeerText
-    """Who has run it; empty if the service does not tell."""
+    """The worker that ran it; empty if the service does not report it."""
     exit_status: int
     stdout: PeerText
     stderr: PeerText
     failure: PeerText = PeerText("")
-    """Why it was not run at all; empty if it was."""
+    """The reason why it did not run; empty if it ran."""
 
 
 class ExecutionService:
@@ -72,25 +72,25 @@ class ExecutionService:
         """Ends the connection."""
         self._channel.close()
 
-    def check(self) -> Abilities:
-        """What it can do. Raises `RemoteExecutionError` unless it is there, and runs actions."""
+    def check(self) -> Capabilities:
+        """The capabilities. Raises `RemoteExecutionError` unless the service runs actions."""
         request = messages.GetCapabilitiesRequest(self._endpoint.instance_name)
         method = f"{_API}Capabilities/GetCapabilities"
-        told = self._ask(method, request, messages.ServerCapabilities)
-        refusal = abilities.refusal(told)
-        if refusal:
-            raise ExecutionRefused(self._endpoint.url, refusal)
-        return abilities.of(told)
+        reported = self._ask(method, request, messages.ServerCapabilities)
+        unsupported_reason = capabilities.unsupported_reason(reported)
+        if unsupported_reason:
+            raise ExecutionRefused(self._endpoint.url, unsupported_reason)
+        return capabilities.of(reported)
 
-    def run(self, look: Look) -> Ended:
-        """Has an executor run it, now: no result of an earlier time counts.
+    def run(self, probe: Probe) -> Ended:
+        """Runs the action on an executor; a cached result is an error.
 
         Raises `RemoteExecutionError`.
         """
-        self._upload(look)
-        response = self._execute(digest_of(look.action))
+        self._upload(probe)
+        response = self._execute(digest_of(probe.action))
         if response.cached_result:
-            raise ExecutionRefused(self._endpoint.url, "it gives a result of an earlier time")
+            raise ExecutionRefused(self._endpoint.url, "it returns a cached result")
         if response.status.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]:
             raise ActionNotFinished(self._endpoint.url, self._endpoint.timeout)
         if response.status.code:
@@ -105,8 +105,8 @@ class ExecutionService:
             self._text(result.stderr_raw, result.stderr_digest),
         )
 
-    def _upload(self, look: Look) -> None:
-        updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in look.blobs)
+    def _upload(self, probe: Probe) -> None:
+        updates = (messages.UpdateRequest(digest_of(blob), blob) for blob in probe.blobs)
         request = messages.BatchUpdateBlobsRequest(
             self._endpoint.instance_name, tuple(updates), messages.SHA256
         )
@@ -116,7 +116,7 @@ class ExecutionService:
                 raise ExecutionRefused(self._endpoint.url, _described(each.status))
 
     def _text(self, raw: bytes, digest: Digest) -> PeerText:
-        """What an action has printed; services send it along, or keep it as a blob."""
+        """The output of an action, which is in the result or in a blob."""
         if not raw and digest.size_bytes:
             request = messages.BatchReadBlobsRequest(
                 self._endpoint.instance_name, (digest,), messages.SHA256
@@ -148,13 +148,13 @@ class ExecutionService:
         except grpc.RpcError as error:
             if _status_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise self._overdue(latest) from None
-            # It has answered before: what is unavailable are executors.
-            raise ExecutionRefused(endpoint.url, _told_by(error)) from None
+            # The service has answered before, so the executors are unavailable.
+            raise ExecutionRefused(endpoint.url, _message_of(error)) from None
         finally:
             call.cancel()
             if not latest.done:
                 self._give_up(latest)
-        raise ExecutionRefused(endpoint.url, "it ended the conversation before the action ended")
+        raise ExecutionRefused(endpoint.url, "it closed the stream before the action ended")
 
     def _response(self, operation: messages.Operation) -> messages.ExecuteResponse:
         if operation.error.code:
@@ -170,7 +170,7 @@ class ExecutionService:
         return ActionNotTaken(endpoint.url, wanted, endpoint.timeout)
 
     def _give_up(self, operation: messages.Operation) -> None:
-        """Takes the action out of the queue. Not every service can; none needs to."""
+        """Cancels the action, if the service supports that."""
         if operation.name:
             request = messages.CancelOperationRequest(operation.name)
             with contextlib.suppress(grpc.RpcError):
@@ -178,7 +178,7 @@ class ExecutionService:
 
     def _ask(self, method: str, request: object, answer: type[T]) -> T:
         try:
-            return self._decoded(answer, self._call(method, request, _PATIENCE))
+            return self._decoded(answer, self._call(method, request, _TIMEOUT))
         except grpc.RpcError as error:
             raise self._translated(error) from None
 
@@ -190,23 +190,23 @@ class ExecutionService:
         try:
             return decode(kind, data)
         except ProtobufError as error:
-            why = f"its {kind.__name__} makes no sense: {error}"
+            why = f"its {kind.__name__} is invalid: {error}"
             raise ExecutionRefused(self._endpoint.url, why) from None
 
     def _translated(self, error: grpc.RpcError) -> RemoteExecutionError:
         status, url = _status_of(error), self._endpoint.url
         if status is grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ExecutionServiceUnreachable(url, f"no answer in {_PATIENCE:g} s")
+            return ExecutionServiceUnreachable(url, f"no answer within {_TIMEOUT:g} s")
         if status is grpc.StatusCode.UNAVAILABLE:
-            return ExecutionServiceUnreachable(url, _told_by(error))
-        return ExecutionRefused(url, _told_by(error))
+            return ExecutionServiceUnreachable(url, _message_of(error))
+        return ExecutionRefused(url, _message_of(error))
 
 
 def _status_of(error: grpc.RpcError) -> Optional[grpc.StatusCode]:
     return error.code() if isinstance(error, grpc.Call) else None
 
 
-def _told_by(error: grpc.RpcError) -> str:
+def _message_of(error: grpc.RpcError) -> str:
     """`NOT_FOUND: no such file`."""
     if isinstance(error, grpc.Call):
         return f"{error.code().name}: {error.details()}"

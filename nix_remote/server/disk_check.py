@@ -1,8 +1,8 @@
-"""Why a server ended a session without a word that says it: a look at its disks.
+"""Checks the server's disks, to diagnose a session that ended without a reason.
 
-A daemon that cannot work tells its own log, not the client. So the disks are
-looked at over the same connection, once, when a session has ended. The
-account may be restricted to other commands; then nothing is learnt.
+A daemon that cannot write reports that to its own log, not to the client. So the disks are
+checked over the same connection, once, when a session has ended. If the account may not run the
+command, there is no diagnosis.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.text import decimal
 
 _DATABASE: Final = PurePosixPath("/nix/var/nix/db")
-# Free blocks, the size of one, all inodes, free inodes; then what is mounted where.
-# One line, and no single quotes: every login shell hands it on as it is.
-LOOK_COMMAND: Final = (
+# Free blocks, block size, all inodes, free inodes; then the mounts and their options.
+# One line without single quotes: every login shell passes it on unchanged.
+DISK_COMMAND: Final = (
     "sh",
     "-c",
     f"for folder in /nix/store {_DATABASE}; do"
@@ -27,13 +27,13 @@ LOOK_COMMAND: Final = (
     " </proc/self/mounts",
 )
 _TOO_LITTLE: Final = 1024 * 1024
-"""Bytes. Nothing can be registered with less."""
+"""Bytes. With less, Nix cannot register a path."""
 
 
-def examine(programs: RemoteExec, alias: str) -> Optional[NixRemoteError]:
+def examine(remote_exec: RemoteExec, alias: str) -> Optional[NixRemoteError]:
     """The error that explains the end of a session; None if the disks do not."""
     try:
-        done = programs.run(LOOK_COMMAND, waiting_for="a look at its disks")
+        done = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
     except NixRemoteError:
         return None
     return diagnosis(done.stdout, alias)
@@ -41,17 +41,17 @@ def examine(programs: RemoteExec, alias: str) -> Optional[NixRemoteError]:
 
 @dataclass(frozen=True)
 class Disk:
-    """What is left of a file system."""
+    """The free space of a file system."""
 
     folder: str
     free_bytes: int
     has_inodes: bool
 
 
-def disks(seen: str) -> list[Disk]:
-    """The disks in the output of a look at them; none where it is something else."""
+def disks(output: str) -> list[Disk]:
+    """The disks in the output of `DISK_COMMAND`; empty if another command ran."""
     found = []
-    for line in map(str.split, seen.splitlines()):
+    for line in map(str.split, output.splitlines()):
         numbers = [number for word in line[2:] if (number := decimal(word)) is not None]
         if len(line) == 6 and line[0] == "disk" and len(numbers) == 4:
             free, size, inodes, free_inodes = numbers
@@ -59,24 +59,24 @@ def disks(seen: str) -> list[Disk]:
     return found
 
 
-def diagnosis(seen: str, alias: str) -> Optional[NixRemoteError]:
-    """What the output of a look at the disks means; None if nothing is wrong, or nothing known."""
-    for disk in disks(seen):
+def diagnosis(output: str, alias: str) -> Optional[NixRemoteError]:
+    """The error for the output of `DISK_COMMAND`; None if the disks are usable or unknown."""
+    for disk in disks(output):
         if disk.free_bytes < _TOO_LITTLE:
-            left = f"{disk.free_bytes} bytes"
-            return ServerDiskFull(alias, f"nothing, but {disk.folder} has {left} left")
+            free = f"{disk.free_bytes} bytes free"
+            return ServerDiskFull(alias, f"no error, but {disk.folder} has {free}")
         if not disk.has_inodes:
-            return ServerDiskFull(alias, f"nothing, but {disk.folder} has no inodes left")
-    lines = [line.split() for line in seen.splitlines()]
-    # Of several mounts on one point, the last is the one that is seen.
+            return ServerDiskFull(alias, f"no error, but {disk.folder} has no free inodes")
+    lines = [line.split() for line in output.splitlines()]
+    # Of several mounts on one folder, the last one is visible.
     mounts = {PurePosixPath(line[1]): line[2] for line in lines if len(line) == 3}
     if "ro" in _options(mounts).split(","):
-        return ServerStoreReadOnly(alias, f"nothing, but {_DATABASE} is mounted read-only")
+        return ServerStoreReadOnly(alias, f"no error, but {_DATABASE} is mounted read-only")
     return None
 
 
 def _options(mounts: Mapping[PurePosixPath, str]) -> str:
-    """The options with which the file system of the database is mounted."""
+    """The mount options of the file system that has the database."""
     for folder in (_DATABASE, *_DATABASE.parents):
         if folder in mounts:
             return mounts[folder]

@@ -1,4 +1,4 @@
-"""Nix programs on the server: finding them, talking to them, running them to their end."""
+"""Runs programs on the server over one connection: finds them, starts them, reads their output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _USUAL_PLACES: Final = (
 _SEARCH: Final = ("sh", "-c", f'PATH="$PATH:{":".join(_USUAL_PLACES)}"; exec "$@"', "nix-remote")
 
 MAX_OUTPUT: Final = 16 * 1024 * 1024
-"""Bytes that a program may print, unless its lines are taken as they come."""
+"""Bytes that a program may print, unless its lines are read one by one."""
 
 _MAX_LINE: Final = 64 * 1024
 _READ_SIZE: Final = 64 * 1024
@@ -38,7 +38,7 @@ _READ_SIZE: Final = 64 * 1024
 
 @dataclass(frozen=True)
 class Finished:
-    """What a program left behind."""
+    """Exit status and output of a program."""
 
     status: int
     stdout: str
@@ -46,7 +46,7 @@ class Finished:
 
 
 class RemoteExec:
-    """The server's Nix programs, over one connection."""
+    """Runs programs on the server, over one connection."""
 
     def __init__(
         self,
@@ -63,10 +63,9 @@ class RemoteExec:
         self._searching = False
 
     def search_usual_places(self) -> None:
-        """From now on, looks for programs beyond the PATH that sshd gives.
+        """From now on, searches for programs in folders beyond the PATH that sshd sets.
 
-        Not from the beginning: an account may be restricted to exactly one
-        plain command.
+        Not from the beginning: an account may be restricted to exactly one plain command.
         """
         self._searching = True
 
@@ -80,14 +79,14 @@ class RemoteExec:
         return self._transport.opens_in_order
 
     def open(self, command: Sequence[str]) -> Channel:
-        """Starts a program to talk to."""
+        """Starts a program; the channel is its standard input and output."""
         return self._transport.open((*_SEARCH, *command) if self._searching else command)
 
     def run(self, command: Sequence[str], *, stdin: bytes = b"", waiting_for: str) -> Finished:
-        """Runs a program to its end. Raises `ConnectionFailed` and `ServerError`.
+        """Runs a program until it exits. Raises `ConnectionFailed` and `ServerError`.
 
-        `waiting_for` is what a person is told while nothing happens. Output
-        does not extend the wait: it could go on for ever.
+        `waiting_for` names the wait in progress messages. Output does not extend the wait: it
+        could continue without end.
         """
         output = bytearray()
 
@@ -97,8 +96,8 @@ class RemoteExec:
                 raise OutputTooLong(self._alias, waiting_for, f"{MAX_OUTPUT} bytes")
             return False
 
-        status, said = self._converse(command, stdin, take, waiting_for)
-        return Finished(status, PeerText(bytes(output)).plain, said)
+        status, stderr = self._converse(command, stdin, take, waiting_for)
+        return Finished(status, PeerText(bytes(output)).plain, stderr)
 
     def run_lines(
         self,
@@ -109,11 +108,10 @@ class RemoteExec:
         stdin: bytes = b"",
         waiting_for: str,
     ) -> Finished:
-        """Runs a program to its end, and hands on each line that it prints as it comes.
+        """Runs a program until it exits, and calls `take` with each line that it prints.
 
-        A line extends the wait, so there may be `at_most` lines. The output of
-        the `Finished` is what came after the last line. Raises `ConnectionFailed`
-        and `ServerError`.
+        A line extends the wait, so there may be `at_most` lines. The output in the `Finished` is
+        what follows the last line end. Raises `ConnectionFailed` and `ServerError`.
         """
         rest = b""
         lines = 0
@@ -128,8 +126,8 @@ class RemoteExec:
                 take(PeerText(line).plain)
             return bool(whole)
 
-        status, said = self._converse(command, stdin, split, waiting_for)
-        return Finished(status, PeerText(rest).plain, said)
+        status, stderr = self._converse(command, stdin, split, waiting_for)
+        return Finished(status, PeerText(rest).plain, stderr)
 
     def _converse(
         self,
@@ -138,9 +136,9 @@ class RemoteExec:
         take: Callable[[bytes], bool],
         waiting_for: str,
     ) -> tuple[int, str]:
-        """Exit status, and the last of standard error. `take` says if there was progress."""
+        """Exit status, and the end of standard error. `take` returns whether there was progress."""
         channel = self.open(command)
-        # While it reads its input a program may print: neither side may wait for the other.
+        # A program may print while it reads its input: neither side may wait for the other.
         sender = threading.Thread(
             target=_send, args=(channel, stdin), name="nix-remote-input", daemon=True
         )
@@ -169,21 +167,21 @@ class RemoteExec:
             if take(data):
                 moved = time.monotonic()
         status = channel.exit_status()
-        said = channel.stderr_tail().shown()
+        stderr = channel.stderr_tail().shown()
         if status is None:
-            # Killed, or cut off: what it printed so far means nothing.
-            raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", said)
-        return status, said
+            # Killed, or the connection broke: its output is incomplete.
+            raise ServerEndedSession(self._alias, f"we waited for {waiting_for}", stderr)
+        return status, stderr
 
 
 def _send(channel: Channel, stdin: bytes) -> None:
-    """Hands over a program's input, and ends it."""
+    """Writes a program's input, and closes it."""
     rest = memoryview(stdin)
     try:
         while rest:
             with suppress(ChannelTimeout):
                 rest = rest[channel.write(rest) :]
-        # A restricted account runs something else, which may wait for input.
+        # A restricted account runs another program, which may wait for input.
         channel.close_write()
     except ConnectionFailed:
-        return  # the reader learns why
+        return  # the reading thread reports it

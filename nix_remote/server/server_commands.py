@@ -1,16 +1,16 @@
 """Every command that runs on the server besides the programs of the two Nix protocols.
 
-The catalogue of `DISPATCHED` is what `setup server` builds into the dispatcher: an account
-that is restricted to the dispatcher may run these commands, word by word.
+`setup server` builds the commands in `DISPATCHED` into the dispatcher: an account that is
+restricted to the dispatcher may run exactly these commands.
 
-Does not belong here: what a command's output means (the module that runs it).
+Does not belong here: parsing the output of a command (the module that runs it).
 """
 
 from __future__ import annotations
 
 from typing import Final, Mapping
 
-from nix_remote.server.disk_check import LOOK_COMMAND
+from nix_remote.server.disk_check import DISK_COMMAND
 from nix_remote.server.gc_roots.counted import COUNT_COMMAND
 from nix_remote.server.gc_roots.home import HOME_COMMAND
 from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
@@ -18,10 +18,10 @@ from nix_remote.server.nix_commands import FIND_ROOTS
 from nix_remote.server.verify import PRESENT_COMMAND
 
 VERSION_COMMAND: Final = ("nix-store", "--version")
-"""Which implementation of Nix the server has. The dispatcher allows it as a plain command."""
+"""Prints which implementation of Nix the server has. The dispatcher allows this plain command."""
 
-# One line, and no single quotes: every login shell hands it on as it is. What it reads is not
-# secret; an account that runs nothing else may run it (setup/dispatcher.sh).
+# One line without single quotes: every login shell passes it on unchanged. The files that it reads
+# are not secret, so the dispatcher allows it (setup/dispatcher.sh).
 EXPORTS_COMMAND: Final = (
     "sh",
     "-c",
@@ -37,11 +37,11 @@ EXPORTS_COMMAND: Final = (
 DISPATCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "LIST": LIST_COMMAND,
     "REMOVE": REMOVE_COMMAND,
-    "LOOK": LOOK_COMMAND,
+    "DISKS": DISK_COMMAND,
     "PRESENT": PRESENT_COMMAND,
     "EXPORTS": EXPORTS_COMMAND,
     "HOME": HOME_COMMAND,
     "FIND_ROOTS": FIND_ROOTS,
     "COUNT_ROOTS": COUNT_COMMAND,
 }
-"""By the mark (`@LIST@`) in `setup/dispatcher.sh` that a command takes the place of."""
+"""By the marks in `setup/dispatcher.sh` (such as `@LIST@`) that the commands replace."""

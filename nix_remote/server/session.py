@@ -1,11 +1,11 @@
 """A session with Nix on the server: written from one thread, read by another.
 
-Requests are written without waiting for replies; a reader thread takes the
-replies as they come and completes a future for each. Both directions have to
-run at the same time: a server stops reading once its own replies are not
-read. The number and the size of unanswered requests are bounded
-(`nix_remote.protocol.window`); at the bound, `submit` waits for replies. When
-the session dies, every unanswered request fails with the cause.
+Requests are written without waiting for replies; a reader thread reads the
+replies and completes a future for each. Both directions must run at the same
+time: a server stops reading if its replies are not read. The number and the
+size of unanswered requests are bounded (`nix_remote.protocol.flow_control`);
+at the bound, `submit` waits for replies. When the session ends, every
+unanswered request fails with the cause.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from nix_remote.protocol.conversation import (
     Server,
 )
 from nix_remote.protocol.versions import UnsupportedVersion
-from nix_remote.server.nix_errors import condition
+from nix_remote.server.nix_errors import store_error
 from nix_remote.server.wait_notices import WaitNotices
 from nix_remote.ssh.transport import POLL_SECONDS, Buffer, Channel, ChannelTimeout
 from nix_remote.text import PeerText
@@ -54,7 +54,7 @@ _COMMAND_NOT_FOUND: Final = 127
 
 
 class RequestRefused(Exception):
-    """The server refused one request; the session goes on."""
+    """The server rejected one request; the session goes on."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -97,35 +97,35 @@ class Session(Generic[Server]):
     def submit(
         self, request: Request[T], *, make_room: Optional[Callable[[], object]] = None
     ) -> Future[T]:
-        """Queues a request behind everything submitted or written before.
+        """Queues a request after everything submitted or written before.
 
-        While too much is unanswered, calls `make_room`, which waits for answers; by
-        default for a quarter of those that are due. Raises what ended the session,
-        and what `make_room` raises.
+        While the bound of unanswered requests is reached, calls `make_room`, which waits for
+        replies; by default for a quarter of them. Raises the error that ended the session, and
+        errors of `make_room`.
         """
         encoded = request.encode()
         while not self._conversation.admits(request, len(encoded)):
             (make_room or self._wait_for_some)()
         future: Future[T] = Future()
-        # First the future: the reply may be here before this thread goes on.
+        # First the future: the reply may arrive before this thread continues.
         self._futures.append(future)
         self._conversation.sent(request, len(encoded))
         self.write(encoded)
         return future
 
     def _wait_for_some(self) -> None:
-        # Not only for the oldest: requests that are sent one by one use far more than their
-        # size of the buffers on the way.
+        # Not only the oldest: requests that are sent one by one use far more than their own size
+        # in the buffers on the way.
         try:
             awaited = self._futures[len(self._futures) // 4]
-        except IndexError:  # They were answered just now.
+        except IndexError:  # the reader thread has just completed them
             return
         self._wait_until_done(awaited, "the server to answer earlier requests")
 
     def write(self, data: Buffer) -> None:
         """Queues bytes that belong to the request submitted last."""
         if len(data) >= _WRITE_SIZE:
-            # As it is: collecting it would be one more copy of everything.
+            # Not buffered: that would copy all data once more.
             self.flush()
             self._send(memoryview(data))
             return
@@ -134,7 +134,7 @@ class Session(Generic[Server]):
             self.flush()
 
     def flush(self) -> None:
-        """Sends everything that is queued. Raises what ended the session, if something did."""
+        """Sends everything that is queued. Raises the error that ended the session, if any."""
         pending, self._outgoing = self._outgoing, bytearray()
         self._send(memoryview(pending))
 
@@ -148,22 +148,22 @@ class Session(Generic[Server]):
             except ChannelTimeout:
                 self._check_movement("the server to take more data", notices)
             except ConnectionBroken:
-                # The reader knows the cause; this side only noticed the effect.
+                # The reader thread knows the cause.
                 self._reader.join(2)
                 raise (self._failure or self._broken("the stream closed")) from None
             else:
                 self._last_movement = self._clock()
 
     def greeting(self) -> Server:
-        """What the server says of itself; waits for it."""
+        """Waits for the server's greeting, and returns it."""
         return self.wait(self._greeted, "the server's greeting")
 
     def wait(self, future: Future[T], waiting_for: str, *, at_most: Optional[float] = None) -> T:
-        """The outcome of a request; sends what is queued first.
+        """The result of a request; sends what is queued first.
 
-        Raises `RequestRefused` if the server said no, what ended the session
-        if it ended before the answer, and `TimeoutError` after `at_most`
-        seconds; the request goes on, then.
+        Raises `RequestRefused` if the server rejects the request, the error that ended the
+        session if there is no reply, and `TimeoutError` after `at_most` seconds; the request is
+        not cancelled then.
         """
         self._wait_until_done(future, waiting_for, at_most=at_most)
         return future.result()
@@ -178,13 +178,13 @@ class Session(Generic[Server]):
             if self._failure is not None:
                 raise self._failure
             if deadline is not None and self._clock() >= deadline:
-                raise TimeoutError(f"{at_most:g} s were not enough")
+                raise TimeoutError(f"no answer within {at_most:g} s")
             concurrent.futures.wait([future], timeout=POLL_SECONDS)
             self._check_movement(waiting_for, notices)
 
     @property
     def ended(self) -> bool:
-        """Whether the session is over, so that nothing more can be asked."""
+        """Whether the session has ended, so that it takes no more requests."""
         return self._failure is not None
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ class Session(Generic[Server]):
         self._reader.join(2)
 
     def _check_movement(self, waiting_for: str, notices: WaitNotices) -> None:
-        """Reports or raises when nothing has moved for long."""
+        """Reports a wait without progress; raises `TransferStalled` after the stall timeout."""
         idle = self._clock() - self._last_movement
         if idle >= self._stall_timeout:
             raise TransferStalled(self._alias, waiting_for, self._stall_timeout)
@@ -215,7 +215,7 @@ class Session(Generic[Server]):
                 if self._conversation.server is None:
                     self._first_bytes = (self._first_bytes + data)[:_SHOWN]
                 for event in self._conversation.receive(data):
-                    # Only answers count: a server could talk for ever.
+                    # Only replies count as progress: a server could send log lines without end.
                     if not isinstance(event, Logged):
                         self._last_movement = self._clock()
                     self._handle(event)
@@ -225,10 +225,10 @@ class Session(Generic[Server]):
             self._fail(error)
         except WireError as error:
             self._fail(self._violated(error))
-            # Whatever else it sends cannot be trusted.
+            # Nothing that follows can be trusted.
             self._channel.close()
         except Exception as error:
-            # Nobody reads any more, so those who wait for an answer have to be told.
+            # This thread no longer reads, so unanswered requests must fail.
             failure = ProtocolViolation(self._alias, repr(error))
             failure.__cause__ = error
             self._fail(failure)
@@ -259,27 +259,27 @@ class Session(Generic[Server]):
 
     def _ended(self) -> NixRemoteError:
         status = self._channel.exit_status()
-        said = self._channel.stderr_tail().shown()
-        cause = condition(said, self._alias)
+        stderr = self._channel.stderr_tail().shown()
+        cause = store_error(stderr, self._alias)
         if cause is not None:
             return cause
         if self._conversation.server is not None:
-            return ServerEndedSession(self._alias, self._doing(), said)
-        if self._first_bytes and not self._began_well():
+            return ServerEndedSession(self._alias, self._doing(), stderr)
+        if self._first_bytes and not self._magic_matches():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
-        # Shells agree on the status, but for csh.
-        if status == _COMMAND_NOT_FOUND or said.endswith(": Command not found."):
-            return NixNotFound(self._alias, self._command, said)
-        return ServerEndedSession(self._alias, self._doing(), said, status)
+        # All shells but csh exit with this status.
+        if status == _COMMAND_NOT_FOUND or stderr.endswith(": Command not found."):
+            return NixNotFound(self._alias, self._command, stderr)
+        return ServerEndedSession(self._alias, self._doing(), stderr, status)
 
     def _violated(self, error: WireError) -> NixRemoteError:
         if isinstance(error, UnsupportedVersion):
             return ServerTooOld(self._alias, str(error), "Nix 2.4")
-        if self._conversation.server is None and not self._began_well():
+        if self._conversation.server is None and not self._magic_matches():
             return UnexpectedOutput(self._alias, self._shown_first_bytes())
         return ProtocolViolation(self._alias, str(error))
 
-    def _began_well(self) -> bool:
+    def _magic_matches(self) -> bool:
         return self._first_bytes.startswith(self._conversation.server_magic)
 
     def _shown_first_bytes(self) -> str:

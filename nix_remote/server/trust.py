@@ -1,9 +1,9 @@
-"""Whether the server takes what is to be sent, found out before the first byte of it goes out.
+"""Checks that the server will accept paths before their first byte is sent.
 
-Nix takes a path that is signed by a key it trusts, or whose name follows from
-its content, from every account. Every other path it takes from root and from users
-that its `nix.conf` trusts; with `require-sigs = false`, from every account. No server
-says that it has that setting, so one that does not trust us is sent a probe.
+Nix accepts a path that is signed by a trusted key, or that is content-addressed, from every
+account. It accepts every other path from root and from users that its `nix.conf` trusts; with
+`require-sigs = false`, from every account. A server does not announce that setting. So if it does
+not trust us, we send it a probe.
 
 Sans-IO.
 """
@@ -27,20 +27,20 @@ PROBE: Final = PathInfo(
     NarHash(hashlib.sha256(PROBE_CONTENT).digest()),
     len(PROBE_CONTENT),
 )
-"""An empty file without a signature, sent to a server that does not say that it trusts us.
+"""An empty file without a signature, sent to a server that does not announce that it trusts us.
 
-A server that takes no unsigned paths from us refuses it. Others register it, and keep it
-until their next garbage collection.
+A server that accepts no unsigned paths from us rejects it. Others register it, and keep it until
+their next garbage collection.
 """
 
 
 def check_acceptable(
     infos: Sequence[PathInfo], account: Account, takes_unsigned: Callable[[], bool]
 ) -> None:
-    """Raises `SignatureRequired` if one of these paths will be refused.
+    """Raises `SignatureRequired` if the server will reject one of these paths.
 
-    `takes_unsigned` is asked only if that matters. Whether the server trusts the
-    keys of signatures that are there cannot be known beforehand.
+    Calls `takes_unsigned` only if that matters. Whether the server trusts the keys of existing
+    signatures is not known beforehand.
     """
     unsigned = [info for info in infos if not info.signatures and not info.content_address]
     if unsigned and not takes_unsigned():

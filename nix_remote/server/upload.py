@@ -1,8 +1,7 @@
 """Sends paths through one or several sessions, without waiting for each to be registered.
 
-A session moves at most one window of data per round trip, 2 MB with OpenSSH.
-Over a distance several of them, over the same connection, move several times
-as much.
+A session moves at most one SSH window of data per round trip, 2 MB with OpenSSH. On a connection
+with a long round trip time, several sessions move several times as much.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from nix_remote.ssh.transport import POLL_SECONDS
 from nix_remote.store.paths import PathInfo
 
 SESSIONS: Final = 2
-"""At most. What two have under way fills the buffers that Linux gives the TCP connection
-below them; more were not faster at any distance (docs/performance.md)."""
+"""At most. The data of two sessions fills the TCP buffers of Linux; more sessions were not faster
+at any round trip time (docs/performance.md)."""
 WORTH_A_SESSION: Final = 8 * 1024 * 1024
-"""Bytes. Each session is a process on the server, and two round trips until it takes data."""
+"""Bytes. Each session costs a process on the server, and two round trips before it takes data."""
 
 
 class NotAccepted(Exception):
-    """The server refused a path, or ended the session; this is the oldest it had not confirmed."""
+    """The server rejected a path, or ended the session. `info` is the oldest unconfirmed path."""
 
     def __init__(self, info: PathInfo, cause: RequestRefused | ServerEndedSession) -> None:
         super().__init__(str(cause))
@@ -39,10 +38,10 @@ class NotAccepted(Exception):
 
 
 class Upload(Generic[Server]):
-    """Sends `paths`, given in dependency order, through `session` and as many more as are worth it.
+    """Sends `paths`, given in dependency order, through `session` and additional sessions.
 
-    `add` makes the request that begins a path, `write_nar` writes what
-    follows it. A session that cannot be opened is done without.
+    `add` makes the request that begins a path, `write_nar` writes the NAR that follows it. If an
+    additional session cannot be opened, the upload continues without it.
     """
 
     def __init__(
@@ -62,25 +61,25 @@ class Upload(Generic[Server]):
         self._write_nar = write_nar
         self._listener = listener
         self._changed = threading.Condition()
-        # All that follows belongs to `_changed`.
+        # `_changed` guards all attributes below.
         self._order = UploadSchedule([outgoing.info for outgoing in paths])
         self._at_work = 1
-        """Sessions through which something may be under way."""
+        """Sessions that may be sending."""
         self._over = False
         self._failure: Optional[Exception] = None
         self._opened: list[Session[Server]] = []
 
     @property
     def additional(self) -> Sequence[Session[Server]]:
-        """The sessions that were opened. Their temporary roots keep what went through them."""
+        """The additional sessions. Their temporary roots keep the paths sent through them."""
         with self._changed:
             return tuple(self._opened)
 
     def run(self) -> None:
         """Returns when all paths are registered.
 
-        Raises `NotTaken` when a path was refused, and all others that were begun
-        have come to their end; or at once what ended a session.
+        If the server rejects a path, waits for the paths that were begun, then raises
+        `NotAccepted`. Raises the error that ended a session at once.
         """
         size = sum(outgoing.info.nar_size for outgoing in self._paths)
         additional = min(SESSIONS, 1 + size // WORTH_A_SESSION, len(self._paths)) - 1
@@ -136,7 +135,7 @@ class Upload(Generic[Server]):
         def confirm_oldest() -> None:
             info, registered = unconfirmed[0]
             session.wait(
-                registered, f"{info.path} to be registered (somebody else may be sending it)"
+                registered, f"{info.path} to be registered (another client may be sending it)"
             )
             unconfirmed.popleft()
             self._listener(events.PathDone(info.path))
@@ -163,7 +162,7 @@ class Upload(Generic[Server]):
                 return
 
     def _next(self, lane: Lane, unconfirmed: Sequence[Any]) -> Optional[Position]:
-        """What to send next; None if that depends on what is unconfirmed, or there is nothing."""
+        """The next path to send; None if there is none, or if it depends on unconfirmed paths."""
         with self._changed:
             while self._failure is None and not self._order.all_taken:
                 position = self._order.take(lane)
@@ -186,7 +185,7 @@ class Upload(Generic[Server]):
 
 
 def _ends_session(failure: Optional[Exception]) -> bool:
-    """Whether nothing more is to be expected after this failure."""
+    """Whether the session cannot continue after this failure."""
     if isinstance(failure, NotAccepted):
         failure = failure.cause
     return failure is not None and not isinstance(failure, RequestRefused)

@@ -1,8 +1,8 @@
-"""One process at a time sends to a server: what two want is then sent once.
+"""A lock that lets one process at a time send to a server, so that each path is sent once.
 
-A lock between the processes of one user on one machine, taken only when
-something is missing, and held until that is secured. It saves bytes and
-nothing depends on it: whoever holds it and does not move is passed by.
+It is a lock between the processes of one user on one machine. A process takes it when paths are
+missing, and holds it until they are secured. It only saves bytes; correctness does not depend on
+it. A holder that makes no progress is ignored after the stall timeout.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ from nix_remote.server.wait_notices import WaitNotices
 from nix_remote.store.paths import StorePath
 
 _PAUSE: Final = 0.05
-_BEAT: Final = 1.0
+_TOUCH_INTERVAL: Final = 1.0
 _NANOSECONDS: Final = 1_000_000_000
 
 
 class UploadLock:
-    """The lock. Its file's time says when its holder moved last."""
+    """The lock. The modification time of its file is the time of the holder's last progress."""
 
     def __init__(
         self,
         file: Path,
         *,
-        patience: float,
+        stall_timeout: float,
         listener: events.Listener,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`patience`: seconds without any movement after which a holder is passed by."""
+        """`stall_timeout`: seconds without progress after which a holder is ignored."""
         self._file = file
-        self._patience = patience
+        self._stall_timeout = stall_timeout
         self._listener = listener
         self._sleep = sleep
         self._lock: Optional[int] = None
-        self._last_beat = 0.0
+        self._last_touch = 0.0
 
     @property
     def held(self) -> bool:
-        """Whether it is ours."""
+        """Whether this process holds the lock."""
         return self._lock is not None
 
     def state(self) -> int:
-        """Another number whenever somebody has had a turn."""
+        """A number that changes whenever a process holds the lock."""
         try:
             return os.stat(self._file).st_mtime_ns
         except OSError:
             return 0
 
     def take(self, *, since: int) -> bool:
-        """Waits for it, and has it afterwards unless its holder does not move.
+        """Waits for the lock and takes it, unless its holder makes no progress.
 
-        Returns whether anybody else has had a turn since `state` was `since`.
+        Returns whether another process has held it since `state` was `since`.
         """
         try:
             lock = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -70,9 +70,9 @@ class UploadLock:
         seen = self.state()
         notices = WaitNotices(self._listener, "another copy from this machine to end")
         while not _locked(lock):
-            # Its time may be in the future, if the clock was put back: then only watching helps.
+            # If the clock was set back, the file's time is in the future: compare it with itself.
             age = time.time() - seen / _NANOSECONDS
-            if max(age, unchanged) > self._patience:
+            if max(age, unchanged) > self._stall_timeout:
                 os.close(lock)
                 return True
             notices.after(waited)
@@ -82,23 +82,23 @@ class UploadLock:
             unchanged = unchanged + _PAUSE if seen == before else 0.0
         changed = waited > 0 or self.state() != since
         self._lock = lock
-        self.beat()
+        self.touch()
         return changed
 
-    def beat(self) -> None:
-        """Shows that we move."""
+    def touch(self) -> None:
+        """Records progress."""
         now = time.monotonic()
-        if self._lock is not None and now - self._last_beat > _BEAT:
-            self._last_beat = now
+        if self._lock is not None and now - self._last_touch > _TOUCH_INTERVAL:
+            self._last_touch = now
             self._mark()
 
     def release(self) -> None:
-        """The next one may have it. Safe to repeat."""
+        """Releases the lock. Safe to repeat."""
         if self._lock is not None:
             self._mark()
             os.close(self._lock)
             self._lock = None
-            self._last_beat = 0.0
+            self._last_touch = 0.0
 
     def _mark(self) -> None:
         with suppress(OSError):
@@ -115,28 +115,28 @@ def _locked(lock: int) -> bool:
 
 
 class LockingStore(ForwardingStore):
-    """A `RemoteStore` that waits for its turn when it finds something missing."""
+    """A `RemoteStore` that takes the upload lock when it finds that paths are missing."""
 
-    def __init__(self, store: RemoteStore, turn: UploadLock) -> None:
+    def __init__(self, store: RemoteStore, lock: UploadLock) -> None:
         super().__init__(store)
-        self._turn = turn
+        self._upload_lock = lock
 
     def ask(self, question: Question) -> frozenset[StorePath]:
-        before = self._turn.state()
+        before = self._upload_lock.state()
         valid = super().ask(question)
-        if self._turn.held or valid.issuperset(question.paths):
+        if self._upload_lock.held or valid.issuperset(question.paths):
             return valid
-        if self._turn.take(since=before):
+        if self._upload_lock.take(since=before):
             valid = super().ask(question)
             if valid.issuperset(question.paths):
-                # Somebody else has sent it: there is nothing to keep others from.
-                self._turn.release()
+                # Another process has sent them, so the lock is not needed.
+                self._upload_lock.release()
         return valid
 
     def push(self, paths: Sequence[Outgoing]) -> None:
-        super().push([replace(one, nar=self._beating(one.nar)) for one in paths])
+        super().push([replace(one, nar=self._touching(one.nar)) for one in paths])
 
-    def _beating(self, nar: Iterator[bytes]) -> Iterator[bytes]:
+    def _touching(self, nar: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in nar:
-            self._turn.beat()
+            self._upload_lock.touch()
             yield chunk

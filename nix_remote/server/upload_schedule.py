@@ -1,11 +1,11 @@
-"""Which path is sent next, and through which of several sessions.
+"""Schedules which path is sent next, and through which of several sessions.
 
-A server registers a path only when all that it refers to is registered. What
-is sent through one session it registers in that order; sessions know nothing
-of each other. So a path may go through a session once every reference is
-registered, or was sent through that very session before.
+A server registers a path only when all of its references are registered. It registers the paths
+of one session in the order in which they were sent; sessions are independent of each other. So a
+path may be sent through a session once every reference is registered, or was sent through the
+same session before.
 
-Sans-IO: says what may be done, and is told what has happened.
+Sans-IO: callers report what was sent and registered.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Optional, Sequence
 from nix_remote.store.paths import PathInfo
 
 Position = int
-"""Of a path among those to be sent."""
+"""The index of a path among those to be sent."""
 Lane = int
 """A session, by its number."""
 
@@ -28,28 +28,28 @@ class UploadSchedule:
     def __init__(self, infos: Sequence[PathInfo]) -> None:
         positions = {info.path: position for position, info in enumerate(infos)}
         self._lanes: list[Optional[Lane]] = [None] * len(infos)
-        """Through which session each path was sent."""
+        """The session of each path; None if it was not taken."""
         self._awaited = [
             {positions[path] for path in info.references if path in positions} - {position}
             for position, info in enumerate(infos)
         ]
-        """For each path what it refers to and is not registered yet."""
+        """For each path, its references that are not registered."""
         self._dependents: list[list[Position]] = [[] for _ in infos]
         for position, awaited in enumerate(self._awaited):
             for reference in awaited:
                 self._dependents[reference].append(position)
-        # Heaps; what has been taken is left in them until it comes up.
+        # Heaps. A path that was taken stays in its heaps until it reaches the top.
         self._for_all = [position for position, awaited in enumerate(self._awaited) if not awaited]
         self._for_lane: defaultdict[Lane, list[Position]] = defaultdict(list)
         self._left = len(infos)
 
     @property
     def all_taken(self) -> bool:
-        """Whether nothing is left to be begun."""
+        """Whether all paths were taken."""
         return self._left == 0
 
     def take(self, lane: Lane) -> Optional[Position]:
-        """The first path that may go through this session now; None if none may yet."""
+        """The first path that may be sent through this session now; None if there is none."""
         heaps = [heap for heap in (self._for_all, self._for_lane[lane]) if self._first(heap)]
         if not heaps:
             return None
@@ -60,13 +60,13 @@ class UploadSchedule:
         return position
 
     def registered(self, position: Position) -> None:
-        """The server has registered the path."""
+        """Records that the server has registered the path."""
         for dependent in self._dependents[position]:
             self._awaited[dependent].discard(position)
         self._offer_dependents(position)
 
     def _first(self, heap: list[Position]) -> bool:
-        """Whether the heap begins with a path that nobody has taken."""
+        """Drops taken paths from the top; returns whether a path is left."""
         while heap and self._lanes[heap[0]] is not None:
             heapq.heappop(heap)
         return bool(heap)

@@ -1,4 +1,4 @@
-"""Tells a person, more and more rarely, what has not happened yet."""
+"""Reports a long wait to the user, at growing intervals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from nix_remote import events
 
 FIRST: Final = 10.0
-"""Seconds of waiting before anything is said; then twice as many, and so on."""
+"""Seconds of waiting before the first notice. The interval doubles with each notice."""
 
 
 class WaitNotices:
@@ -19,7 +19,7 @@ class WaitNotices:
         self._next = FIRST
 
     def after(self, seconds: float) -> None:
-        """To be called now and then, with how long nothing has happened."""
+        """Reports the wait if a notice is due. `seconds` is the time without progress."""
         if seconds >= self._next:
             self._next *= 2
             self._listener(events.Waiting(self._waiting_for, seconds))

@@ -1,1 +1,1 @@
-"""Sets up what nix_remote needs elsewhere: texts to be looked at, and files if that is wanted."""
+"""Generates the setup of other machines and of the SSH config, as text to review or as files."""

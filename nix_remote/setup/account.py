@@ -1,4 +1,4 @@
-"""An account on the Nix server that can do nothing but take copies.
+"""An account on the Nix server that can only receive copies.
 
 Pure: values in, text out.
 """
@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Final
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.server.gc_roots.names import GCROOTS, SET_PLACES
+from nix_remote.server.gc_roots.names import GCROOTS, SET_ROOT_FOLDERS
 from nix_remote.server.server_commands import DISPATCHED
 from nix_remote.setup import inputs
 
@@ -24,7 +24,7 @@ _PUBLIC_KEY: Final = re.compile(
 _CHECKS: Final = """\
 account={account}
 home={home}
-# An account that is there already is taken if it is one that this script could have made.
+# An existing account is used if it is like one that this script makes.
 if entry=$(getent passwd "$account"); then
   IFS=: read -r _ _ uid _ _ its_home shell <<END
 $entry
@@ -55,7 +55,7 @@ if [ -e "$home" ] || [ -L "$home" ]; then
 fi
 check_writable "$home/.ssh/authorized_keys"
 
-# Who may use the daemon's socket. Debian and Arch Linux have a group for that, nix-users.
+# The groups that may use the daemon's socket. On Debian and Arch Linux, that is nix-users.
 groups=
 if getent group nix-users >/dev/null; then groups=nix-users; fi
 check_socket() {{
@@ -74,7 +74,7 @@ check_socket /nix/var/nix/daemon-socket/socket 2
 """
 
 _STEPS: Final = """\
-# An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
+# An account that owns only the folders for durable roots in its home folder: see docs/security.md.
 step="the account $account"
 if ! getent passwd "$account" >/dev/null; then
   if getent group "$account" >/dev/null; then
@@ -109,22 +109,22 @@ add_line "$home/.ssh/authorized_keys" {line} 644
 
 
 def dispatcher() -> str:
-    """The program that a restricted account is to run: `dispatcher.sh`, filled in."""
+    """The forced command of a restricted account: `dispatcher.sh` with its marks replaced."""
     template = resources.files("nix_remote.setup").joinpath("dispatcher.sh").read_text()
-    template = template.replace("@SET_PLACES@", SET_PLACES)
+    template = template.replace("@SET_ROOT_FOLDERS@", SET_ROOT_FOLDERS)
     for mark, command in DISPATCHED.items():
         template = template.replace(f"@{mark}@", shlex.join(command))
     return template
 
 
 def authorized_keys_line(public_key: str) -> str:
-    """The line that ties a public key, as in a `.pub` file, to the dispatcher.
+    """The line that restricts a public key, as in a `.pub` file, to the dispatcher.
 
     Raises `SetupInputUnusable`.
     """
     found = _PUBLIC_KEY.fullmatch(public_key.strip())
     if found is None:
-        raise SetupInputUnusable("the public key", "a key type and a key in base 64, in one line")
+        raise SetupInputUnusable("the public key", "one line with a key type and a key in base 64")
     return f'restrict,command="{DISPATCHER_PATH}" {found["kind"]} {found["key"]}'
 
 
@@ -134,7 +134,7 @@ def home(account: str) -> str:
 
 
 def roots(account: str) -> str:
-    """The account's own folder below Nix's: the daemon sees it even where it cannot see homes."""
+    """The account's folder below Nix's gcroots, which the daemon can always read."""
     return f"{GCROOTS}/nix-remote/{account}"
 
 
@@ -144,9 +144,9 @@ def checks(account: str) -> str:
 
 
 def steps(account: str, public_key: str) -> str:
-    """Shell commands for root that make the account, after `checks`. Raises `SetupInputUnusable`.
+    """Shell commands for root that create the account, after `checks`. They use `change.sh`.
 
-    They use `change.sh`.
+    Raises `SetupInputUnusable`.
     """
     inputs.account(account)
     return _STEPS.format(roots=roots(account), line=shlex.quote(authorized_keys_line(public_key)))

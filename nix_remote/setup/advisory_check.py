@@ -1,4 +1,4 @@
-"""Shell commands that compare the server's Nix with `protocol/advisories.py`, and warn.
+"""Shell commands that compare the server's Nix with `protocol/advisories.py`, and print warnings.
 
 Pure.
 """
@@ -31,8 +31,8 @@ def _releases(releases: Releases) -> str:
 
 
 _STEPS: Final = """\
-# Flaws of Nix's daemon, by which an account that may use it becomes root. Implementation, the
-# releases that brought the flaw, the releases that mend it, what it is.
+# Vulnerabilities of the Nix daemon that let its users become root. The columns: implementation,
+# the releases that introduced it, the releases that fix it, its description.
 step='a look at the version of Nix'
 awk -F '|' -v said="$({command} </dev/null)" '
   function number(version, part) {{
@@ -43,7 +43,7 @@ awk -F '|' -v said="$({command} </dev/null)" '
     split(version, part, ".")
     return part[1] "." part[2]
   }}
-  # Whether this Nix has what came with these releases: that of its branch, or else the newest.
+  # Whether this Nix is not older than the release of its branch, or else the newest release.
   function has(releases, each, count, i, least, newest) {{
     count = split(releases, each, " ")
     for (i = 1; i <= count; i++) {{

@@ -1,4 +1,4 @@
-"""Units with which the user's service manager, systemd, starts the agent when somebody comes.
+"""Units for the user's systemd, which starts the agent at the first connection.
 
 Pure.
 """
@@ -16,12 +16,12 @@ UNIT: Final = "nix-remote-agent"
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """What is to be started, and what it finds there."""
+    """The program that is started, and its environment."""
 
     program: str
-    """nix-remote itself, absolute."""
+    """The absolute path of nix-remote."""
     search_path: str
-    """The `PATH` of those who will use it."""
+    """The `PATH` of the agent's clients."""
 
 
 def bundle(plan: AgentPlan) -> Bundle:
@@ -32,26 +32,26 @@ def bundle(plan: AgentPlan) -> Bundle:
     )
     return Bundle(
         (File(f"{UNIT}.socket", _SOCKET), File(f"{UNIT}.service", service)),
-        "they belong into ~/.config/systemd/user (--write puts them there); then:\n"
+        "put them into ~/.config/systemd/user (--write does that), then:\n"
         f"  systemctl --user daemon-reload && systemctl --user enable --now {UNIT}.socket",
     )
 
 
 _SOCKET: Final = """\
-# Where copies look for an agent. systemd listens here, and the first copy that comes starts the
-# service of the same name.
+# The socket where clients connect to the agent. systemd listens on it, and starts the service of
+# the same name at the first connection.
 [Unit]
 Description=Socket of the nix-remote agent
 
 [Socket]
-# The runtime folder of this user: what XDG_RUNTIME_DIR says.
+# Below the user's runtime folder, XDG_RUNTIME_DIR.
 ListenStream=%t/nix-remote/agent.socket
-# Nobody else may come. A folder that others may enter, copies do not trust.
+# Only this user may connect. Clients reject a socket in a folder that others can enter.
 SocketMode=0600
 DirectoryMode=0700
 
 [Install]
-# Whenever this user has a service manager: from the first login on.
+# From the first login of this user on.
 WantedBy=sockets.target
 """
 
@@ -61,14 +61,14 @@ _SERVICE: Final = """\
 Description=nix-remote agent
 
 [Service]
-# It takes the socket over, and leaves when nobody has come for NIX_REMOTE_AGENT_IDLE seconds (60).
-# It has to be the version that copies: it works for no other one.
+# The agent takes over the socket, and exits after NIX_REMOTE_AGENT_IDLE seconds (60) without a
+# client. It must have the same version as its clients.
 ExecStart={program} agent run
-# Where a shell of this user finds nix-store. Copies that would find another one do without the
-# agent.
+# The PATH where a shell of this user finds nix-store. The agent declines clients that would find
+# another nix-store.
 Environment="PATH={path}"
-# Told to stop, it finishes the copies that have begun: the ssh that they need is not told.
+# On SIGTERM, the agent finishes the copies that have begun. Their ssh processes get no signal.
 KillMode=mixed
-# Then it is ended all the same. Those who still wait go on without it, and nothing is half done.
+# After that time it is killed. Waiting clients continue without it, and no copy is half done.
 TimeoutStopSec=90
 """

@@ -1,6 +1,6 @@
-"""What goes into a bazelrc: flags, each with its reason. The wrapper `tools/bazel` is elsewhere.
+"""The flags for a bazelrc, each with its reason. Pure.
 
-Pure.
+Does not belong here: the script `tools/bazel` (`wrapper.py`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ FILE_NAME: Final = "nix-remote.bazelrc"
 
 @dataclass(frozen=True)
 class FlagsPlan:
-    """What Bazel is to be told."""
+    """The configuration of Bazel."""
 
     host: str
-    """The Nix server: what `BAZEL_NIX_REMOTE` is to say."""
+    """The Nix server: the value of `BAZEL_NIX_REMOTE`."""
     sign_key: str = ""
-    """The secret key file to sign copies with, absolute; empty: nothing is signed."""
+    """The absolute path of the secret key that signs paths; empty: paths are not signed."""
     remote_executor: str = ""
-    """The address of the Remote Execution service; empty: the flags for it are left out."""
+    """The address of the Remote Execution service; empty: no flags for remote execution."""
     platform_properties: tuple[str, ...] = ()
-    """`NAME=VALUE`, which actions ask for and workers have."""
+    """`NAME=VALUE`, which actions require and workers have."""
     fetches: int = 32
-    """How many packages are fetched at a time."""
+    """The number of packages that are fetched in parallel."""
     jobs: int = 0
-    """How many actions are sent at a time; 0: Bazel decides."""
+    """The number of actions that run in parallel; 0: Bazel decides."""
 
 
 def bundle(plan: FlagsPlan) -> Bundle:
@@ -74,24 +74,24 @@ def bundle(plan: FlagsPlan) -> Bundle:
 _ALWAYS: Final = """\
 # nix-remote setup bazelrc …   In .bazelrc: import %workspace%/nix-remote.bazelrc
 
-# The Nix server, a Host entry of the SSH config. Here rather than in shells: wherever Bazel is
-# started from, it is the same, and nothing is fetched again for its sake.
+# The Nix server, a Host entry of the SSH config. It is set here and not in shells, so that it does
+# not depend on where Bazel is started. A change would make Bazel fetch packages again.
 common {host}
 
-# The keys of the SSH agent, for copies. With --experimental_strict_repo_env, fetches see PATH
-# and the variables that are named like this, and no others.
+# Gives copies access to the SSH agent. With --experimental_strict_repo_env, fetches see only PATH
+# and the variables that such flags name.
 common --repo_env=SSH_AUTH_SOCK
 
-# So many packages are fetched at a time. Fetches wait for the network more than they compute.
+# The number of parallel fetches. Fetches wait for the network more than they compute.
 common --loading_phase_threads={fetches}
 
-# Actions get a fixed PATH instead of that of the shell: paths of this machine mean nothing on an
-# executor, and would make every action another one for the cache.
+# Actions get a fixed PATH instead of that of the shell. The shell's PATH is useless on an executor,
+# and would change the cache key of every action.
 build --incompatible_strict_action_env
 """
 
 _SIGN_KEY: Final = """
-# Copies are signed, so that the server need not trust the account: a file of this machine.
+# The key that signs paths, so that the server need not trust the account. A file on this machine.
 common {file}
 """
 
@@ -99,15 +99,15 @@ _REMOTE: Final = """
 # bazel build --config=remote …: actions run where the Nix server's store is mounted.
 build:remote {executor}
 
-# An action that hangs, such as on a server that is away, ends after so many seconds.
+# Seconds until an action that hangs fails, for instance because the server is unavailable.
 build:remote --remote_timeout=600
 """
 
 _PROPERTIES_HEAD: Final = """
-# Which workers may take the actions; they have to offer exactly these.
+# The properties of the workers that may run the actions. A worker must have exactly these.
 """
 
 _JOBS: Final = """
-# So many actions at a time: as many as the executors can run, not as this machine has cores.
+# The number of parallel actions: what the executors can run, independent of local cores.
 build:remote --jobs={jobs}
 """

@@ -1,6 +1,6 @@
-"""Files for another machine, and the shell script that puts them there.
+"""Files for another machine, and the shell script that installs them.
 
-Belongs here: the shape all generators share. What the files say belongs to the generators.
+Belongs here: what all generators share. Not: the content of the files (the generators).
 Pure: values in, text out.
 """
 
@@ -16,34 +16,34 @@ _END: Final = "END-OF-FILE"
 
 @dataclass(frozen=True)
 class File:
-    """A file to be made."""
+    """A generated file."""
 
     path: str
-    """Where it goes: absolute on the other machine, else relative to a folder of one's choice."""
+    """Absolute on the other machine, or relative to a folder that the user chooses."""
     text: str
     mode: int = 0o644
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a generator made."""
+    """The output of a generator."""
 
     files: tuple[File, ...]
     use: str
-    """What a person does with it, for the last line of the command."""
+    """The next step for the user, for the last line of the command's output."""
     script: str = ""
-    """For root on the other machine: makes the files and does the rest. Empty: no script needed."""
+    """For root on the other machine: writes the files, and runs the other steps. May be empty."""
 
     def written(self) -> tuple[File, ...]:
-        """What `--out` writes, relative to its folder: the files, and the script if there is one.
+        """The files that `--out` writes, relative to its folder, including the script if any.
 
-        The script does not read the other files: it is all that the other machine needs.
+        The script does not read the other files: the other machine needs only the script.
         """
         files = tuple(File(file.path.lstrip("/"), file.text, file.mode) for file in self.files)
         return (*files, File(SCRIPT_NAME, self.script, 0o755)) if self.script else files
 
     def printed(self) -> str:
-        """What is printed: the script, or else the files, each below a line with its name."""
+        """The printed form: the script, or else the files, each after a line with its name."""
         if self.script:
             return self.script
         if len(self.files) == 1:
@@ -52,23 +52,23 @@ class Bundle:
 
 
 def script(head: str, *parts: str) -> str:
-    """A script for a shell's standard input that does nothing unless all of it has arrived.
+    """A script for a shell's standard input that does nothing unless it has arrived completely.
 
-    A connection that breaks leaves the shell with the beginning of a function that nobody calls.
+    If the connection breaks, the shell has only the beginning of a function, which is not called.
     """
     body = "\n".join(parts)
     return f"{head}main() {{\n{body}}}\nmain\n"
 
 
 def put(files: Sequence[File]) -> str:
-    """Shell commands that make files, each replaced at once, with the folders above it."""
+    """Shell commands that write files atomically, and create their folders."""
     return "\n".join(_put(file) for file in files)
 
 
 def here_document(file: File) -> str:
-    """A shell's here-document with the text of a file, from `<<` on."""
+    """A here-document with the text of a file, from `<<` on."""
     if _END in file.text:
-        raise ValueError(f"{file.path} has a line that ends its here-document")
+        raise ValueError(f"{file.path} contains the end mark of its here-document")
     return f"<<'{_END}'\n{file.text}{_END}\n"
 
 

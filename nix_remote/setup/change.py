@@ -1,6 +1,6 @@
-"""Shell commands that change a machine, and undo what they have changed if one of them fails.
+"""Shell commands that change a machine, and undo their changes if one of them fails.
 
-The commands themselves are `change.sh`; a script has `machinery()` once, before what uses it.
+The shell functions are in `change.sh`; a script includes `machinery()` once, before their use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def machinery() -> str:
 
 
 def put(files: Sequence[File]) -> str:
-    """Shell commands that make root's files; those that are as they should be are left alone."""
+    """Shell commands that write files of root; files that are up to date are not touched."""
     return "\n".join(
         f"step={file.path}\nput {file.path} {file.mode:o} {here_document(file)}" for file in files
     )

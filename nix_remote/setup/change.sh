@@ -1,6 +1,6 @@
-# Changes to this machine that are undone if one of them fails: sourced text, not a program.
-# Everything is checked before the first change. A step that fails, or a signal, has what was
-# changed before it put back, newest first.
+# Functions that change this machine, and undo the changes if one of them fails. This text is part
+# of a script. Everything is checked before the first change. If a step fails or a signal arrives,
+# earlier changes are undone in reverse order.
 
 umask 022
 LC_ALL=C
@@ -18,7 +18,7 @@ saved=0
 
 say() { printf '%s\n' "nix-remote: $*" >&2; }
 
-# A reason not to begin, and what to do about it.
+# Reports a reason not to begin, and its fix.
 problem() {
   problems=$((problems + 1))
   say "$1"
@@ -32,7 +32,7 @@ begin() {
   exit 1
 }
 
-# At the end of the script, however it comes.
+# Runs at every exit of the script.
 finish() {
   status=$?
   trap '' HUP INT TERM
@@ -63,7 +63,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What puts the next change back; and what has to be done after all has been put back.
+# `undo`: the command that undoes the next change. `settle`: a command that runs after all undos.
 undo() {
   undoing="$1
 $undoing"
@@ -77,10 +77,10 @@ changed() {
   say "changed: $1"
 }
 
-# The file behind a name: a link is followed, never replaced.
+# The real file of a name: a link is followed, never replaced.
 behind() { readlink -m "$1"; }
 
-# Whether files could be written there: not below a store, nor on a file system that is read-only.
+# Checks that a file can be written: not below a store, and not on a read-only file system.
 check_writable() {
   if [ -L "$1" ] && [ ! -e "$1" ]; then problem "$1 is a link to nothing" "remove it"; return; fi
   place=$(behind "$1")
@@ -96,8 +96,8 @@ check_writable() {
   [ -w "$place" ] || problem "$place cannot be written" "make its file system writable"
 }
 
-# A file with the text on standard input. With a mode, it is root's; with an empty one, mode and
-# owner of what it replaces are kept.
+# Writes a file with the text on standard input. With a mode, root becomes its owner; with an empty
+# mode, it keeps the owner and mode of the file that it replaces.
 put() {
   file=$(behind "$1")
   mode=$2
@@ -126,11 +126,11 @@ put() {
   changed "$1"
 }
 
-# Whether a file has a line, whatever ends its lines.
+# Whether a file has a line, with any kind of line end.
 has_line() { [ -e "$1" ] && tr -d '\r' <"$1" | grep -qxF -e "$2"; }
 
-# A file with a line more, at its end, if it lacks it; its last line may lack its end. The mode as
-# for put.
+# Appends a line to a file that lacks it, even if the file does not end with a newline. Mode as for
+# put.
 add_line() {
   : >"$scratch/lines"
   if has_line "$1" "$2"; then
@@ -142,7 +142,7 @@ add_line() {
   put "$1" "$3" <"$scratch/lines"
 }
 
-# A folder with an owner and a mode; an empty mode leaves one that is there alone.
+# Makes a folder with an owner and a mode; with an empty mode, an existing folder is not changed.
 folder() {
   if [ ! -d "$1" ]; then
     [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
@@ -177,6 +177,6 @@ add_to_setting() {
       }
       for (i = 1; i <= NR; i++) print lines[i]
     }' "$1" >"$scratch/setting"
-  # A last line without an end is none that has to be changed.
+  # A missing newline at the end of the file is not a difference.
   awk '{ print }' "$1" | cmp -s - "$scratch/setting" || put "$1" '' <"$scratch/setting"
 }

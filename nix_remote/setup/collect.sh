@@ -3,17 +3,17 @@
 #
 #   nix-remote-collect [--dry-run | --trust-clock]
 #
-# It removes durable roots that no copy has used for long, and then lets Nix collect what
-# nothing keeps. While the disk has too little room, it goes on with roots half as old, and
-# half of that, but never with those used within the grace time: a build may need them now.
+# It removes durable roots that no copy has used for a long time, then collects garbage. While the
+# disk has too little free space, it continues with roots half as old, and so on, but never with
+# roots used within the grace time, because a build may need them.
 #
-# Ages are by the clock, and a clock can be wrong. Nothing is removed if the clock has moved
-# against the time that the machine has been up, if no root was used or made for as long as roots
-# are kept, and of those roots that appear with a time before the last run: those were made while
-# the clock was wrong. If the clock is right: nix-remote-collect --trust-clock.
+# Ages depend on the clock, which can be wrong. It removes nothing if the clock has moved relative
+# to the uptime of the machine, or if no root was used or made for as long as roots are kept. It
+# keeps new roots whose time is before the last run: they were made while the clock was wrong. If
+# the clock is right: nix-remote-collect --trust-clock.
 #
-# It runs as the account that owns the roots, needs no other power, and uses no other: root's is
-# dropped.
+# It runs as the account that owns the roots, and needs no other rights. If root runs it, it drops
+# root's rights.
 set -eu
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -29,15 +29,15 @@ if [ "$(id -un)" != "$account" ]; then
   exec setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups "$0" "$@"
 fi
 
-# The account's home folder: its roots are below it.
+# The account's home folder, which contains its roots.
 export HOME=@HOME@
-# Seconds since a root was last used, before which it goes only if the disk is too full.
+# Seconds. Roots used within that time are removed only if the disk is too full.
 keep=@KEEP@
-# Seconds within which a root is never removed, whatever the disk says.
+# Seconds. Roots used within that time are never removed.
 grace=@GRACE@
-# KiB that the store's disk should have free.
+# Free space that the store's disk should have, in KiB.
 room=@ROOM@
-# Should the lines above be edited: the larger one holds.
+# In case the lines above were edited: the larger value applies.
 [ "$keep" -ge "$grace" ] || keep=$grace
 
 state=$HOME/.local/state/nix-remote/collect
@@ -53,15 +53,15 @@ remove() {
 free() {
   df -Pk /nix/store | awk 'NR == 2 { print $4 }'
 }
-# The roots: records, sorted. The time of the list goes to the file `now`.
+# Prints the records of the roots, sorted. Writes the time of the list to the file `now`.
 roots() {
-  # In a process of its own: the list ends the shell that it fails in.
+  # In a subshell: a failing list exits its shell.
   (list) >listed
   [ "$(tail -n 1 listed)" = end ] || { echo "nix-remote-collect: no complete list" >&2; exit 1; }
   sed -n '1s/.* //p' listed >now
   sed '1d; $d; /^other$/d' listed | sort
 }
-# Those of the roots on standard input that are older than so many seconds.
+# Prints the roots on standard input that are older than the given number of seconds.
 older_than() {
   awk -v age="$1" -v now="$now" 'now - $2 > age'
 }
@@ -77,9 +77,9 @@ boot=$(cat /proc/sys/kernel/random/boot_id)
 read -r up _ </proc/uptime
 up=${up%.*}
 
-# `clock` has the time of the last run whose clock was right, its boot, and how long the machine
-# had been up. What the clock and the time since have in common: at most an hour of difference;
-# after a boot, half of what roots are kept for, because a machine can be off.
+# `clock` has the time of the last run whose clock was right, its boot ID and its uptime. The clock
+# may differ from the uptime by at most an hour; after a boot, by half of the time for which roots
+# are kept, because the machine may have been off.
 if [ "${1-}" != --trust-clock ] && [ -s roots.new ]; then
   newest=$(awk '{ t = $2 > $3 ? $2 : $3; if (t > n) n = t } END { printf "%.0f", n }' roots.new)
   [ $((now - newest)) -le "$keep" ] || refuse "none was used or made for $((now - newest)) s"
@@ -93,8 +93,8 @@ if [ "${1-}" != --trust-clock ] && [ -s roots.new ]; then
   fi
 fi
 
-# `seen` has the roots of the last run. Those that are new, and were made before it by the clock,
-# stay until the next one.
+# `seen` has the roots of the last run. A new root whose time is before that run is kept until the
+# next run.
 if [ -f seen ] && [ -f clock ]; then
   read -r last _ <clock
   comm -13 seen roots.new | awk -v last="$last" '$3 < last' >doubtful
@@ -116,8 +116,8 @@ mv roots.new seen
 
 while :; do
   older_than "$keep" <candidates >old
-  # A part at a time, which is held in memory; each in a process of its own, as above. What is
-  # gone already is passed over. With no part, what a removal that was cut off has left is removed.
+  # One part at a time, which is held in memory, in a subshell as above. Roots that no longer exist
+  # are skipped. Without any part, an interrupted removal is completed.
   rm -f old.*
   split -l 20000 -a 4 old old.
   [ -s old ] || : >old.none

@@ -1,12 +1,11 @@
 #!/bin/sh
-# nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
+# nix-remote-dispatcher: lets an account run only the commands that nix-remote needs on a Nix server.
 #
-# It is the forced command of a key in authorized_keys. What the client asks for comes in
-# SSH_ORIGINAL_COMMAND, and is never given to a shell unless it is, to the last byte, one of
-# the texts below.
+# It is the forced command of a key in authorized_keys. The client's command is in
+# SSH_ORIGINAL_COMMAND. It is passed to a shell only if it is identical to one of the texts below.
 #
-# Nothing in the account's home folder is ever run, and the account must not own that folder:
-# a durable root is a link at a place of the client's choice, with content of its choice.
+# Nothing in the account's home folder is ever executed, and the account must not own that folder:
+# the client chooses the location and the target of durable roots.
 set -euf
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -22,7 +21,7 @@ refuse() {
   exit 126
 }
 
-# Reads store paths and compares them with their hashes. Quotes come with names that have a `?`.
+# Compares the content of store paths with their hashes. The client quotes names with a `?`.
 verify() {
   set -- $(printf %s "$asked" | tr -d "'")
   shift 2
@@ -44,7 +43,7 @@ END
 )
 look=$(
   cat <<'END'
-@LOOK@
+@DISKS@
 END
 )
 
@@ -88,7 +87,7 @@ case $asked in
   *) refuse ;;
 esac
 
-# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
+# Makes a durable root, in one of the folders for roots. The client quotes names with a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=${3#/nix/store/}
@@ -96,9 +95,9 @@ link=$5
 [ "$path" != "$3" ] || refuse
 case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
-@SET_PLACES@
+@SET_ROOT_FOLDERS@
 for place in "$roots" "$@"; do
-  # The removal of roots works in folders whose names begin with a dot.
+  # The removal of roots has its working folders in names that begin with a dot.
   case $link in
     "$place"/.* | "$place"/*/.*) refuse ;;
     "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;

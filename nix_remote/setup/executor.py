@@ -1,6 +1,6 @@
-"""A machine that runs remote actions: how it mounts the server's store, in the ways people do it.
+"""An executor: mounts the server's store on a machine that runs remote actions.
 
-Pure: a plan in, files and perhaps a script for root out.
+Pure: a plan in, files and a script for root out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from nix_remote.setup.bundle import Bundle, File, put, script
 
 
 class Way(enum.Enum):
-    """How an executor comes to have the mount."""
+    """How the mount is configured."""
 
     SYSTEMD = "systemd"
     """A mount unit, which other units can require."""
@@ -22,20 +22,20 @@ class Way(enum.Enum):
     AUTOFS = "autofs"
     """Mounted at first use."""
     CLOUD_INIT = "cloud-init"
-    """User data for a virtual machine that is made from an image."""
+    """User data of a virtual machine."""
 
 
 @dataclass(frozen=True)
 class ExecutorPlan:
-    """What an executor mounts."""
+    """The configuration of an executor."""
 
     server: str
-    """The Nix server: a name or an address that executors reach."""
+    """The Nix server: a name or an address that executors can reach."""
     way: Way = Way.SYSTEMD
 
 
 def bundle(plan: ExecutorPlan) -> Bundle:
-    """Everything for one way. Raises `SetupInputUnusable`."""
+    """The files for one way to mount. Raises `SetupInputUnusable`."""
     return _WAYS[plan.way](f"{inputs.host(plan.server, '--server')}:{nfs.STORE}")
 
 
@@ -52,8 +52,7 @@ def _systemd(source: str) -> Bundle:
 
 
 def _fstab(source: str) -> Bundle:
-    # _netdev: not before there is a network. nofail: the machine comes up all the same, and can
-    # be looked at.
+    # _netdev: mount after the network is up. nofail: boot even if the mount fails.
     line = f"{source} {nfs.STORE} nfs {nfs.mount_options('_netdev', 'nofail')} 0 0"
     text = f"{_FSTAB_HEAD}\n{nfs.MOUNT_REASONS}\n{_FSTAB_REASONS}\n{line}\n"
     files = (File("/etc/fstab.nix-remote", text),)
@@ -86,14 +85,14 @@ _WAYS: Final[Mapping[Way, Callable[[str], Bundle]]] = {
 
 def _scripted(files: tuple[File, ...], steps: str) -> Bundle:
     whole = script(_HEAD, _PACKAGE, put(files), _CHECK_FOLDER + steps + _CHECK)
-    use = "look at it, then, for root on every executor: | ssh root@EXECUTOR sh"
+    use = "review it, then run it as root on every executor: | ssh root@EXECUTOR sh"
     return Bundle(files, use, whole)
 
 
 UNIT_PATH: Final = "/etc/systemd/system/nix-store.mount"
 
 _UNIT: Final = """\
-# The Nix server's store, read-only. The unit has to be named after the folder.
+# The Nix server's store, read-only. systemd requires that the unit is named after the folder.
 [Unit]
 Description=The Nix server's store
 Wants=network-online.target
@@ -105,7 +104,7 @@ Where={folder}
 Type=nfs
 {reasons}
 Options={options}
-# A server that does not answer is an error, told after a minute; systemd then tries no more.
+# If the server does not answer, the mount fails after a minute, and systemd does not retry.
 TimeoutSec=60
 
 [Install]
@@ -114,12 +113,12 @@ WantedBy=remote-fs.target
 
 _HEAD: Final = """\
 # For root on an executor: nix-remote setup executor … | ssh root@EXECUTOR sh
-# It can be run again: what is there is replaced, or left if it is right.
+# It can be run again: files that exist are replaced.
 set -eu
 """
 
 _PACKAGE: Final = """\
-# What mounts NFS.
+# The NFS client.
 command -v mount.nfs >/dev/null || {
   apt-get -q update
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-common
@@ -127,7 +126,7 @@ command -v mount.nfs >/dev/null || {
 """
 
 _CHECK_FOLDER: Final = """\
-# A store of this machine's own would be hidden below the mount.
+# The mount would hide a local store.
 mkdir -p /nix/store
 if ! grep -q ' /nix/store ' /proc/self/mounts && [ -n "$(ls -A /nix/store)" ]; then
   echo "/nix/store of this machine is not empty: an executor has the server's store, or its own" >&2
@@ -136,7 +135,7 @@ fi
 """
 
 _CHECK: Final = f"""\
-# Every Nix store has this folder: by it one sees that the store is there.
+# Every Nix store has this folder: it shows that the store is mounted.
 [ -d {nfs.SENTINEL} ] || {{
   echo "/nix/store is mounted, but it is no Nix store" >&2
   exit 1
@@ -144,7 +143,7 @@ _CHECK: Final = f"""\
 """
 
 _SYSTEMD_STEPS: Final = """\
-# The unit of the worker that takes actions should say this, so that it takes none without a store:
+# The worker's unit should have these lines, so that it accepts no actions without the store:
 #   [Unit]
 #   RequiresMountsFor=/nix/store
 systemctl daemon-reload
@@ -156,24 +155,24 @@ _FSTAB_HEAD: Final = """\
 # Lines for /etc/fstab: the Nix server's store, read-only."""
 
 _FSTAB_REASONS: Final = """\
-# _netdev               not before there is a network
-# nofail                without the server the machine still comes up, and can be looked at"""
+# _netdev               mount after the network is up
+# nofail                boot even if the server is unavailable"""
 
 _FSTAB_STEPS: Final = """\
-# In place of an earlier line for the same folder. The file behind a link is replaced, not the link.
+# Replaces an earlier line for the same folder. If fstab is a link, replaces its target.
 [ -e /etc/fstab ] || : >/etc/fstab
 fstab=$(readlink -f /etc/fstab)
 cp -p "$fstab" "$fstab.new"
 awk '$1 ~ /^#/ || $2 != "{folder}"' "$fstab" >"$fstab.new"
 grep -v '^#' /etc/fstab.nix-remote >>"$fstab.new"
 mv "$fstab.new" "$fstab"
-# Other options than those of a mount that is there take a new mount.
+# To change the options of an existing mount, it must be mounted again.
 if grep -q ' {folder} ' /proc/self/mounts; then umount {folder}; fi
 mount {folder}
 """
 
 _MASTER: Final = """\
-# Mounts that are named in full (a direct map): at the folder itself, not below another.
+# A direct map: its entries have absolute mount points.
 /- /etc/auto.nix-remote
 """
 
@@ -193,17 +192,17 @@ _CLOUD_INIT: Final = """\
 #cloud-config
 # An executor that mounts the Nix server's store: nix-remote setup executor --way cloud-init …
 
-# What mounts NFS.
+# The NFS client.
 packages:
   - nfs-common
 
-# A mount unit: mounts of cloud-init itself would be made before the package is there.
+# A mount unit: cloud-init's own mounts are made before packages are installed.
 write_files:
   - path: {path}
     permissions: "0644"
     content: |
 {unit}
-# The folder, and the mount. Whatever takes actions should be started after it, by a unit with
+# The folder, and the mount. The worker should be started after it, by a unit with
 # RequiresMountsFor=/nix/store.
 runcmd:
   - [mkdir, -p, /nix/store]

@@ -1,6 +1,6 @@
-"""Values that people give to the generators, checked: they end up in scripts and in files of root.
+"""Validates the user's input for the generators, which write it into scripts and root's files.
 
-Pure. Every function returns the value as it is to be written, or raises `SetupInputUnusable`.
+Pure. Every function returns the value in the form to write, or raises `SetupInputUnusable`.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _SCHEMES: Final = ("grpc", "grpcs", "http", "https", "unix")
 
 
 def account(text: str) -> str:
-    """The name of an account, which has to be another one than root's."""
+    """The name of an account other than root."""
     if text == "root":
-        raise SetupInputUnusable("the account's name", "an account of its own, not root")
+        raise SetupInputUnusable("the account's name", "an account other than root")
     return _matching(_ACCOUNT, text, "the account's name", "lower-case letters, digits, - and _")
 
 
 def host(text: str, what: str) -> str:
-    """A host's name or address, as NFS takes it: an IPv6 address gets its brackets."""
+    """A host's name or address in NFS syntax: an IPv6 address gets brackets."""
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if ":" in bare and "%" not in bare:
         try:
@@ -48,27 +48,27 @@ def host(text: str, what: str) -> str:
 
 
 def network(text: str) -> str:
-    """A network: `10.1.0.0/16`, or one address."""
+    """A network such as `10.1.0.0/16`, or an address."""
     try:
         if "%" in text:
-            raise ValueError("an address of one link is none that exports(5) knows")
+            raise ValueError("exports(5) does not support addresses with a zone")
         return str(ipaddress.ip_network(text))
     except ValueError as error:
         raise SetupInputUnusable("--executors", f"networks such as 10.1.0.0/16 ({error})") from None
 
 
 def file_system_id(text: str) -> str:
-    """What an NFS export is known by: a number, or a UUID."""
+    """The identifier of an NFS export: a number or a UUID."""
     return _matching(_FILE_SYSTEM, text, "--fsid", "a number or a UUID")
 
 
 def nix_public_key(text: str) -> str:
-    """A public key of Nix's: `ci-1:…`."""
-    return _matching(_NIX_KEY, text, "--trusted-key", "what nix-store put into the public file")
+    """A public key in Nix's format: `ci-1:…`."""
+    return _matching(_NIX_KEY, text, "--trusted-key", "the public key that nix-store generated")
 
 
 def kubernetes_label(text: str, what: str) -> str:
-    """The name of a Kubernetes namespace, or of a container."""
+    """The name of a Kubernetes namespace or container."""
     return _matching(_KUBERNETES_LABEL, text, what, "lower-case letters, digits and -")
 
 
@@ -78,18 +78,18 @@ def kubernetes_name(text: str, what: str) -> str:
 
 
 def resource(text: str, what: str) -> str:
-    """A folder or an address that kustomize takes for a resource."""
-    return _matching(_RELATIVE, text, what, "a relative folder, or what kustomize can fetch")
+    """A folder or an address that kustomize accepts as a resource."""
+    return _matching(_RELATIVE, text, what, "a relative folder, or an address for kustomize")
 
 
 def absolute_file(text: str, what: str) -> str:
-    """The name of a file, from the root on."""
-    return _matching(_ABSOLUTE, text, what, "an absolute path without blanks")
+    """The absolute path of a file."""
+    return _matching(_ABSOLUTE, text, what, "an absolute path without spaces")
 
 
 def platform_property(text: str) -> str:
-    """`NAME=VALUE`, for actions to be matched with workers."""
-    return _matching(_PROPERTY, text, "--platform-property", "NAME=VALUE, without blanks")
+    """A platform property `NAME=VALUE`."""
+    return _matching(_PROPERTY, text, "--platform-property", "NAME=VALUE, without spaces")
 
 
 def remote_executor(text: str) -> str:
@@ -107,9 +107,9 @@ def remote_executor(text: str) -> str:
 
 
 def at_least(smallest: int, value: int, what: str) -> int:
-    """A number that is not below `smallest`."""
+    """A number that is at least `smallest`."""
     if value < smallest:
-        raise SetupInputUnusable(what, f"a number from {smallest} on")
+        raise SetupInputUnusable(what, f"a number of at least {smallest}")
     return value
 
 

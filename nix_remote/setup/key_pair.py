@@ -1,4 +1,4 @@
-"""A key pair to log in with. Without a passphrase: nothing can ask for one inside Bazel."""
+"""Generates a key pair for logins. It has no passphrase, because Bazel cannot prompt for one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from nix_remote.errors import SetupInputUnusable
 
 
 def create(file: Path, comment: str) -> None:
-    """Makes `file` and `file.pub`.
+    """Writes `file` and `file.pub`.
 
-    Raises `SetupInputUnusable` if one is there already, or cannot be made.
+    Raises `SetupInputUnusable` if one of them exists or cannot be written.
     """
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # In this order: a public key that is there belongs to another private one.
+        # In this order: an existing public key belongs to another private key.
         _write_new(public_file(file), public + f" {comment}\n".encode(), 0o644)
         try:
             _write_new(file, secret, 0o600)
@@ -34,12 +34,12 @@ def create(file: Path, comment: str) -> None:
             public_file(file).unlink()
             raise
     except OSError as error:
-        expected = f"a place for a new file ({error.strerror})"
+        expected = f"the name of a new file ({error.strerror})"
         raise SetupInputUnusable(str(error.filename), expected) from None
 
 
 def public_file(file: Path) -> Path:
-    """Where the public half is."""
+    """The file of the public key."""
     return file.with_name(f"{file.name}.pub")
 
 

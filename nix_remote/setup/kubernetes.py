@@ -1,6 +1,6 @@
 """A kustomize overlay that gives Buildbarn's runners the Nix server's store.
 
-It leaves the base (the folder `kubernetes/` of bb-deployments) as it is. Pure.
+It does not change the base (the folder `kubernetes/` of bb-deployments). Pure.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from nix_remote.setup.bundle import Bundle, File
 
 
 class Volume(enum.Enum):
-    """Where a pod gets the store from."""
+    """The kind of volume that has the store."""
 
     CLAIM = "claim"
     """A persistent volume: the only kind of NFS volume that can have mount options."""
     HOST_PATH = "host-path"
     """The node's own `/nix/store`, which the node mounts: `setup executor`."""
     INLINE = "inline"
-    """An NFS volume without options: those of the node's NFS client hold."""
+    """An NFS volume without options: the defaults of the node's NFS client apply."""
 
 
 @dataclass(frozen=True)
 class OverlayPlan:
-    """Which store, for which containers."""
+    """The store, and the containers that get it."""
 
     base: str
-    """The folder to build on, relative to the overlay, or what else kustomize takes."""
+    """The base: a folder relative to the overlay, or another resource of kustomize."""
     server: str = ""
-    """The Nix server: a name or an address that nodes reach. Not needed for `HOST_PATH`."""
+    """The Nix server: a name or an address that nodes can reach. Not needed for `HOST_PATH`."""
     volume: Volume = Volume.CLAIM
     namespace: str = "buildbarn"
     deployment: str = "worker-ubuntu22-04"
     container: str = "runner"
     runner_config: str = "runner-ubuntu22-04.jsonnet"
-    """The runner's own configuration in `/config`, which is extended; empty: it is left alone."""
+    """The runner's configuration in `/config`, which is extended; empty: it is not changed."""
 
 
 def bundle(plan: OverlayPlan) -> Bundle:
@@ -111,17 +111,17 @@ _KUSTOMIZATION: Final = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 
-# What is built on, as it is; and what the runners need beside it.
+# The unchanged base, and the resources that the runners need.
 resources:
 {resources}
 
-# Changes the worker's deployment, and nothing else.
+# Changes only the worker's deployment.
 patches:
   - path: {patch}
 """
 
 _GENERATOR: Final = """
-# The runner's configuration, in a ConfigMap of its own: that of the base stays as it is.
+# The runner's configuration, in a separate ConfigMap: that of the base is not changed.
 configMapGenerator:
   - name: nix-remote-runner
     namespace: {namespace}
@@ -130,26 +130,26 @@ configMapGenerator:
 """
 
 _VOLUME: Final = """\
-# The store as a volume. It is bound to the claim below and to no other.
+# The store as a volume. It is bound to the claim below only.
 apiVersion: v1
 kind: PersistentVolume
 metadata:
   name: {volume}
 spec:
-  # Kubernetes wants a size. Nothing looks at it: nothing is ever written.
+  # Kubernetes requires a size, but does not use it for a read-only volume.
   capacity:
     storage: 1Ti
-  # Any number of nodes at a time.
+  # Any number of nodes may mount it.
   accessModes:
     - ReadOnlyMany
-  # No provisioner makes it, and none deletes it.
+  # No provisioner creates or deletes it.
   storageClassName: ""
   persistentVolumeReclaimPolicy: Retain
   claimRef:
     namespace: {namespace}
     name: nix-store
-  # An NFS volume inside a pod's own description could not have options. The node mounts it, and
-  # the first mount of a server on a node decides for all: see docs/nfs.md.
+  # An inline NFS volume of a pod could not have options. The node mounts the volume, and the first
+  # mount of a server on a node decides about the options of all: see docs/nfs.md.
     {reasons}
   mountOptions:
 {options}
@@ -158,14 +158,14 @@ spec:
     path: {store}
     readOnly: true
 ---
-# What the runners ask for.
+# The claim of the runners.
 apiVersion: v1
 kind: PersistentVolumeClaim
 metadata:
   namespace: {namespace}
   name: nix-store
 spec:
-  # That volume, not one that a provisioner makes.
+  # Use that volume, not one from a provisioner.
   storageClassName: ""
   volumeName: {volume}
   accessModes:
@@ -176,8 +176,8 @@ spec:
 """
 
 _DEPLOYMENT: Final = """\
-# The store for the container that runs actions, and for no other: the worker beside it does
-# not need it.
+# Mounts the store only in the container that runs actions; the worker's container does not need
+# it.
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -198,12 +198,12 @@ spec:
 {source}{extra_volume}"""
 
 _COMMAND: Final = """\
-          # The same program, with a configuration that extends the one it had.
+          # The same program, with a configuration that extends the original one.
           command: [/bb/bb_runner, /nix-remote/{runner}]
 """
 
 _PROPAGATION: Final = """\
-              # A mount that the node makes later is seen, too.
+              # The container also sees a mount that the node makes later.
               mountPropagation: HostToContainer
 """
 
@@ -227,16 +227,16 @@ _FROM_CLAIM: Final = """\
 """
 
 _FROM_HOST: Final = """\
-          # The node mounts the store itself: nix-remote setup executor. A node that has no such
-          # folder does not get the pod to run.
+          # The node mounts the store: nix-remote setup executor. The pod does not start on a node
+          # without this folder.
           hostPath:
             path: /nix/store
             type: Directory
 """
 
 _FROM_SERVER: Final = """\
-          # Without options: a path that was looked for in vain stays invisible for half a minute,
-          # unless nodes set lookupcache=positive for it (nfsmount.conf).
+          # Without options, the negative lookup cache hides a new path for half a minute if it was
+          # opened before, unless nodes set lookupcache=positive (nfsmount.conf).
           nfs:
             server: {server}
             path: {store}
@@ -244,8 +244,8 @@ _FROM_SERVER: Final = """\
 """
 
 _RUNNER_CONFIG: Final = """\
-// What the base says, and one thing more: while the store is not there, no action is asked for.
-// What was asked for before it went away still comes, and fails.
+// Extends the base: while the store is not mounted, the runner requests no actions. Actions that
+// were requested before still arrive, and fail.
 (import '/config/{base}') + {{
   // Every Nix store has this folder.
   readinessCheckingPathnames: ['{sentinel}'],

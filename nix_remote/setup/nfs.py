@@ -1,4 +1,4 @@
-"""How the server's store is exported and mounted: one place for the options and their reasons.
+"""The options with which the server's store is exported and mounted, and their reasons.
 
 The figures behind them are in docs/nfs.md. Pure.
 """
@@ -10,18 +10,18 @@ from typing import Final
 STORE: Final = "/nix/store"
 
 SENTINEL: Final = "/nix/store/.links"
-"""Every Nix store has this folder, and nothing else has: by it one sees that the store is there."""
+"""A folder that only Nix stores have: it shows that the store is mounted."""
 
 PORT: Final = 2049
-"""All that NFS 4 needs to be let through."""
+"""The only port that NFS 4 needs."""
 
 EXPORT_OPTIONS: Final = ("ro", "sync", "no_subtree_check", "root_squash")
 
 EXPORT_REASONS: Final = """\
-# ro                executors read; all that is written goes through Nix on this machine
-# sync              the default, written down: nothing is answered before it is on the disk
-# no_subtree_check  Nix adds paths by renaming, which checks of subtrees stumble over
-# root_squash       root of an executor is nobody here; all of a store can be read by everybody"""
+# ro                executors only read; only Nix on this machine writes
+# sync              the default, stated explicitly: replies are sent after data is on the disk
+# no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
+# root_squash       root on an executor is nobody on this machine; every user can read a store"""
 
 MOUNT_OPTIONS: Final = (
     "ro",
@@ -34,11 +34,11 @@ MOUNT_OPTIONS: Final = (
 
 MOUNT_REASONS: Final = """\
 # ro                    nothing on this machine can change the store
-# nfsvers=4.2           one port (2049), and no rpcbind, mountd and statd beside it
-# hard                  a server that is away is waited for; reads never fail half-way
-# lookupcache=positive  "no such file" is never remembered: a path that has just been copied is
-#                       seen at once, even where it was looked for in vain a moment ago
-# nosuid,nodev          a Nix store has no such files; what claims to be one is not obeyed"""
+# nfsvers=4.2           one port (2049), without rpcbind, mountd and statd
+# hard                  reads wait for an unavailable server, and do not fail half-way
+# lookupcache=positive  no negative lookup cache: a path that was just copied is visible at once,
+#                       even if it was opened in vain a moment ago
+# nosuid,nodev          a Nix store has no setuid files or devices; ignore them"""
 
 
 def export_options(fsid: str) -> str:

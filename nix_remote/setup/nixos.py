@@ -1,4 +1,4 @@
-"""A Nix server on NixOS: the same as `server.py` makes on Debian, as one module.
+"""A Nix server on NixOS: the setup of `server.py` as a NixOS module.
 
 Pure: a plan in, a file out.
 """
@@ -9,7 +9,8 @@ from typing import Final
 
 from nix_remote.setup import account, inputs, nfs, quoting, retention
 from nix_remote.setup.bundle import Bundle, File
-from nix_remote.setup.server import ServerPlan, networks
+from nix_remote.setup.nfs_server import networks
+from nix_remote.setup.server import ServerPlan
 
 FILE_NAME: Final = "nix-remote-server.nix"
 
@@ -32,7 +33,7 @@ def bundle(plan: ServerPlan) -> Bundle:
     if plan.executors:
         programs.append(("collect", retention.program(name, plan.policy)))
         options = nfs.export_options(inputs.file_system_id(plan.fsid) if plan.fsid else "")
-        clients = " ".join(f"{each}({options})" for each in networks(plan))
+        clients = " ".join(f"{each}({options})" for each in networks(plan.executors))
         reasons = nfs.EXPORT_REASONS.replace("\n", "\n  ")
         threads = inputs.at_least(1, plan.threads, "--threads")
         parts.append(
@@ -61,7 +62,7 @@ def _trust(plan: ServerPlan) -> str:
 
 
 def _indented(text: str) -> str:
-    """A Nix string of several lines."""
+    """A multi-line Nix string."""
     return "''\n" + text.replace("''", "'''").replace("${", "''${") + "''"
 
 
@@ -69,14 +70,14 @@ _HEAD: Final = """\
 # A Nix server for nix_remote: nix-remote setup server --system nixos …
 {{ pkgs, ... }}:
 let
-  # Programs as nix_remote ships them; each says at its top what it does.
+  # Programs of nix_remote. The comment at the top of each explains it.
 {programs}in
 {{
 """
 
 _ACCOUNT: Final = """\
-  # An account that owns nothing in its home folder but where durable roots go, and whose key
-  # can start one program: see docs/security.md.
+  # An account that owns only the folder for durable roots in its home folder, and whose key can
+  # start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
   users.groups.{user} = {{ }};
   users.users.{user} = {{
@@ -84,7 +85,7 @@ _ACCOUNT: Final = """\
     group = {user};
     home = "{home}";
     shell = "/bin/sh";
-    # The key, tied to the dispatcher. NixOS keeps this file in /etc, owned by root.
+    # The key, restricted to the dispatcher. NixOS keeps this file in /etc, owned by root.
     openssh.authorizedKeys.keys = [ {line} ];
   }};
   systemd.tmpfiles.rules = [
@@ -92,46 +93,46 @@ _ACCOUNT: Final = """\
     "d {home}/.local 0755 root root -"
     "d {home}/.local/state 0755 root root -"
     "d {home}/.local/state/nix-remote 0755 {account} {account} -"
-    # And where they go if the Nix daemon cannot read that folder.
+    # The folder for durable roots if the Nix daemon cannot read the one above.
     "d {roots} 0755 {account} {account} -"
-    # Where the key's line says the dispatcher is.
+    # The path of the dispatcher in the key's line.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
   services.openssh.enable = true;
 """
 
 _TRUSTED_KEY: Final = """\
-  # What this key has signed is taken from everybody; the account is not trusted with more.
+  # Nix accepts paths signed by this key from every account, so the account need not be trusted.
   nix.settings.trusted-public-keys = [ {key} ];
 """
 
 _TRUSTED_ACCOUNT: Final = """\
-  # The account is trusted with any content under any name: it is as good as root. A key to sign
-  # copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
+  # A trusted account may add any content under any name: it is as powerful as root. A signing key
+  # makes this unnecessary: nix-remote setup server --trusted-key NAME-1:…
   nix.settings.trusted-users = [ {user} ];
 """
 
 _EXPORT: Final = """\
-  # The store, and nothing else of this machine, for the executors.
+  # Exports the store to the executors, and nothing else.
   {reasons}
   services.nfs.server.enable = true;
   services.nfs.server.exports = {exports};
-  # Starting many actions at once is many small questions at once.
+  # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = {threads};
-  # All that NFS 4 needs. Who may mount, the export says.
+  # The only port that NFS 4 needs. The export limits the clients.
   networking.firewall.allowedTCPPorts = [ {port} ];
 """
 
 _RETENTION: Final = """\
-  # Once a day: removes durable roots that nobody uses, and collects garbage.
+  # Once a day: removes unused durable roots, and collects garbage.
   systemd.services.{unit} = {{
     after = [ "nix-daemon.service" ];
     startAt = "daily";
     serviceConfig = {{
       ExecStart = "${{collect}}";
-      # The owner of the roots. Nix collects for everybody, so no more power is needed.
+      # The owner of the roots. Every account may collect garbage, so no other rights are needed.
       User = {user};
-      # Copies and builds come first.
+      # Copies and builds have priority.
       Nice = 10;
       IOSchedulingClass = "idle";
       NoNewPrivileges = true;

@@ -1,6 +1,6 @@
-"""How one word of text is written in each kind of file, so that it is read as that text.
+"""Quotes a value for each kind of generated file. Pure.
 
-What a value may be is `inputs.py`'s; that it means the same in the file is this module's. Pure.
+Does not belong here: checking which values are allowed (`inputs.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _YAML_ESCAPED: Final = re.compile(r"[^ !#-\[\]-~]")
 
 
 def yaml(text: str) -> str:
-    """A string in YAML, in double quotes: `123` and `true` unquoted would be no strings."""
+    """A YAML string in double quotes: unquoted, `123` and `true` are not strings."""
     return f'"{_YAML_ESCAPED.sub(_yaml_escape, text)}"'
 
 
@@ -22,19 +22,19 @@ def _yaml_escape(found: re.Match[str]) -> str:
 
 
 def bazelrc(flag: str) -> str:
-    """A flag in a bazelrc, which ends an unquoted word at a blank and a line at a `#`."""
+    """A flag in a bazelrc, where a space ends an unquoted word, and `#` begins a comment."""
     if _PLAIN_FLAG.fullmatch(flag):
         return flag
     return '"' + flag.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def systemd(text: str) -> str:
-    """Text between double quotes in a unit of systemd, without the quotes."""
+    """Text within double quotes in a systemd unit; returns it without the quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 
 def nix(text: str) -> str:
-    """A Nix string, or an attribute's name, in double quotes."""
+    """A Nix string or attribute name in double quotes."""
     for character in ("\\", '"', "${"):
         text = text.replace(character, f"\\{character}")
     return f'"{text}"'

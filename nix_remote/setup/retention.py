@@ -1,4 +1,4 @@
-"""Keeping a server from filling up: the program that removes old roots and collects, and its timer.
+"""Retention on the server: the program that removes old roots and collects garbage, and its timer.
 
 Pure.
 """
@@ -21,18 +21,18 @@ UNIT: Final = "nix-remote-collect"
 
 @dataclass(frozen=True)
 class Policy:
-    """Which durable roots go, and when."""
+    """When durable roots are removed."""
 
     keep: int = 30 * 86400
-    """Seconds since a root was last used, before which it goes only if the disk is too full."""
+    """Seconds. Roots used within that time are removed only if the disk is too full."""
     grace: int = 86400
-    """Seconds within which none goes, however full the disk is: longer than any build takes."""
+    """Seconds. Roots used within that time are never removed: longer than any build takes."""
     room: int = 20 * 2**30
-    """Bytes that the store's disk should have free."""
+    """The free space that the store's disk should have, in bytes."""
 
 
 def program(account: str, policy: Policy) -> str:
-    """The program that removes and collects: `collect.sh`, filled in.
+    """The program that removes roots and collects garbage: `collect.sh` with its marks replaced.
 
     Raises `SetupInputUnusable`.
     """
@@ -64,7 +64,7 @@ def files(account: str, policy: Policy) -> tuple[File, ...]:
 
 
 _SERVICE: Final = """\
-# What the timer of the same name starts: {program} says what it does.
+# The timer of the same name starts it. For a description see the top of {program}.
 [Unit]
 Description=Remove durable roots of nix-remote that nobody uses, and collect garbage
 After=nix-daemon.service
@@ -72,22 +72,22 @@ After=nix-daemon.service
 [Service]
 Type=oneshot
 ExecStart={program}
-# The owner of the roots. Nix collects for everybody, so no more power is needed.
+# The owner of the roots. Every account may collect garbage, so no other rights are needed.
 User={account}
-# Copies and builds come first.
+# Copies and builds have priority.
 Nice=10
 IOSchedulingClass=idle
 NoNewPrivileges=true
 """
 
 _TIMER: Final = """\
-# Once a day. See what it would do: sudo -u ACCOUNT nix-remote-collect --dry-run
+# Once a day. To see what it would remove: sudo -u ACCOUNT nix-remote-collect --dry-run
 [Unit]
 Description=Keep the Nix server from filling up
 
 [Timer]
 OnCalendar=daily
-# Not at the same minute on every server; and later, if the machine was off.
+# Not in the same minute on every server; after boot, if the machine was off.
 RandomizedDelaySec=1h
 Persistent=true
 

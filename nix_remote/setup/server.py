@@ -8,35 +8,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nix_remote.setup import account, advisory_check, change, inputs, nfs, retention
+from nix_remote.setup import account, advisory_check, change, inputs, nfs_server, retention
 from nix_remote.setup.bundle import Bundle, File, script
 
 NIX_SETTINGS_PATH: Final = "/etc/nix/nix-remote.conf"
-EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
-NFSD_PATH: Final = "/etc/nfs.conf.d/nix-remote.conf"
 
 
 @dataclass(frozen=True)
 class ServerPlan:
-    """What a server is to be."""
+    """The configuration of a server."""
 
     public_key: str
     """The key that may log in, as in a `.pub` file."""
     account: str = "nix-remote"
     trusted_key: str = ""
-    """A public key of Nix's: what it has signed is taken. Empty: the account is trusted instead,
-    if `executors` are given, else nothing is decided."""
+    """A public key in Nix's format: the server accepts paths that it has signed. Empty: the account
+    is trusted instead if `executors` are given, otherwise the decision is left to the user."""
     executors: tuple[str, ...] = ()
-    """Networks that may mount the store. None: the server takes copies, and exports nothing."""
+    """Networks that may mount the store. Empty: the server receives copies, and exports nothing."""
     fsid: str = ""
-    """What the export is known by, where the file system has no UUID of its own."""
+    """The identifier of the export, if the file system has no UUID."""
     threads: int = 32
-    """Of the NFS server."""
+    """The number of threads of the NFS server."""
     policy: retention.Policy = retention.Policy()
 
 
 def bundle(plan: ServerPlan) -> Bundle:
-    """Everything, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
+    """All files and the script, for Debian and Ubuntu. Raises `SetupInputUnusable`."""
     files = [File(account.DISPATCHER_PATH, account.dispatcher(), 0o755)]
     checks = [_CHECKS, account.checks(plan.account)]
     steps = [account.steps(plan.account, plan.public_key), change.put(files), _NIX_BEGIN]
@@ -50,25 +48,15 @@ def bundle(plan: ServerPlan) -> Bundle:
         steps.append(_TRUST_STEP)
     steps.append(_ALLOWED_STEP)
     if plan.executors:
-        served = [
-            File(EXPORTS_PATH, exports(plan)),
-            File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, plan.threads, "--threads"))),
-        ]
-        kept = retention.files(plan.account, plan.policy)
-        files += [*served, *kept]
-        checks.append(_EXPORT_CHECKS.format(sentinel=nfs.SENTINEL))
-        steps.append(_SERVED.format(put=change.put(served)))
-        steps.append(_KEPT.format(put=change.put(kept)))
-        steps.append(
-            _EXPORT_STEPS.format(
-                firewall=" ".join(networks(plan)),
-                threads=plan.threads,
-                port=nfs.PORT,
-                unit=retention.UNIT,
-            )
-        )
+        served = nfs_server.files(plan.executors, plan.fsid, plan.threads)
+        retained = retention.files(plan.account, plan.policy)
+        files += [*served, *retained]
+        checks.append(nfs_server.checks())
+        steps.append(nfs_server.put(served))
+        steps.append(_RETENTION.format(put=change.put(retained)))
+        steps.append(nfs_server.steps(plan.executors, plan.threads))
     checks.append("".join(f"check_writable {file.path}\n" for file in files))
-    preparations = _PREPARATIONS.format(sentinel=nfs.SENTINEL) if plan.executors else ""
+    preparations = nfs_server.preparations() if plan.executors else ""
     whole = script(
         _HEAD,
         change.machinery(),
@@ -79,13 +67,8 @@ def bundle(plan: ServerPlan) -> Bundle:
         advisory_check.steps(),
     )
     return Bundle(
-        tuple(files), "look at it, then, for root on the server: | ssh root@SERVER sh", whole
+        tuple(files), "review it, then run it as root on the server: | ssh root@SERVER sh", whole
     )
-
-
-def networks(plan: ServerPlan) -> tuple[str, ...]:
-    """The networks of the executors, checked."""
-    return tuple(inputs.network(each) for each in plan.executors)
 
 
 def nix_settings(plan: ServerPlan) -> str:
@@ -95,41 +78,32 @@ def nix_settings(plan: ServerPlan) -> str:
     return _TRUSTED_ACCOUNT.format(account=inputs.account(plan.account))
 
 
-def exports(plan: ServerPlan) -> str:
-    """The line for `/etc/exports`, with the reasons."""
-    fsid = inputs.file_system_id(plan.fsid) if plan.fsid else ""
-    options = nfs.export_options(fsid)
-    clients = " ".join(f"{network}({options})" for network in networks(plan))
-    more = f"\n{_FSID_REASON}" if fsid else ""
-    return f"{_EXPORTS_HEAD}\n{nfs.EXPORT_REASONS}{more}\n{nfs.STORE} {clients}\n"
-
-
 _HEAD: Final = """\
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It checks everything before it changes anything; if a step fails, what it has changed is put
-# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
+# It checks everything before it changes anything. If a step fails, it undoes its changes. It can be
+# run again at any time: it changes only what differs, and restarts nothing without a change.
 set -eu
 
 """
 
 _TRUSTED_KEY: Final = """\
-# Included by nix.conf. What this key has signed is taken from everybody; the account itself is
-# not trusted with more than that. Copies are signed with its secret half (--sign-key).
+# Included by nix.conf. Nix accepts paths signed by this key from every account, so the account need
+# not be trusted. Copies are signed with the secret key (--sign-key).
 extra-trusted-public-keys = {key}
 """
 
 _TRUSTED_ACCOUNT: Final = """\
-# Included by nix.conf. The account is trusted with any content under any name: it is as good as
-# root. A key to sign copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
+# Included by nix.conf. A trusted account may add any content under any name: it is as powerful as
+# root. A signing key makes this unnecessary: nix-remote setup server --trusted-key NAME-1:…
 extra-trusted-users = {account}
 """
 
 _UNDECIDED: Final = """\
-# What is left to decide, in nix.conf. The first gives the account less power over the server:
+# To be decided, in nix.conf. The first option gives the account fewer rights on the server:
 #   extra-trusted-public-keys = NAME-1:…   and copies are signed (nix-remote copy --sign-key)
 #   trusted-users = root {account}
-# Where there is a line trusted-users already, the account belongs into that one: Lix 2.95 does not
-# take extra-trusted-users beside it.
+# If there is a line trusted-users already, add the account to that line: Lix 2.95 ignores
+# extra-trusted-users beside it.
 """
 
 _CHECKS: Final = """\
@@ -145,20 +119,20 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
-# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+# The installer of Determinate Nix overwrites nix.conf, but not the file that it includes.
 if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 """
 
 _NIX_STEPS: Final = """\
-# Nix reads what nix.conf includes.
+# Nix reads the files that nix.conf includes.
 {put}
 step=$conf
 add_line "$conf" '!include nix-remote.conf' ''
 """
 
 _TRUST_STEP: Final = """\
-# Lix 2.95 takes no extra-trusted-users beside a line trusted-users.
+# Lix 2.95 ignores extra-trusted-users beside a line trusted-users.
 step=$conf
 add_to_setting "$conf" trusted-users "$account"
 """
@@ -166,15 +140,15 @@ add_to_setting "$conf" trusted-users "$account"
 _NIX_BEGIN: Final = "before=$changes\n"
 
 _ALLOWED_STEP: Final = """\
-# A server that says whom its daemon serves has to name the account.
+# If nix.conf limits the users of the daemon, it must allow the account.
 step=$conf
 add_to_setting "$conf" allowed-users "$account"
 nix_changes=$((changes - before))
 """
 
 _DAEMON_STEPS: Final = """\
-# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
-# no build and no copy: those are processes of their own. Without, it waits for a person.
+# The last step: the daemon reads its settings when it starts. With KillMode=process a restart ends
+# no build and no copy, which are separate processes. Otherwise the restart is left to the user.
 step='nix-daemon.service'
 if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   systemctl -q is-active nix-daemon.service; then
@@ -189,115 +163,9 @@ if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
 fi
 """
 
-_EXPORTS_HEAD: Final = """\
-# The store, and nothing else of this machine, for the executors. exports(5) has the options."""
-
-_FSID_REASON: Final = """\
-# fsid              the name of the export, since its file system has no UUID to go by"""
-
-_NFSD: Final = """\
-# Threads that answer executors. Starting many actions at once is many small questions at once:
-# with the usual 8 or 16, some wait although the disk does not.
-[nfsd]
-threads={threads}
-"""
-
-_EXPORT_CHECKS: Final = """\
-if [ -e {sentinel} ] && [ ! -d {sentinel} ]; then
-  problem "{sentinel} is no folder: /nix/store is no Nix store" "see what is there"
-fi
-"""
-
-_PREPARATIONS: Final = """
-# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
-# its folder {sentinel} executors know a store.
-step='installing the NFS server'
-command -v exportfs >/dev/null || {{
-  apt-get -q update </dev/null
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server </dev/null
-  changed 'the package nfs-kernel-server'
-}}
-step='opening the store'
-[ -d {sentinel} ] || {{
-  nix-store --init
-  changed 'the store, opened for the first time'
-}}
-"""
-
-_SERVED: Final = """\
-# The kernel's NFS server, and the export.
-before=$changes
-{put}
-served=$((changes - before))
-"""
-
-_KEPT: Final = """\
-# What removes roots that nobody needs, once a day.
+_RETENTION: Final = """\
+# Removes unused roots once a day.
 before=$changes
 {put}
 units=$((changes - before))
-"""
-
-_EXPORT_STEPS: Final = """\
-enable() {{
-  step="enabling $1"
-  if systemctl -q is-enabled "$1"; then return 0; fi
-  undo "systemctl -q disable '$1'"
-  systemctl -q enable "$1"
-  changed "$1 is enabled"
-}}
-start() {{
-  step="starting $1"
-  if systemctl -q is-active "$1"; then return 0; fi
-  undo "systemctl stop '$1'"
-  systemctl start "$1"
-  changed "$1 is started"
-}}
-if command -v systemctl >/dev/null; then
-  enable nfs-server.service
-  enable {unit}.timer
-fi
-if [ -d /run/systemd/system ]; then
-  # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
-  step='the firewall'
-  if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
-    for network in {firewall}; do
-      rule="allow proto tcp from $network to any port {port}"
-      case $(ufw $rule) in
-        Skipping*) ;;
-        *)
-          undo "ufw delete $rule"
-          changed "ufw $rule"
-          ;;
-      esac
-    done
-  fi
-  step='{unit}.timer'
-  if [ "$units" -gt 0 ]; then
-    settle 'systemctl daemon-reload'
-    systemctl daemon-reload
-  fi
-  start {unit}.timer
-  # A server that runs is not restarted: every executor would wait until it knows its clients again.
-  if systemctl -q is-active nfs-server.service; then
-    step='the threads of the NFS server'
-    running=$(cat /proc/fs/nfsd/threads)
-    if [ "$running" != {threads} ]; then
-      undo "rpc.nfsd $running"
-      rpc.nfsd {threads}
-      changed 'the NFS server has {threads} threads'
-    fi
-    # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
-    step='exporting the store'
-    if [ "$served" -gt 0 ]; then
-      settle 'exportfs -ra'
-      exportfs -ra
-    fi
-  else
-    start nfs-server.service
-  fi
-else
-  say "there is no systemd here: start the NFS server (port {port}), and run" \
-    "nix-remote-collect once a day, by other means"
-fi
 """

@@ -1,6 +1,6 @@
-"""A `Host` entry for the Nix server in an SSH config. Reading and changing it is sshconf's work.
+"""Adds or changes a `Host` entry for the Nix server in an SSH config, with the package sshconf.
 
-Comments and order stay as they are. Pure: text in, text out.
+Comments and order are preserved. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _PATTERN: Final = re.compile(r"[*?!]")
 
 @dataclass(frozen=True)
 class HostEntry:
-    """What an entry is to say; what is None is not touched."""
+    """The settings of an entry; None: not changed."""
 
     alias: str
     hostname: Optional[str] = None
     port: Optional[int] = None
     user: Optional[str] = None
     identity: Optional[str] = None
-    """A key file, as it is to be written: `~/.ssh/nix-server`."""
+    """A key file, in the form to write: `~/.ssh/nix-server`."""
 
     def directives(self) -> dict[str, str]:
-        """By keyword. Raises `SetupInputUnusable` for what could be read as something else."""
+        """The values by keyword. Raises `SetupInputUnusable` for values that need quoting."""
         chosen = {
             "HostName": self.hostname,
             "Port": None if self.port is None else str(self.port),
@@ -43,24 +43,26 @@ class HostEntry:
             if not _WORD.fullmatch(value) or value.startswith("-"):
                 raise SetupInputUnusable(keyword, "a word of letters, digits and . _ : @ / ~ + -")
         if self.identity is not None:
-            # Keys of other servers that an agent holds would be tried first.
+            # Otherwise the SSH agent's keys for other servers would be tried first.
             found["IdentitiesOnly"] = "yes"
         return found
 
 
 def with_entry(text: str, entry: HostEntry) -> str:
-    """The config with that entry added, or changed if it is there. Raises `SetupInputUnusable`."""
+    """The config with that entry added, or changed if it exists. Raises `SetupInputUnusable`."""
     wanted = entry.directives()
     config = SshConfigFile(text.splitlines())
     hosts = config.hosts()
     if entry.alias in hosts:
         if _MATCH.search(text):
-            # sshconf takes a Match block for a part of the Host block before it.
+            # sshconf considers a Match block a part of the Host block before it.
             where = "the SSH config"
-            raise SetupInputUnusable(where, f"Host {entry.alias} by hand: it has Match blocks")
+            raise SetupInputUnusable(
+                where, f"manual changes to Host {entry.alias}, because it has Match blocks"
+            )
         config.set(entry.alias, **wanted)
     else:
-        # The first value wins: before the entries that are about several hosts.
+        # The first value of a keyword applies: insert before entries for several hosts.
         several = next((host for host in hosts if _PATTERN.search(host)), None)
         config.add(entry.alias, before_host=several, **wanted)
     changed: str = config.config().strip("\n") + "\n"
@@ -68,7 +70,7 @@ def with_entry(text: str, entry: HostEntry) -> str:
 
 
 def difference(before: str, after: str, name: str) -> str:
-    """What a change does, as a unified diff."""
+    """A change as a unified diff."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), name, name
     )

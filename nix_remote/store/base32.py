@@ -1,7 +1,7 @@
 """Nix's own base 32: the digits of store paths and of hashes in signatures.
 
-The bytes are taken as one little-endian number; its five-bit digits are
-written most significant first. The alphabet has no e, o, u or t.
+The bytes are one little-endian number; its five-bit digits are written most
+significant first. The alphabet has no e, o, u or t.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def encoded_length(size: int) -> int:
 
 
 def encode(data: bytes) -> str:
-    """The digits that stand for `data`."""
+    """Encodes `data`."""
     number = int.from_bytes(data, "little")
     digits = encoded_length(len(data))
     return "".join(ALPHABET[number >> (5 * place) & 31] for place in reversed(range(digits)))
 
 
 def decode(text: str, size: int) -> bytes:
-    """The `size` bytes that `text` stands for; `ValueError` if it stands for something else."""
+    """Decodes `text` into `size` bytes; `ValueError` if it does not encode that many."""
     if len(text) != encoded_length(size):
         raise ValueError(f"{len(text)} digits where {size} bytes take {encoded_length(size)}")
     number = 0
@@ -36,5 +36,5 @@ def decode(text: str, size: int) -> bytes:
             raise ValueError(f"{digit!r} is not a digit of Nix's base 32")
         number = number << 5 | value
     if number >> (8 * size):
-        raise ValueError(f"{text!r} stands for more than {size} bytes")
+        raise ValueError(f"{text!r} encodes more than {size} bytes")
     return number.to_bytes(size, "little")

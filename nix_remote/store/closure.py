@@ -1,4 +1,4 @@
-"""Closures: everything a path needs, in an order in which it can be registered.
+"""Closures, in an order in which a store can register them.
 
 Sans-IO: path infos in, path infos out.
 """
@@ -11,23 +11,23 @@ from nix_remote.store.paths import PathInfo, StorePath
 
 
 def frontier(closure: Sequence[PathInfo], valid: Container[StorePath]) -> list[StorePath]:
-    """Of the valid paths of a closure those that no other valid path needs.
+    """The valid paths of a closure to which no other valid path refers.
 
-    What keeps these keeps all that are valid.
+    Roots of these paths keep all valid paths of the closure.
     """
-    there = [info for info in closure if info.path in valid]
-    needed = {path for info in there for path in info.references if path != info.path}
-    return [info.path for info in there if info.path not in needed]
+    infos = [info for info in closure if info.path in valid]
+    referenced = {path for info in infos for path in info.references if path != info.path}
+    return [info.path for info in infos if info.path not in referenced]
 
 
 def in_dependency_order(
     infos: Mapping[StorePath, PathInfo], roots: Iterable[StorePath]
 ) -> list[PathInfo]:
-    """The closure of `roots`, every path after all that it refers to.
+    """The closure of `roots`, every path after its references.
 
-    A store registers a path only when its references are valid. The order
-    depends on nothing but the arguments. Raises `KeyError` for a path that
-    has no info, `ValueError` for a cycle (which no store has).
+    A store registers a path only when its references are valid. The order depends only on the
+    arguments. Raises `KeyError` for a path without info, `ValueError` for a cycle (which no store
+    has).
     """
     ordered: dict[StorePath, PathInfo] = {}
     on_the_way: set[StorePath] = set()

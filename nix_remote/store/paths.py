@@ -1,7 +1,6 @@
-"""The values that travel: store paths, NAR hashes, path infos.
+"""Store paths, NAR hashes and path infos, with their validation and text forms.
 
-Plain values with their validation and their text forms; how they are laid
-out in a message is a matter of `nix_remote.protocol`.
+Does not belong here: their encoding in messages (`nix_remote.wire.fields`).
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import Final, NewType, Optional
 from nix_remote.store import base32
 
 STORE_DIRECTORY: Final = "/nix/store"
-"""The only store folder supported: paths are baked into what is built."""
+"""The only store folder supported: packages contain absolute store paths."""
 
 StorePath = NewType("StorePath", str)
-"""A store path in full: `/nix/store/<32 digits>-<name>`. Made by `parse_store_path`."""
+"""A full store path: `/nix/store/<32 digits>-<name>`. Made by `parse_store_path`."""
 
 NarHash = NewType("NarHash", bytes)
 """The SHA-256 of a path's NAR: 32 bytes."""
@@ -26,7 +25,7 @@ _HASH_DIGITS: Final = 32
 
 
 def parse_store_path(text: str) -> StorePath:
-    """Checks that `text` is a store path and nothing more; `ValueError` otherwise."""
+    """Checks that `text` is exactly a store path; `ValueError` otherwise."""
     prefix = STORE_DIRECTORY + "/"
     if not text.startswith(prefix) or not _BASE_NAME.fullmatch(text[len(prefix) :]):
         raise ValueError(f"{text!r} is not a store path")
@@ -39,12 +38,12 @@ def base_name(path: StorePath) -> str:
 
 
 def package_name(path: StorePath) -> str:
-    """The part a person reads: `hello-2.10`."""
+    """The name without the digest: `hello-2.10`."""
     return base_name(path)[_HASH_DIGITS + 1 :]
 
 
 def nar_hash_from_hex(digits: str) -> NarHash:
-    """From 64 hexadecimal digits, as the worker protocol and the database write them."""
+    """From 64 hexadecimal digits, the form of the worker protocol and the database."""
     value = bytes.fromhex(digits)
     if len(value) != 32:
         raise ValueError(f"{digits!r} is not a SHA-256")
@@ -62,20 +61,20 @@ def parse_nar_hash(text: str) -> NarHash:
 
 
 def format_nar_hash(value: NarHash) -> str:
-    """`sha256:` and base 32: the form used in signatures and shown to people."""
+    """`sha256:` and base 32: the form used in signatures and messages."""
     return f"sha256:{base32.encode(value)}"
 
 
 @dataclass(frozen=True)
 class PathInfo:
-    """What a store knows about a valid path."""
+    """The registered information about a valid path."""
 
     path: StorePath
     nar_hash: NarHash
     nar_size: int
     """Bytes of the path's NAR."""
     references: tuple[StorePath, ...] = ()
-    """What the path's content names, sorted; itself included if it does."""
+    """The store paths that the content refers to, sorted; may include the path itself."""
     deriver: Optional[StorePath] = None
     signatures: tuple[str, ...] = ()
     """Each `KEYNAME:BASE64`."""

@@ -1,4 +1,4 @@
-"""What is to be sent, and why: a pure value that is printed, and that the engine carries out."""
+"""The plan of a copy: a pure value that states for each path whether it is sent, and why."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from nix_remote.store.paths import PathInfo, StorePath
 
 
 class Reason(enum.Enum):
-    """Why a path is sent or not."""
+    """The reason why a path is sent or not."""
 
     MISSING = "missing"
     VALID = "valid"
     ON_THE_WAY = "on-the-way"
-    """Another invocation sends it, in the same copy."""
+    """Another invocation sends it in the same copy."""
     DIFFERENT = "different"
-    """Valid on the server, with other content than here."""
-    GONE = "gone"
-    """Valid in the server's database, and not on its disk."""
+    """Valid on the server, with content that differs from the local copy."""
+    ABSENT = "gone"
+    """Valid in the server's database, but not on its disk."""
     CHANGED = "changed"
-    """Valid in the server's database, and other content than that is on its disk."""
+    """Valid in the server's database, but its content on the disk has another hash."""
 
 
-DAMAGES: Final = frozenset({Reason.GONE, Reason.CHANGED, Reason.DIFFERENT})
+DAMAGES: Final = frozenset({Reason.ABSENT, Reason.CHANGED, Reason.DIFFERENT})
 """Reasons for which a valid path may have to be replaced."""
 
 
@@ -39,11 +39,11 @@ class PlannedPath:
 
 @dataclass(frozen=True)
 class Plan:
-    """The closure in dependency order, with what has to be done about each path."""
+    """The closure in dependency order, with the reason for each path."""
 
     paths: tuple[PlannedPath, ...]
     replaced: frozenset[Reason] = frozenset()
-    """For which of `DAMAGES` paths are sent again, in place of what is there."""
+    """The reasons, of `DAMAGES`, for which a valid path is replaced."""
 
     def having(self, reason: Reason) -> tuple[PathInfo, ...]:
         """The paths with that reason, in dependency order."""
@@ -51,23 +51,23 @@ class Plan:
 
     @property
     def missing(self) -> tuple[PathInfo, ...]:
-        """What must be sent, in dependency order."""
+        """The paths to be sent, in dependency order."""
         sent = {Reason.MISSING, *self.replaced}
         return tuple(path.info for path in self.paths if path.reason in sent)
 
     @property
     def valid(self) -> frozenset[StorePath]:
-        """The paths that the server's database calls valid, whatever is on its disk."""
+        """The paths that are valid in the server's database."""
         return frozenset(p.info.path for p in self.paths if p.reason is not Reason.MISSING)
 
     @property
     def damaged(self) -> tuple[PlannedPath, ...]:
-        """The paths that are not as they should be and are not replaced, in dependency order."""
+        """The damaged paths that are not replaced, in dependency order."""
         return tuple(path for path in self.paths if path.reason in DAMAGES - self.replaced)
 
     @property
     def missing_bytes(self) -> int:
-        """NAR bytes of what must be sent."""
+        """NAR bytes of the paths to be sent."""
         return sum(info.nar_size for info in self.missing)
 
 
@@ -78,10 +78,10 @@ def make_plan(
     damaged: Mapping[StorePath, Reason] = MappingProxyType({}),
     replaced: frozenset[Reason] = frozenset(),
 ) -> Plan:
-    """Compares a closure (in dependency order) with what the server has.
+    """Compares a closure (in dependency order) with the server's store.
 
-    `registered` is what the server says of valid paths, and `damaged` what was found on its
-    disk, where that was asked; `replaced` are the reasons to send a valid path again.
+    `registered` has the server's infos of valid paths, and `damaged` the damage on its disk, if
+    they were queried; `replaced` are the reasons for which a valid path is replaced.
     """
 
     def reason(info: PathInfo) -> Reason:
@@ -89,7 +89,7 @@ def make_plan(
             return Reason.MISSING
         if info.path in damaged:
             return damaged[info.path]
-        there = registered.get(info.path, info)
-        return Reason.VALID if there.nar_hash == info.nar_hash else Reason.DIFFERENT
+        on_server = registered.get(info.path, info)
+        return Reason.VALID if on_server.nar_hash == info.nar_hash else Reason.DIFFERENT
 
     return Plan(tuple(PlannedPath(info, reason(info)) for info in closure), replaced)

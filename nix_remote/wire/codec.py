@@ -1,15 +1,15 @@
 """Encodes and decodes the primitives that all Nix protocols share.
 
-Everything is built of unsigned 64-bit little-endian numbers; a string is its
+All values consist of unsigned 64-bit little-endian numbers; a string is its
 length, its bytes, and zeros up to a multiple of eight. (Checked against Nix
 2.8, 2.26 and 2.34, worker protocol 1.34-1.38 and serve protocol 2.7.)
 
-A decoder is a generator: it yields how many bytes it wants next and is sent
-exactly these. So it needs no socket, never reads ahead, and can be fed one
-byte at a time. `Feed` runs one. Every read has a limit: a hostile or confused
-peer cannot make us allocate what it likes.
+A decoder is a generator: it yields the number of bytes that it needs next and
+is sent exactly these. So it needs no socket, never reads ahead, and can be fed
+one byte at a time. `Feed` runs a decoder. Every read has a limit, so a peer
+cannot make us allocate unbounded memory.
 
-Does not belong here: what any message means (`nix_remote.protocol`).
+Does not belong here: the meaning of messages (`nix_remote.protocol`).
 """
 
 from __future__ import annotations
@@ -21,20 +21,19 @@ from nix_remote.text import PeerText
 T = TypeVar("T")
 
 Decoder = Generator[int, bytes, T]
-"""Yields the number of bytes wanted, is sent that many, returns what they mean."""
+"""Yields the number of bytes wanted, is sent that many, returns the decoded value."""
 
 MAX_TEXT: Final = 64 * 1024
-"""Longest string accepted where a message does not say otherwise, in bytes."""
+"""Longest string accepted by default, in bytes."""
 
 MAX_ITEMS: Final = 1_000_000
-"""Longest list accepted where a message does not say otherwise. What it may contain in all is
-bounded by `at_most`."""
+"""Longest list accepted by default. `at_most` bounds its total size."""
 
 _WORD: Final = 8
 
 
 class WireError(Exception):
-    """The peer sent something no correct peer sends. The stream is of no further use."""
+    """The peer violated the protocol. The stream cannot be used further."""
 
 
 def encode_number(value: int) -> bytes:
@@ -69,10 +68,10 @@ def read_number() -> Decoder[int]:
 
 
 def read_bool() -> Decoder[bool]:
-    """A truth value. Anything but 0 and 1 is an error."""
+    """A boolean. Numbers other than 0 and 1 are an error."""
     value = yield from read_number()
     if value > 1:
-        raise WireError(f"a truth value must be 0 or 1, not {value}")
+        raise WireError(f"a boolean must be 0 or 1, not {value}")
     return value == 1
 
 
@@ -80,21 +79,21 @@ def read_bytes(limit: int = MAX_TEXT) -> Decoder[bytes]:
     """A string of at most `limit` bytes. Its padding must be zeros."""
     length = yield from read_number()
     if length > limit:
-        raise WireError(f"a string of {length} bytes where at most {limit} are allowed")
+        raise WireError(f"string of {length} bytes; at most {limit} are allowed")
     value = yield length
     padding = yield -length % _WORD
     if padding.strip(b"\0"):
-        raise WireError("the padding of a string is not zero")
+        raise WireError("string padding is not zero")
     return value
 
 
 def read_text(limit: int = MAX_TEXT) -> Decoder[str]:
-    """A string as text. Bytes that are not UTF-8 are kept as surrogate escapes."""
+    """A string as text. Bytes that are not UTF-8 become surrogate escapes."""
     return (yield from read_bytes(limit)).decode(errors="surrogateescape")
 
 
 def read_peer_text(limit: int = MAX_TEXT) -> Decoder[PeerText]:
-    """A string that people may be shown."""
+    """A string that may be shown to the user."""
     return PeerText((yield from read_bytes(limit)))
 
 
@@ -102,7 +101,7 @@ def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[lis
     """A list of at most `max_items` strings of at most `limit` bytes each."""
     count = yield from read_number()
     if count > max_items:
-        raise WireError(f"a list of {count} items where at most {max_items} are allowed")
+        raise WireError(f"list of {count} items; at most {max_items} are allowed")
     values = []
     for _ in range(count):
         values.append((yield from read_text(limit)))
@@ -110,20 +109,20 @@ def read_texts(max_items: int = MAX_ITEMS, limit: int = MAX_TEXT) -> Decoder[lis
 
 
 def skip_texts(limit: int = MAX_TEXT) -> Decoder[None]:
-    """A list of any number of strings, of which nothing is kept."""
+    """A list of any number of strings, which are discarded."""
     for _ in range((yield from read_number())):
         yield from read_bytes(limit)
 
 
 def at_most(limit: int, decoder: Decoder[T]) -> Decoder[tuple[T, int]]:
-    """What a decoder returns, and how many bytes it has read: at most `limit`."""
+    """The value of a decoder, and how many bytes it has read: at most `limit`."""
     taken = 0
     try:
         wanted = next(decoder)
         while True:
             taken += wanted
             if taken > limit:
-                raise WireError(f"a reply of more than {limit} bytes")
+                raise WireError(f"reply of more than {limit} bytes")
             wanted = decoder.send((yield wanted))
     except StopIteration as stop:
         return stop.value, taken
@@ -140,10 +139,9 @@ class Feed(Generic[T]):
         self._wanted = self._step(None)
 
     def push(self, data: bytes) -> None:
-        """Hands over what arrived. Raises `WireError` as soon as it makes no sense.
+        """Decodes the bytes that arrived. Raises `WireError` as soon as they are invalid.
 
-        Bytes beyond the end of the decoder's message are an error: only one
-        message is decoded by a feed.
+        Bytes after the end of the message are an error: a feed decodes one message.
         """
         self._pending += data
         position = 0
@@ -153,7 +151,7 @@ class Feed(Generic[T]):
             self._wanted = self._step(chunk)
         del self._pending[:position]
         if self._done and self._pending:
-            raise WireError(f"{len(self._pending)} bytes beyond the end of a message")
+            raise WireError(f"{len(self._pending)} bytes after the end of a message")
 
     def _step(self, chunk: Optional[bytes]) -> int:
         try:
@@ -170,19 +168,19 @@ class Feed(Generic[T]):
 
     @property
     def result(self) -> T:
-        """What the decoder returned. Only meaningful once `done`."""
+        """The value that the decoder returned. Raises `WireError` unless `done`."""
         if not self._done:
             raise WireError("the message is not complete")
         return self._result  # type: ignore[return-value]  # set together with _done
 
     @property
     def pending(self) -> bytes:
-        """Bytes that arrived but do not yet make up what is wanted."""
+        """Bytes that arrived and were not decoded yet."""
         return bytes(self._pending)
 
 
 def decode(decoder: Decoder[T], data: bytes) -> T:
-    """Decodes one complete message; anything missing or left over is a `WireError`."""
+    """Decodes one complete message; missing or surplus bytes are a `WireError`."""
     feed = Feed(decoder)
     feed.push(data)
     return feed.result

@@ -22,7 +22,7 @@ T = TypeVar("T")
 LONGEST_STORE_PATH: Final = len("/nix/store/") + 32 + len("-") + 211
 """Bytes."""
 PATH_INFO_ALLOWANCE: Final = 4096
-"""Bytes that what is registered of a path has in a reply, where it has no many references."""
+"""Bytes of a path info in a reply, unless it has many references."""
 _MAX_SIGNATURES: Final = 1000
 _MAX_SIGNATURE: Final = 4096
 
@@ -40,17 +40,17 @@ def encoded_size(path: StorePath) -> int:
 
 
 def read_store_paths(max_items: int = MAX_ITEMS) -> Decoder[list[StorePath]]:
-    """A list or set of at most so many store paths, in the order sent."""
+    """A list or set of at most `max_items` store paths, in the order sent."""
     texts = yield from read_texts(max_items, LONGEST_STORE_PATH)
     return [_parsed(parse_store_path, text) for text in texts]
 
 
 def read_valid_paths(asked: Sequence[StorePath]) -> Decoder[frozenset[StorePath]]:
-    """The answer to the question which of these paths are valid: some of them, and no others."""
+    """The valid ones of the paths asked about. Another path in the reply is an error."""
     valid = frozenset((yield from read_store_paths(len(asked))))
     others = valid.difference(asked)
     if others:
-        raise WireError(f"{min(others)} in the answer, which was not asked about")
+        raise WireError(f"{min(others)} in the reply, which was not asked about")
     return valid
 
 
@@ -66,12 +66,12 @@ def read_optional_store_path() -> Decoder[Optional[StorePath]]:
 
 
 def read_nar_hash(parse: Callable[[str], NarHash]) -> Decoder[NarHash]:
-    """A NAR hash in the text form that `parse` understands; protocols differ."""
+    """A NAR hash in the text form that `parse` accepts; the protocols differ."""
     return _parsed(parse, (yield from read_text()))
 
 
 def encode_path_info(info: PathInfo) -> bytes:
-    """A path info as both protocols take it when a path is to be added."""
+    """A path info in the form of both protocols' requests that add a path."""
     return b"".join(
         (
             encode_text(info.path),
@@ -80,7 +80,7 @@ def encode_path_info(info: PathInfo) -> bytes:
             encode_texts(info.references),
             encode_number(0),  # registration time: the server's clock
             encode_number(info.nar_size),
-            encode_bool(False),  # ultimate: it was not built there
+            encode_bool(False),  # ultimate: the server did not build it
             encode_texts(info.signatures),
             encode_text(info.content_address),
         )

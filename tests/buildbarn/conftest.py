@@ -40,7 +40,7 @@ def observe(remote: Remote, compatibility: Recorder) -> Observe:
 @pytest.fixture(scope="session")
 def prepared(remote: Remote, rules_nixpkgs: Path, other_bazel: Optional[OtherBazel]) -> None:
     """Makes Bazel ready on the workstation, if this Buildbarn takes its builds."""
-    if other_bazel is None and "so it refuses Bazel 7" in remote.versions():
+    if other_bazel is None and "so it rejects Bazel 7" in remote.versions():
         pytest.skip(f"this Buildbarn takes no builds of Bazel 7: {remote.versions()}")
     bazel.prepare(remote.lab.workstation, remote.lab.service, rules_nixpkgs, other_bazel)
 

@@ -23,7 +23,7 @@ def verify(remote: Remote, path: str, *properties: str) -> dict[str, dict[str, A
 
 @pytest.mark.usefixtures("pod")
 def test_the_versions_of_the_api_are_told(remote: Remote) -> None:
-    assert re.search(r"; it speaks versions 2\.\d+ to 2\.\d+ of the API", remote.versions())
+    assert re.search(r"; it supports versions 2\.\d+ to 2\.\d+ of the API", remote.versions())
 
 
 @pytest.mark.usefixtures("pod")
@@ -33,7 +33,7 @@ def test_a_shell_of_the_closure_looks(remote: Remote, observe: Observe) -> None:
     bash = nix.build(workstation, ["bash"])["bash"]
     workstation.run(["nix-remote", "copy", "--host", ALIAS, bash]).check()
     found = verify(remote, bash, "OSFamily=linux")
-    assert f"looks with {bash}/bin/" in found["executor"]["text"]
+    assert f"ran {bash}/bin/" in found["executor"]["text"]
     assert "node" in found["executor"]["text"]
     assert {found[path]["status"] for path in nix.closure(workstation, bash)} == {"ok"}
     nix.empty_store(remote.lab.server)

@@ -106,27 +106,27 @@ class _Server:
         pass
 
 
-def _programs(lines: Iterator[str]) -> RemoteExec:
+def remote_exec(lines: Iterator[str]) -> RemoteExec:
     return RemoteExec(_Server(lines), alias="server", stall_timeout=600, listener=events.ignore)
 
 
 def prune(count: int) -> None:
     """Selects those that are old."""
     found = list_roots(
-        _programs(listed(count)), "server", lambda root, now: now - root.last_used > _OLD
+        remote_exec(listed(count)), "server", lambda root, now: now - root.last_used > _OLD
     )
     assert len(found.roots) == -(-count // 1000)
 
 
 def list_all(count: int) -> None:
     """Selects every root."""
-    assert len(list_roots(_programs(listed(count)), "server").roots) == count
+    assert len(list_roots(remote_exec(listed(count)), "server").roots) == count
 
 
 def count_all(count: int) -> None:
     """Compares a hundred roots with all."""
-    roots = list_roots(_programs(listed(100)), "server").roots
-    assert uncounted(_programs(counted(count)), roots) == frozenset()
+    roots = list_roots(remote_exec(listed(100)), "server").roots
+    assert uncounted(remote_exec(counted(count)), roots) == frozenset()
 
 
 def closure(count: int) -> None:

@@ -16,6 +16,7 @@ from nix_remote.protocol.conversation import (
     Refused,
     Request,
 )
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.store.paths import PathInfo, StorePath
 from nix_remote.wire import framed
 from nix_remote.wire.codec import encode_bytes
@@ -101,7 +102,7 @@ def begin(protocol: str, nix_version: str) -> tuple[Conversation[Any], Sequence[
     if not nix_version.startswith("2.8."):
         # Older ones end the session on an operation that they do not know.
         steps.append(worker.AddPermRoot(TOP.path, ROOT_LOCATION))
-    return worker.WorkerConversation(), steps
+    return WorkerConversation(), steps
 
 
 def describe(event: Event[Any]) -> str:

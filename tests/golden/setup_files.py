@@ -66,7 +66,7 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
         )
     ),
     "bazelrc-copies-only": bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")),
-    "bazelrc-ensure": wrapper.beside(
+    "bazelrc-ensure": wrapper.with_script(
         bazel_flags.bundle(bazel_flags.FlagsPlan("nix-server")), "ensure", "nix-server"
     ),
     "agent": agent_units.bundle(

@@ -77,7 +77,7 @@ def test_an_account_for_the_worker_protocol_that_the_daemon_does_not_serve_is_to
     top = new_closure(lab.workstation)[-1]
     with nix.configured(server, "allowed-users = root copier"):
         text = copier.fails("account-not-allowed", top, alias=alias)
-    assert f"add {account} to the line of allowed-users" in text
+    assert f"add {account} to allowed-users" in text
     assert "trying again" not in text
 
 
@@ -347,4 +347,4 @@ def test_an_account_without_a_shell_but_with_a_forced_command_is_told_why(
     path = new_closure(lab.workstation)[-1]
     text = copier.fails("unexpected-output", path, alias=entry("odd", f"User {name}"))
     assert "account is currently not available" in text
-    assert "login shell of nologin" in text
+    assert "login shell is not nologin" in text

@@ -104,12 +104,12 @@ from nix_remote import events, settings
 from nix_remote.server import connect
 from nix_remote.server.gc_roots.listing import list_roots, remove_roots
 chosen = settings.choose(host=sys.argv[1])
-with connect.open_programs(chosen, events.ignore) as programs:
-    found = list_roots(programs, chosen.host)
+with connect.open_remote_exec(chosen, events.ignore) as remote_exec:
+    found = list_roots(remote_exec, chosen.host)
     old = [root for root in found.roots if root.path == sys.argv[2]]
     open("/root/listed", "w").close()
     open("/root/copied").read()
-    print(len(old), len(remove_roots(programs, chosen.host, old)))
+    print(len(old), len(remove_roots(remote_exec, chosen.host, old)))
 """
     # Between its look and its removal, the path is copied again.
     lab.workstation.write("/root/pruner.py", code)

@@ -80,12 +80,12 @@ class _Hold:
             start(session, *args, **options)
             self.wrap(session, session.submit)
 
-        def held_run(programs: Any, command: Sequence[str], **options: Any) -> Finished:
+        def held_run(remote_exec: Any, command: Sequence[str], **options: Any) -> Finished:
             if self._securing and "--realise" in command:
                 self.before(Step.ROOTS)
             if self._securing and "--gc" in command and "--max-freed" in command:
                 self.before(Step.BARRIER)
-            finished: Finished = run(programs, command, **options)
+            finished: Finished = run(remote_exec, command, **options)
             return finished
 
         Session.__init__ = init  # type: ignore[assignment,method-assign]

@@ -19,7 +19,7 @@ def _roots(store: Any, roots: Any) -> None:
             request = worker.AddPermRoot(root.path, root.location)
             store._wait(store._session.submit(request), "a durable root")
         else:
-            nix_commands.add_root(store._programs, store._account.alias, root)
+            nix_commands.add_root(store._remote_exec, store._account.alias, root)
 
 
 def _barrier(store: Any) -> None:

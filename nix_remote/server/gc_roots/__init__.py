@@ -1,1 +1,1 @@
-"""Durable roots on the server: where they go, which exist, and which may be removed."""
+"""Durable roots on the server: their locations, listing them, removing them."""

@@ -1,7 +1,7 @@
-"""The durable roots that exist on the server: listing them, removing some.
+"""Lists and removes durable roots on the server.
 
-The server does both with the shell programs of `nix_remote.server.gc_roots.scripts`, which
-has the format of what they print.
+It runs the shell programs of `nix_remote.server.gc_roots.scripts`, which documents the format of
+their output.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from nix_remote.store.paths import STORE_DIRECTORY, parse_store_path
 from nix_remote.text import decimal
 
 MOST_ROOTS: Final = 1_000_000
-"""No server has more, in any plausible case; a list that goes on is not read to its end."""
+"""More than any plausible server has; a longer list is an error."""
 
 _AT_ONCE: Final = 5_000
-"""Roots that one run of the removal is told to remove: the server holds their names in memory.
+"""Roots per run of the removal, whose names the server holds in memory.
 
-Fewer take longer in all: each run waits for collectors.
+Smaller batches take longer in total, because each run waits for collectors.
 """
 
 
@@ -39,25 +39,25 @@ def everything(root: Root, now: int) -> bool:
 
 
 def list_roots(
-    programs: RemoteExec, alias: str, wanted: Callable[[Root, int], bool] = everything
+    remote_exec: RemoteExec, alias: str, wanted: Callable[[Root, int], bool] = everything
 ) -> Roots:
-    """The durable roots of this account for which `wanted(root, server's time)` holds.
+    """The durable roots of this account for which `wanted(root, server's time)` is true.
 
-    Only those are held in memory. Raises `RootsUnreadable` unless the list is complete.
+    Only these are held in memory. Raises `RootsUnreadable` unless the list is complete.
     """
     listed = _List(wanted)
-    done = programs.run_lines(
+    done = remote_exec.run_lines(
         LIST_COMMAND, listed.take, at_most=MOST_ROOTS, waiting_for="the list of roots"
     )
     _check(alias, replace(done, stdout=listed.last_line or done.stdout))
     if listed.now is None:
         raise RootsUnreadable(alias, listed.last_line)
-    found = sorted(listed.roots, key=lambda root: (root.location, root.place))
+    found = sorted(listed.roots, key=lambda root: (root.location, root.folder_number))
     return Roots(listed.now, tuple(found), listed.others)
 
 
 class _List:
-    """What has been listed so far."""
+    """Parses the output of `LIST_COMMAND`, line by line."""
 
     def __init__(self, wanted: Callable[[Root, int], bool]) -> None:
         self._wanted = wanted
@@ -81,10 +81,10 @@ class _List:
 
 
 def parse_record(line: str) -> Optional[Root]:
-    """A root, from a line of the list; None for a link that is not one of ours."""
-    place, _, record = line.partition(" ")
+    """A root, from a line of the list; None for a link that no copy has made."""
+    folder, _, record = line.partition(" ")
     fields = record.split(" ")
-    number = decimal(place)
+    number = decimal(folder)
     if len(fields) != 4 or number is None:
         return None
     seconds = fields[0].partition(".")[0]
@@ -105,30 +105,30 @@ def parse_record(line: str) -> Optional[Root]:
 
 
 def remove_roots(
-    programs: RemoteExec,
+    remote_exec: RemoteExec,
     alias: str,
     roots: Sequence[Root],
     listener: events.Listener = events.ignore,
 ) -> tuple[Root, ...]:
     """Removes roots that have not been used since they were listed; returns those removed.
 
-    Tells the listener how far it is, if there are many. Raises `RootsUnreadable`.
+    Reports progress to the listener if there are many. Raises `RootsUnreadable`.
     """
     removed: set[str] = set()
     for first in range(0, len(roots), _AT_ONCE):
         page = roots[first : first + _AT_ONCE]
-        done = _remove(programs, page, removed)
-        if done.status == NOT_FOUND and not programs.searching:
-            programs.search_usual_places()
-            done = _remove(programs, page, removed)
+        done = _remove(remote_exec, page, removed)
+        if done.status == NOT_FOUND and not remote_exec.searching:
+            remote_exec.search_usual_places()
+            done = _remove(remote_exec, page, removed)
         _check(alias, done)
         if len(roots) > _AT_ONCE:
             listener(events.RootsVisited(first + len(page), len(roots)))
-    return tuple(root for root in roots if f"{root.place} {root.location}" in removed)
+    return tuple(root for root in roots if f"{root.folder_number} {root.location}" in removed)
 
 
-def _remove(programs: RemoteExec, roots: Sequence[Root], removed: set[str]) -> Finished:
-    """Adds the names of those removed to `removed`, each with its place."""
+def _remove(remote_exec: RemoteExec, roots: Sequence[Root], removed: set[str]) -> Finished:
+    """Adds the number of the folder and the location of each removed root to `removed`."""
     last_line = ""
 
     def take(line: str) -> None:
@@ -137,12 +137,12 @@ def _remove(programs: RemoteExec, roots: Sequence[Root], removed: set[str]) -> F
         if line.startswith("removed "):
             removed.add(line[len("removed ") :])
 
-    done = programs.run_lines(
+    done = remote_exec.run_lines(
         REMOVE_COMMAND,
         take,
-        # One line for each that is removed, two for each that is made anew; signs of life; and
-        # the same for those that a removal that was cut off has left: of `nix-remote-collect`,
-        # which removes more at once.
+        # One line for each root that is removed, two for each that is made again, and progress
+        # lines. An interrupted removal is completed as well; that of `nix-remote-collect` may
+        # have more roots.
         at_most=MOST_ROOTS,
         stdin="".join(f"{root.record}\n" for root in roots).encode(),
         waiting_for="roots to be removed",
@@ -151,6 +151,6 @@ def _remove(programs: RemoteExec, roots: Sequence[Root], removed: set[str]) -> F
 
 
 def _check(alias: str, done: Finished) -> None:
-    """Raises `RootsUnreadable` unless a program has come to its end: `done` has its last line."""
+    """Raises `RootsUnreadable` unless a program is complete: `done.stdout` is its last line."""
     if done.status != 0 or done.stdout != "end":
         raise RootsUnreadable(alias, done.stderr or done.stdout)

@@ -1,11 +1,11 @@
-"""In which place the durable roots of a session go.
+"""Chooses the folder for the durable roots of a session.
 
-Pure: what became of roots in one place goes in, the next place comes out. A
-place counts when the server's collector sees a root that was made in it during
-this session. Places are tried in the order of `gc_roots.places`; the one that
-counts is kept for the rest of the session.
+Pure: callers report the result of making roots in one folder, and get the next one. A folder
+counts when the server's collector counts a root that was made in it during this session. Folders
+are tried in the order of `candidate_locations`; the first that counts is used for the rest of the
+session.
 
-Does not belong here: making roots and asking the server for them (the stores).
+Does not belong here: making roots and listing them (the stores).
 """
 
 from __future__ import annotations
@@ -15,38 +15,41 @@ from typing import AbstractSet, Collection, Final, Iterable, Optional
 
 from nix_remote.errors import PromiseError, RootNotCounted, RootRefused
 from nix_remote.protocol.worker import RootLink
-from nix_remote.server.gc_roots.names import places
+from nix_remote.server.gc_roots.names import candidate_locations
 from nix_remote.server.stores.base import DurableRoot
 
-# A session that cannot say which folder is the account's home runs in one of these, or below,
-# only if its shell has changed the folder.
+# A session whose home folder is unknown has one of these working folders, or one below them, only
+# if its login shell has changed the folder.
 _NO_HOME: Final = frozenset(
     map(PurePosixPath, ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/tmp"))
 )
 
 
 class RootPlacement:
-    """The places for one session's durable roots."""
+    """The folder for the durable roots of one session."""
 
     def __init__(self, alias: str, account: str, home: Optional[str]) -> None:
         self._alias = alias
         self._account = account
         self._home = home
-        self._place, self._last = 0, len(places(account, home, "")) - 1
+        self._candidate, self._last = 0, len(candidate_locations(account, home, "")) - 1
         self._failure: Optional[PromiseError] = None
         self._made_again = False
         self.counts = False
-        """Whether the server has counted a root in the current place."""
+        """Whether the server has counted a root in the current folder."""
 
     def located(self, roots: Iterable[DurableRoot]) -> list[DurableRoot]:
-        """The roots in the current place; relative if the home folder is not known."""
+        """The roots in the current folder; relative if the home folder is not known."""
         return [
-            DurableRoot(root.path, places(self._account, self._home, root.location)[self._place])
+            DurableRoot(
+                root.path,
+                candidate_locations(self._account, self._home, root.location)[self._candidate],
+            )
             for root in roots
         ]
 
     def accepts(self, root: DurableRoot, location: str) -> bool:
-        """Whether `location`, absolute, is where that root should be; if not, as `failed`."""
+        """Whether `location`, absolute, is correct for that root; if not, does as `failed`."""
         if location == root.location or _is_in_a_home(root.location, location):
             return True
         why = f"the server made it at {location}, which is not in the account's home folder"
@@ -54,10 +57,10 @@ class RootPlacement:
         return False
 
     def count(self, made: Collection[DurableRoot], counted: AbstractSet[RootLink]) -> bool:
-        """Whether the server counts all that were made; if not, as `failed`.
+        """Whether the server counts all roots that were made; if not, does as `failed`.
 
-        Once in each place they are to be made again there: a removal of old roots may
-        hold one at this moment.
+        Once in each folder, the roots are made again instead, because a removal of old roots may
+        hold one of them at this moment.
         """
         for root in made:
             if (root.location, root.path) not in counted:
@@ -70,20 +73,20 @@ class RootPlacement:
         return True
 
     def failed(self, failure: PromiseError) -> None:
-        """The current place cannot be used: the next one is current.
+        """Continues with the next folder, because the current one cannot be used.
 
-        Raises the failure of the first place if there is no further one.
+        Raises the failure of the first folder if there is no further one.
         """
         self.counts = self._made_again = False
         first = self._failure or failure
-        if self._place == self._last:
-            self._place, self._failure = 0, None
+        if self._candidate == self._last:
+            self._candidate, self._failure = 0, None
             raise first
-        self._place, self._failure = self._place + 1, first
+        self._candidate, self._failure = self._candidate + 1, first
 
 
 def _is_in_a_home(relative: str, location: str) -> bool:
-    """Whether a relative location became that one in a folder that can be a home folder."""
+    """Whether `location` is the relative location below a folder that can be a home folder."""
     folder = PurePosixPath(location.removesuffix(relative))
     return (
         location.endswith(f"/{relative}")

@@ -3,33 +3,33 @@
 Text only; `nix_remote.server.gc_roots.listing` runs them, and `setup server` builds them into the
 dispatcher and into `nix-remote-collect`.
 
-No Nix protocol tells when a root was last used, so its link is looked at. The programs need a
-POSIX shell, coreutils, and GNU findutils; the removal also needs `flock` and `nix-store`. Each is
-one line without single quotes, exclamation marks and doubled backslashes: every login shell, csh
-and fish included, passes it on as it is.
+The Nix protocols do not report when a root was last used; the programs read the times of its link.
+They need a POSIX shell, coreutils, and GNU findutils; the removal also needs `flock` and
+`nix-store`. Each is one line without single quotes, exclamation marks and doubled backslashes:
+every login shell, csh and fish included, passes it on unchanged.
 
-A *root* is a symbolic link to a store path at PLACE/WORKSPACE/PACKAGE/NAME, and none of the three
-names begins with a dot. A *record* is
+A *root* is a symbolic link to a store path at FOLDER/WORKSPACE/PACKAGE/NAME, where none of the
+three names begins with a dot. A *record* is
 
-    PLACE-NUMBER USED CHANGED WORKSPACE/PACKAGE/NAME STORE-PATH
+    FOLDER-NUMBER USED CHANGED WORKSPACE/PACKAGE/NAME STORE-PATH
 
-with the time of last use (the link's mtime) and of its last change (ctime, which nothing but the
-clock sets), in seconds since 1970 and all digits of the file system. Only links whose name and
-target consist of the characters of store path names are recorded, so a record is one line and has
-no blanks but those that separate its fields. `find` never follows a link to reach one.
+with the time of last use (the link's mtime) and of its last change (ctime, which only the kernel
+sets), in seconds since 1970 with all digits of the file system. Only links whose name and target
+consist of the characters of store path names are recorded, so a record is one line, and spaces
+only separate its fields. `find` follows no links.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from nix_remote.server.gc_roots.names import SET_PLACES
+from nix_remote.server.gc_roots.names import SET_ROOT_FOLDERS
 
 FORMAT: Final = "nix-remote-roots 2"
-"""How the list begins. The version changes with the format of records."""
+"""The beginning of the list. The version changes with the format of records."""
 
 NOT_FOUND: Final = 127
-"""Exit status of a removal that does not find the programs that it needs."""
+"""Exit status of a removal whose programs are not on the PATH."""
 
 PAGE: Final = 500
 """Guards that one call of `nix-store` makes."""
@@ -37,18 +37,18 @@ PAGE: Final = 500
 _START: Final = (
     "LC_ALL=C; export LC_ALL;"
     ' PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin"; export PATH;'
-    f" {SET_PLACES}"
+    f" {SET_ROOT_FOLDERS}"
 )
 
-# GNU find. A link that vanishes while it is looked at is no error.
+# GNU find. A link that is removed meanwhile is not an error.
 _FIND: Final = 'find . -ignore_readdir_race -mindepth 1 -name ".*" -prune -o -type l'
 _RECORDED: Final = (
     '-path "./*/*/*" -not -path "./*/*/*/*" -not -path "*[^0-9A-Za-z+._?=/-]*"'
     ' -lname "/nix/store/*" -not -lname "*[^0-9A-Za-z+._?=/-]*"'
 )
 
-# Prints the format and the server's time; a record for each root, and "other" for each link that
-# is none; and "end", without which the list is not complete.
+# Prints the format and the server's time; a record for each root, and "other" for each other link;
+# and "end", without which the list is incomplete.
 _LIST: Final = (
     f'echo "{FORMAT} $(date +%s)"; number=0;'
     ' for place; do number=$((number + 1)); [ -d "$place" ] || continue;'
@@ -57,44 +57,44 @@ _LIST: Final = (
     " || exit 1; done; echo end"
 )
 
-# The removal. A copy may renew a root, and a collector may read the roots, between any two of its
-# steps; and it may be cut off after any of them. So a link is never removed in its place, because
-# no system call removes a link only if it is the one that was looked at. Instead:
+# The removal. Between any two of its steps, a copy may renew a root, a collector may read the
+# roots, and the removal may be interrupted. No system call removes a link on condition that it is
+# unchanged, so the removal never unlinks a root at its location. Instead:
 #
-#   1. For each root a *guard* is made: another root of the path that a copy keeps by this name,
-#      known to Nix. It has a name that has never been in use: a collector may be about to forget
-#      one that was.
+#   1. For each root it makes a *guard*: another root of the same path, registered with Nix. Its
+#      name was never used before, because a collector may be about to drop the registration of a
+#      used name.
 #   2. Barrier: each collector that may have missed the guards has ended.
-#   3. The link is renamed into a folder of the removal. The path has a root all the time.
-#   4. Barrier: each collector that missed the link in its place has ended. Nix has forgotten that
-#      place, unless a link is there again.
-#   5. What was taken is looked at. If it is the link that was listed, and none is in its place, the
-#      root is removed. If it had been renewed, or one is in its place now, a root is made in its
-#      place anew, because Nix may not know that one.
-#   6. Those are made once more after a barrier: a copy that made its link before step 3 may have
-#      registered it after step 4, and a collector may have been about to forget that. There is
-#      another barrier.
-#   7. The guards, and the links that were taken, are removed.
+#   3. It renames the link into its working folder. The path has a root all the time.
+#   4. Barrier: each collector that missed the link at its location has ended. Nix has dropped the
+#      registration of that location, unless a link exists there again.
+#   5. It compares the link with the list. If it is unchanged and there is no new link at its
+#      location, the root is removed. If it was renewed, or a new link exists, it makes the root at
+#      that location again, because Nix may not have it registered.
+#   6. It makes those roots once more after a barrier: a copy that made its link before step 3 may
+#      have registered it after step 4, while a collector was about to drop the registration.
+#      Another barrier follows.
+#   7. It removes the guards and the renamed links.
 #
-# This relies on the lock that collectors hold while they read roots. Nix also forgets places if it
-# only lists roots (`nix-store --gc --print-roots`, operation 14), without that lock, in two
-# adjacent system calls: only if such a list stood still between them from before step 3 until after
-# step 6 would a root be forgotten.
+# This relies on the lock that collectors hold while they read roots. Nix also drops registrations
+# when it only lists roots (`nix-store --gc --print-roots`, operation 14), without that lock, in two
+# adjacent system calls: a registration is lost only if such a list pauses between them from before
+# step 3 until after step 6.
 #
-# What a removal that was cut off has left, the next one takes up at step 4. One at a time runs in
-# a place, by a lock that the kernel drops with its process.
+# The next removal resumes an interrupted one at step 4. One removal at a time runs in a folder, by
+# a lock that the kernel releases with its process.
 #
 # No step starts a process for each root: that takes minutes for 30 000. `plan` has a line
-# NAME USED TARGET for each root, sorted; it exists from step 3 to step 6. `taken` has the links
-# that were taken, by their names in the place.
+# NAME USED TARGET for each root, sorted; it exists from step 3 to step 6. `taken` has the renamed
+# links, by their names in the folder.
 _BARRIER: Final = (
     "barrier() { nix-store --gc --max-freed 0 >said 2>&1 || { cat said >&2; exit 1; }; };"
 )
 
-# Goes to a folder of roots, by its name in the place; fails if that leads through a link.
+# Changes to a folder of roots, by its name in the folder for roots; fails if a link is on the way.
 _ENTER: Final = 'enter() { cd -P "$root/$1" 2>/dev/null && [ "$PWD" = "$root/$1" ]; };'
 
-# A valid path for guards to begin with. A collector may take it before it has a root.
+# Adds a valid path that guards have at first. A collector may delete it before it has a root.
 _OWN: Final = (
     "own() { tries=0; : >nix-remote-slot;"
     ' until own=$(nix-store --add "$work/nix-remote-slot") &&'
@@ -102,9 +102,9 @@ _OWN: Final = (
     " do tries=$((tries + 1)); [ $tries -lt 20 ] || exit 1; done; };"
 )
 
-# Makes a root anew, by its name in the place: of the path of the link there, else of the given one.
-# That fails if the path is not valid, and would build a derivation; then a root of a valid path is
-# made, and replaced.
+# Makes a root again, by its name: of the path that the link at its location has, else of the given
+# one. `--realise` fails if the path is not valid, and would build a derivation; in these cases it
+# makes a root of a valid path, and replaces the link.
 _RENEW: Final = (
     'renew() { target=$(enter "${1%/*}" && readlink "./${1##*/}") || target=$2;'
     " case $target in *.drv) false;;"
@@ -127,8 +127,8 @@ _FINISH: Final = (
     " if [ -s again ]; then renew_all; barrier; renew_all; barrier; fi; rm -f plan; };"
 )
 
-# Adds words to `nar`, as a NAR has them: length, text, zeros; for `printf %b`. Texts of at most
-# 511 bytes that do not begin with a digit.
+# Appends strings to `nar` in NAR encoding (length, text, zeros), for `printf %b`. A string has at
+# most 511 bytes and does not begin with a digit.
 _ENCODE: Final = (
     "encode() { for word; do length=${#word};"
     ' zeros="\\0\\0\\0\\0\\0\\0\\0";'
@@ -138,7 +138,8 @@ _ENCODE: Final = (
 )
 
 # Step 1 for the roots of `plan.new`, a page at a time. Nix chooses the names of the roots that one
-# call makes, and no program makes many links of chosen names and targets, but Nix unpacks them.
+# call makes. No program makes many links with given names and targets, but Nix can unpack a NAR
+# of them.
 _GUARD: Final = (
     "guard() { own; set --;"
     f' while [ $# -lt {PAGE} ] && [ $# -lt $count ]; do set -- "$@" "$own"; done;'
@@ -162,22 +163,22 @@ _GUARD: Final = (
     " made=$((made + $#)); page=$((page + 1)); echo busy; done; };"
 )
 
-# Step 3 for links of one folder.
+# Step 3 for the links of one folder.
 _MOVE: Final = (
     'move() { [ $# -gt 0 ] && enter "$folder" || return 0;'
     ' for each; do shift; if [ -L "./$each" ]; then set -- "$@" "./$each"; fi; done;'
     ' [ $# = 0 ] || mv -f -t "$work/taken/$folder" "$@"; };'
 )
 
-# A record of a root of this place, for `sed`: its name and what is compared remain.
+# Matches a record of this folder, for `sed`: keeps the name and the fields that are compared.
 _NAME: Final = "[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]*"
 _COMPARED: Final = (
     f"s|^$number \\([^ ]*\\) [^ ]* \\({_NAME}/{_NAME}/{_NAME}\\)"
     " \\(/nix/store/[0-9A-Za-z+._?=/-]*\\)$|\\2 \\1 \\3|p"
 )
 
-# Steps 1 to 3, for the roots of `wanted`. Whether they are still as they were listed is seen in
-# step 5: it would take long to look at every root in the place, which can be many more.
+# Steps 1 to 3, for the roots of `wanted`. Step 5 checks that they are unchanged. Here, that would
+# mean to read every root in the folder, which can be many more.
 _TAKE: Final = (
     'take() { printf "%s\\n" "$wanted" |'
     f' sed -n "{_COMPARED}" | sort -u -k 1,1 >plan.new;'
@@ -202,7 +203,7 @@ _REMOVE: Final = (
     ' flock -w 600 9 || { echo "another removal is running" >&2; exit 1; };'
     ' if [ -d "$work" ]; then cd "$work" || exit 1; finish; cd "$root"; rm -rf "$work"; fi;'
     ' mkdir "$work" && cd "$work" || exit 1; take; finish; cd "$root"; rm -rf "$work";'
-    # A copy may be making a root in an empty folder: only those go that have been empty for a day.
+    # A copy may be making a root in an empty folder: remove only those that were empty for a day.
     ' find . -mindepth 1 -name ".*" -prune -o -type d -empty -mmin +1440 -exec rmdir {} +'
     " 2>/dev/null; done; echo end"
 )

@@ -1,4 +1,4 @@
-"""The Nix server's store, as the copier sees it: one interface, whatever protocol is spoken.
+"""The interface of the Nix server's store, independent of the protocol.
 
 Pure.
 """
@@ -13,27 +13,27 @@ from nix_remote.store.paths import PathInfo, StorePath
 
 
 class Damage(enum.Enum):
-    """What may be wrong with a path that the server's database calls valid."""
+    """Damage of a path that is valid in the server's database."""
 
-    GONE = "gone"
-    """Nothing is on the disk under its name."""
+    ABSENT = "gone"
+    """The path does not exist on the disk."""
     CHANGED = "changed"
-    """What is on the disk has another hash than the one registered, or cannot be read."""
+    """The content on the disk differs from the registered hash, or cannot be read."""
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A path to be sent. Its content is read when its turn comes."""
+    """A path to be sent. Its content is read when it is sent."""
 
     info: PathInfo
     nar: Iterator[bytes]
     replace: bool = False
-    """Whether it replaces what the server has under that name, which is valid there."""
+    """Whether it replaces a valid path on the server."""
 
 
 @dataclass(frozen=True)
 class DurableRoot:
-    """A link on the server that keeps a path, and all it needs, for longer than a session."""
+    """A link on the server that keeps a path and its closure, also after the session."""
 
     path: StorePath
     location: str
@@ -42,7 +42,7 @@ class DurableRoot:
 
 @dataclass(frozen=True)
 class Question:
-    """Which of `paths` are valid; `lock` get temporary roots before that is looked up."""
+    """Which of `paths` are valid. The server first makes temporary roots for `lock`."""
 
     paths: tuple[StorePath, ...]
     lock: tuple[StorePath, ...] = ()
@@ -53,67 +53,67 @@ class RemoteStore(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether the session is over: another one is needed."""
+        """Whether the session has ended, so that a new one is needed."""
 
     def ask(self, question: Question) -> frozenset[StorePath]:
-        """Takes the temporary roots asked for; returns the paths that are valid.
+        """Makes the temporary roots of the question; returns the paths that are valid.
 
-        A temporary root of a valid path keeps its closure from collectors that
-        begin later. One that already runs may delete it all the same: the answer
-        is final only after `secure`.
+        A temporary root of a valid path protects its closure from collectors that begin later.
+        A collector that already runs may still delete it: the answer is final only after
+        `secure`.
         """
 
     def lock(self, paths: Sequence[StorePath]) -> None:
-        """Takes temporary roots, and does not wait for it."""
+        """Requests temporary roots, and does not wait for the replies."""
 
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
-        """Raises `TrustError` if it is known beforehand that the server will refuse one."""
+        """Raises `TrustError` if it is certain that the server will reject one of the paths."""
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
-        """What the server has registered of those of `paths` that are valid."""
+        """The registered infos of those of `paths` that are valid."""
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        """Those of these valid paths that are not on the server's disk.
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        """The valid paths that are not on the server's disk.
 
-        Raises `ContentsUnreadable` if the account may not look.
+        Raises `ContentsUnreadable` if the account may not run the check.
         """
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
-        """Has the server read these valid paths; returns those that are not as registered there.
+        """Lets the server read these valid paths; returns those that are damaged.
 
-        Raises `ContentsUnreadable` if the account may not look.
+        Raises `ContentsUnreadable` if the account may not run the check.
         """
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
-        """Lets the server get `paths` from its own caches, for at most that many seconds.
+        """Lets the server fetch `paths` from its substituters, for at most that many seconds.
 
-        Returns when it has tried, or when the time is over; which paths are
-        valid afterwards, `ask` says.
+        Returns when the server has tried, or when the time is over. Call `ask` to find out which
+        paths are valid afterwards.
         """
 
     def push(self, paths: Sequence[Outgoing]) -> None:
         """Sends paths, given in dependency order, and waits until all are registered.
 
-        Raises `ReferenceVanished`, or a `NixRemoteError` for what cannot heal; before
-        anything is sent, `ReplacementImpossible` where a path is to replace another one and
-        the protocol has no request for that.
+        Raises `ReferenceVanished` if a reference is no longer valid, otherwise a
+        `NixRemoteError`. Raises `ReplacementImpossible` before anything is sent if a path is to
+        be replaced and the protocol cannot do that.
         """
 
     def secure(
         self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
     ) -> frozenset[StorePath]:
-        """Makes durable roots, waits for running collectors to end, looks again: in this order.
+        """Makes durable roots, waits for running collectors, then queries validity, in this order.
 
-        Returns which of `paths` are valid, without those whose root could not be
-        made because they were not. If it returns all of them, they stay valid: a
-        collector that began before the roots existed has ended before the look, and
-        a later one counts the roots. This rests on no temporary root and on no version.
-        Raises `RootRefused` and `CollectorNotAwaited`.
+        Returns which of `paths` are valid, without top paths that have no root because they were
+        not valid. If it returns all of them, they stay valid: a collector that began before the
+        roots existed has ended before the query, and a later one counts the roots. This relies
+        neither on temporary roots nor on version numbers. Raises `RootRefused` and
+        `CollectorNotAwaited`.
         """
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
-        """Makes durable roots again whose paths this session keeps: their time is now.
+        """Makes durable roots again, to renew their time of last use.
 
-        Takes no part in keeping paths, so it waits for no collector. Raises
-        `RootRefused`, and `ReferenceVanished` if a path is not valid any more.
+        This session already protects their paths, so it does not wait for collectors. Raises
+        `RootRefused`, and `ReferenceVanished` if a path is no longer valid.
         """

@@ -1,6 +1,6 @@
-"""A `RemoteStore` that hands everything on to another one.
+"""A `RemoteStore` that forwards every call to another store.
 
-The base of those that do one thing more: they override what they change, and nothing else.
+The base class of stores that add one thing. They override only the methods that they change.
 
 Pure.
 """
@@ -20,7 +20,7 @@ from nix_remote.store.paths import PathInfo, StorePath
 
 
 class ForwardingStore:
-    """What the other store does, this one does."""
+    """Forwards every call to another store."""
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store
@@ -41,8 +41,8 @@ class ForwardingStore:
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         return self._store.registered(paths)
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        return self._store.gone(paths)
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return self._store.absent(paths)
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
         return self._store.damaged(infos)

@@ -1,9 +1,8 @@
 """The server's store over the serve protocol (`nix-store --serve --write`).
 
-For accounts without `nix-daemon --stdio`, and for servers without a worker
-protocol that we speak. Durable roots and the barrier need commands, so the
-account must be allowed to run `nix-store`. A refusal ends the session. A
-session remembers the paths that it has added, or told about, as valid.
+For accounts without `nix-daemon --stdio`, and for servers whose worker protocol we do not speak.
+Durable roots and the barrier need commands, so the account must be allowed to run `nix-store`. An
+error ends the session. The server caches the validity of paths for the length of a session.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from nix_remote.errors import (
 from nix_remote.protocol import serve
 from nix_remote.protocol.versions import ServeServer
 from nix_remote.server import nix_commands, trust
-from nix_remote.server.nix_errors import ReferenceVanished, lacks_signature, meaning
+from nix_remote.server.nix_errors import ReferenceVanished, lacks_signature, path_error
 from nix_remote.server.session import Session
 from nix_remote.server.stores.base import DurableRoot, Outgoing, Question
 from nix_remote.server.stores.session import Asked, SessionStore
@@ -33,8 +32,8 @@ ServeSession = Session[ServeServer]
 
 
 def ask(session: ServeSession, question: Question) -> Asked:
-    """Asks for temporary roots, and behind that which paths are valid, in one breath."""
-    # Whether these are valid it says as well; those of the question include them.
+    """Requests temporary roots, then asks which paths are valid, without waiting in between."""
+    # The first reply has validity as well; it is not needed, because `paths` includes `lock`.
     lock = session.submit(serve.QueryValidPaths(question.lock, lock=True))
     valid = session.submit(serve.QueryValidPaths(question.paths, lock=False))
     return Asked(question, (lock,), valid)
@@ -43,8 +42,8 @@ def ask(session: ServeSession, question: Question) -> Asked:
 class ServeStore(SessionStore[ServeServer]):
     """A `RemoteStore` over an open serve session.
 
-    Another session is for questions after which this one's answers could be
-    stale, and for those that may have to be abandoned.
+    A second session is used for requests after which this session's answers could be stale, and
+    for requests that may be abandoned.
     """
 
     def _submit(self, question: Question) -> Asked:
@@ -56,23 +55,23 @@ class ServeStore(SessionStore[ServeServer]):
     def _takes_unsigned(self) -> bool:
         if self._account.is_root:
             return True
-        # This protocol does not say it. A refusal ends the session, and the copy as well.
+        # This protocol does not announce trust. An error ends the session, and the copy as well.
         answer = self._session.submit(serve.AddToStoreNar(trust.PROBE))
         self._session.write(trust.PROBE_CONTENT)
         try:
-            self._session.wait(answer, "the server to say if it takes unsigned paths")
+            self._session.wait(answer, "the server to accept or reject an unsigned path")
         except ServerEndedSession as ended:
-            if lacks_signature(ended.said):
+            if lacks_signature(ended.message):
                 return False
-            if not ended.said:
+            if not ended.message:
                 raise
-            raise meaning(ended.said, self._account, trust.PROBE) from None
+            raise path_error(ended.message, self._account, trust.PROBE) from None
         return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         with closing(self._open_session()) as session:
             query = session.submit(serve.QueryPathInfos(tuple(paths)))
-            infos = session.wait(query, "what is registered there")
+            infos = session.wait(query, "what the server has registered")
         return {info.path: info for info in infos}
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
@@ -94,7 +93,7 @@ class ServeStore(SessionStore[ServeServer]):
 
     @staticmethod
     def _add(info: PathInfo, *, replace: bool) -> serve.AddToStoreNar:
-        assert not replace  # `push` has seen to that
+        assert not replace  # `push` raises before
         return serve.AddToStoreNar(info)
 
     @staticmethod
@@ -102,10 +101,10 @@ class ServeStore(SessionStore[ServeServer]):
         for chunk in nar:
             session.write(chunk)
 
-    def _refusal(self, refused: NotAccepted) -> Exception:
-        if isinstance(refused.cause, ServerEndedSession) and refused.cause.said:
-            # A refusal is all that a server says before it ends the session.
-            return meaning(refused.cause.said, self._account, refused.info)
+    def _nix_error(self, refused: NotAccepted) -> Exception:
+        if isinstance(refused.cause, ServerEndedSession) and refused.cause.message:
+            # The error is all that a server prints before it ends the session.
+            return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
     def secure(
@@ -117,39 +116,39 @@ class ServeStore(SessionStore[ServeServer]):
             made = self._make_roots(roots)
             if made is None:
                 continue
-            nix_commands.wait_for_collector(self._programs, self._account.alias)
-            # A session that has added a path answers that it is valid, whatever happens to it.
+            nix_commands.wait_for_collector(self._remote_exec, self._account.alias)
+            # A session that has added a path reports it as valid even if it was deleted since.
             session = self._open_session()
             query = session.submit(serve.QueryValidPaths(tuple(paths), lock=False))
-            valid = session.wait(query, "which paths are valid there")
+            valid = session.wait(query, "which paths are valid on the server")
             valid -= tops - {root.path for root in made}
-            # With a gap, the next round must not ask the old one. Otherwise its temporary roots
-            # stay.
+            # With a gap, the next round must ask the new session. Otherwise the old one continues,
+            # because it holds the temporary roots.
             if len(valid) < len(set(paths)):
                 self._session, session = session, self._session
             session.close()
             made = [root for root in made if root.path in valid]
-            find = partial(nix_commands.find_roots, self._programs, self._account.alias, made)
+            find = partial(nix_commands.find_roots, self._remote_exec, self._account.alias, made)
             if self._count(made, find):
                 return valid
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
-        """The roots of valid paths, where they were made; None if another place is to be tried."""
+        """The roots of valid paths as made; None if the next folder is to be tried."""
         made = []
-        for root in self._placing.located(roots):
+        for root in self._placement.located(roots):
             try:
-                location = nix_commands.add_root(self._programs, self._account.alias, root)
+                location = nix_commands.add_root(self._remote_exec, self._account.alias, root)
             except ReferenceVanished:
                 continue
             except RootRefused as refused:
-                self._placing.failed(refused)
+                self._placement.failed(refused)
                 return None
-            if not self._placing.accepts(root, location):
+            if not self._placement.accepts(root, location):
                 return None
             made.append(DurableRoot(root.path, location))
         return made
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
-        for root in self._placing.located(roots):
-            location = nix_commands.add_root(self._programs, self._account.alias, root)
+        for root in self._placement.located(roots):
+            location = nix_commands.add_root(self._remote_exec, self._account.alias, root)
             self._listener(events.RootMade(root.path, location))

@@ -1,4 +1,4 @@
-"""What the stores over both protocols have in common: a session, and what is asked in it first."""
+"""The common part of the stores over both protocols: a session, and its first question."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nix_remote.protocol.worker import RootLink
 from nix_remote.server import nix_commands, trust, verify
 from nix_remote.server.gc_roots import home
 from nix_remote.server.gc_roots.placement import RootPlacement
-from nix_remote.server.nix_errors import Account, condition
+from nix_remote.server.nix_errors import Account, store_error
 from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.server.stores.base import (
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Asked:
-    """A question that is not answered yet."""
+    """A question that was submitted, and its pending replies."""
 
     question: Question
     locks: tuple[Future[Any], ...]
@@ -44,8 +44,8 @@ class Asked:
 class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
-    `asked` has been asked in the session already, together with the greeting;
-    `open_session` opens one more; `home` tells the account's home folder.
+    `asked` was submitted together with the greeting; `open_session` opens another session;
+    `home` returns the account's home folder.
     """
 
     def __init__(
@@ -55,23 +55,23 @@ class SessionStore(RemoteStore, Generic[Server]):
         asked: Optional[Asked] = None,
         account: Account,
         listener: events.Listener,
-        programs: RemoteExec,
+        remote_exec: RemoteExec,
         open_session: Callable[[], Session[Server]],
         home: home.Home = home.unknown,
     ) -> None:
         self._session = session
         self._asked = asked
         self._locks: list[Future[Any]] = []
-        """Temporary roots that have been asked for, and not been waited for."""
+        """Pending replies to requests for temporary roots."""
         self._account = account
         self._listener = listener
-        self._programs = programs
+        self._remote_exec = remote_exec
         self._open_session = open_session
         self._home = home
         self._broken = False
 
     @cached_property
-    def _placing(self) -> RootPlacement:
+    def _placement(self) -> RootPlacement:
         return RootPlacement(self._account.alias, self._account.user, self._home())
 
     @property
@@ -82,7 +82,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         asked, self._asked = self._asked, None
         if asked is None or asked.question != question:
             asked = self._submit(question)
-        valid = self._wait(asked.valid, "which paths are valid there")
+        valid = self._wait(asked.valid, "which paths are valid on the server")
         self._locks += asked.locks
         self._wait_for_locks()
         return valid
@@ -90,11 +90,11 @@ class SessionStore(RemoteStore, Generic[Server]):
     def check_acceptable(self, infos: Sequence[PathInfo]) -> None:
         trust.check_acceptable(infos, self._account, self._takes_unsigned)
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
-        return verify.gone(self._programs, self._account.alias, paths)
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+        return verify.absent(self._remote_exec, self._account.alias, paths)
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
-        found = verify.damaged(self._programs, self._account.alias, infos)
+        found = verify.damaged(self._remote_exec, self._account.alias, infos)
         return {path: each.damage for path, each in found.items()}
 
     def push(self, paths: Sequence[Outgoing]) -> None:
@@ -110,13 +110,13 @@ class SessionStore(RemoteStore, Generic[Server]):
         try:
             push.run()
             if push.additional:
-                # Their temporary roots end with them; those of this session stay.
+                # The temporary roots of additional sessions end with them: make them here.
                 infos = [outgoing.info for outgoing in paths]
                 self.lock(frontier(infos, {info.path for info in infos}))
                 self._wait_for_locks()
         except NotAccepted as refused:
             self._broken = not isinstance(refused.cause, RequestRefused)
-            raise self._refusal(refused) from None
+            raise self._nix_error(refused) from None
         finally:
             for session in push.additional:
                 session.close()
@@ -124,35 +124,35 @@ class SessionStore(RemoteStore, Generic[Server]):
     @staticmethod
     @abstractmethod
     def _add(info: PathInfo, *, replace: bool) -> Request[None]:
-        """The request that begins a path; it may replace one that is valid."""
+        """The request that begins a path; with `replace` it replaces a valid path."""
 
     @staticmethod
     @abstractmethod
     def _write_nar(session: Session[Server], nar: Iterator[bytes]) -> None:
-        """Writes what follows that request."""
+        """Writes the NAR that follows that request."""
 
     @abstractmethod
-    def _refusal(self, refused: NotAccepted) -> Exception:
-        """What it means that a path was not taken."""
+    def _nix_error(self, refused: NotAccepted) -> Exception:
+        """The error for a path that was not accepted."""
 
     @abstractmethod
     def _submit(self, question: Question) -> Asked:
-        """Asks in the session, and does not wait."""
+        """Submits a question, and does not wait."""
 
     @abstractmethod
     def _takes_unsigned(self) -> bool:
-        """Whether the server takes unsigned paths from this account."""
+        """Whether the server accepts unsigned paths from this account."""
 
     def _count(self, made: Sequence[DurableRoot], find: Callable[[], frozenset[RootLink]]) -> bool:
-        """Whether the server counts these roots; if not, another place is to be tried.
+        """Whether the server counts these roots; if not, the next folder is to be tried.
 
-        `find` asks which of them the server's Nix lists.
+        `find` returns those that Nix on the server lists.
         """
-        if not self._placing.counts:
+        if not self._placement.counts:
             counted = find()
             if self._account.is_root:
-                counted &= nix_commands.find_roots_of_daemon(self._programs, made)
-            if not self._placing.count(made, counted):
+                counted &= nix_commands.find_roots_of_daemon(self._remote_exec, made)
+            if not self._placement.count(made, counted):
                 return False
         for root in made:
             self._listener(events.RootMade(root.path, root.location))
@@ -163,10 +163,10 @@ class SessionStore(RemoteStore, Generic[Server]):
             self._wait(self._locks.pop(), "temporary roots")
 
     def _wait(self, future: Future[T], waiting_for: str) -> T:
-        """For requests that no correct server refuses."""
+        """For requests that a correct server does not reject."""
         try:
             return self._session.wait(future, waiting_for)
-        except RequestRefused as refusal:
-            raise condition(refusal.message, self._account.alias) or PathRefused(
-                self._account.alias, waiting_for, refusal.message
+        except RequestRefused as error:
+            raise store_error(error.message, self._account.alias) or PathRefused(
+                self._account.alias, waiting_for, error.message
             ) from None

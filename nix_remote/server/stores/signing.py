@@ -1,4 +1,4 @@
-"""A server's store to which every path goes with a signature of ours.
+"""A server's store that adds our signature to every path that is sent.
 
 Pure.
 """
@@ -15,7 +15,7 @@ from nix_remote.store.paths import PathInfo
 
 
 class SigningStore(ForwardingStore):
-    """A `RemoteStore` that signs what is sent through it. Only that: a signature costs time."""
+    """A `RemoteStore` that signs the paths that are sent, and no others: signing takes time."""
 
     def __init__(self, store: RemoteStore, key: SigningKey) -> None:
         super().__init__(store)

@@ -22,9 +22,9 @@ from nix_remote.protocol.versions import WorkerServer
 from nix_remote.server import nix_commands, trust
 from nix_remote.server.nix_errors import (
     ReferenceVanished,
-    condition,
     lacks_signature,
-    meaning,
+    path_error,
+    store_error,
 )
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.server.stores.base import DurableRoot, Question
@@ -39,27 +39,27 @@ WorkerSession = Session[WorkerServer]
 
 
 def ask(session: WorkerSession, question: Question) -> Asked:
-    """Asks for temporary roots, and behind that which paths are valid, in one breath."""
+    """Requests temporary roots, then asks which paths are valid, without waiting in between."""
     locks = tuple(session.submit(worker.AddTempRoot(path)) for path in question.lock)
     valid = session.submit(worker.QueryValidPaths(question.paths))
     return Asked(question, locks, valid)
 
 
 @dataclass(frozen=True)
-class _Rooting:
-    """Durable roots that have been asked for."""
+class _PendingRoots:
+    """Requests for durable roots, and their pending replies."""
 
     roots: Sequence[DurableRoot]
     links: Sequence[Future[str]]
     asked: Optional[Future[frozenset[worker.RootLink]]]
-    """Which of them the server counts; None if that has not been asked."""
+    """Which of them the server counts; None if that was not asked."""
 
 
 class WorkerStore(SessionStore[WorkerServer]):
     """A `RemoteStore` over an open worker session.
 
-    Another session is for questions that may have to be abandoned; programs
-    are for servers too old to make durable roots on request.
+    A second session is used for requests that may be abandoned; `remote_exec` is used for servers
+    too old to make durable roots on request.
     """
 
     def _submit(self, question: Question) -> Asked:
@@ -72,25 +72,25 @@ class WorkerStore(SessionStore[WorkerServer]):
         trusts_us = self._session.greeting().trusts_us
         if trusts_us or (trusts_us is None and self._account.is_root):
             return True
-        # Before Nix 2.15 a server does not say whether it trusts us; none says whether it
-        # takes unsigned paths from those that it does not trust.
+        # Before Nix 2.15 a server does not announce whether it trusts us, and no server announces
+        # whether it accepts unsigned paths from users that it does not trust.
         answer = self._session.submit(worker.AddToStoreNar(trust.PROBE))
         self._write_nar(self._session, iter([trust.PROBE_CONTENT]))
         try:
-            self._session.wait(answer, "the server to say if it takes unsigned paths")
-        except RequestRefused as refusal:
-            if lacks_signature(refusal.message):
+            self._session.wait(answer, "the server to accept or reject an unsigned path")
+        except RequestRefused as error:
+            if lacks_signature(error.message):
                 return False
-            raise meaning(refusal.message, self._account, trust.PROBE) from None
+            raise path_error(error.message, self._account, trust.PROBE) from None
         return True
 
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         asked = [self._session.submit(worker.QueryPathInfo(path)) for path in paths]
-        answers = [self._wait(answer, "what is registered there") for answer in asked]
+        answers = [self._wait(answer, "what the server has registered") for answer in asked]
         return {info.path: info for info in answers if info is not None}
 
     def substitute(self, paths: Sequence[StorePath], *, at_most: float) -> None:
-        # A session of its own: closing it is the only way to stop the server.
+        # A separate session: closing it is the only way to stop the server.
         with closing(self._open_session()) as session:
             query = session.submit(worker.QueryValidPaths(tuple(paths), substitute=True))
             try:
@@ -109,12 +109,12 @@ class WorkerStore(SessionStore[WorkerServer]):
                 session.write(framed.frame_header(len(chunk)))
                 session.write(chunk)
         finally:
-            # Ending the stream early, too, is understood: the server drops what it has.
+            # If the stream ends early, the server discards the path.
             session.write(framed.END)
 
-    def _refusal(self, refused: NotAccepted) -> Exception:
+    def _nix_error(self, refused: NotAccepted) -> Exception:
         if isinstance(refused.cause, RequestRefused):
-            return meaning(refused.cause.message, self._account, refused.info)
+            return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
     def secure(
@@ -123,32 +123,32 @@ class WorkerStore(SessionStore[WorkerServer]):
         self._wait_for_locks()
         tops = frozenset(root.path for root in roots)
         while True:
-            # The server handles requests in order, so it counts the roots and begins the barrier
-            # when they exist, and the look when the barrier has returned, although all of them
-            # may go out in one write.
-            rooting = self._begin_roots(roots)
+            # The server handles requests in order: it counts the roots and begins the barrier
+            # after they exist, and queries validity after the barrier, although all requests may
+            # be sent in one write.
+            pending = self._begin_roots(roots)
             barrier = self._session.submit(worker.CollectGarbage())
-            look = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+            query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
             outcomes = [
-                self._outcome(root, link) for root, link in zip(rooting.roots, rooting.links)
+                self._outcome(root, link) for root, link in zip(pending.roots, pending.links)
             ]
             self._wait(barrier, "a garbage collection on the server to end")
-            valid = self._wait(look, "which paths are valid there")
-            made = self._made(rooting.roots, outcomes, valid)
-            if made is not None and self._count(made, partial(self._counted, made, rooting.asked)):
+            valid = self._wait(query, "which paths are valid on the server")
+            made = self._made(pending.roots, outcomes, valid)
+            if made is not None and self._count(made, partial(self._counted, made, pending.asked)):
                 return valid - (tops - {root.path for root in made})
 
-    def _begin_roots(self, roots: Sequence[DurableRoot]) -> _Rooting:
-        """Asks for durable roots, and behind that whether the server counts them."""
-        located = self._placing.located(roots)
+    def _begin_roots(self, roots: Sequence[DurableRoot]) -> _PendingRoots:
+        """Requests durable roots, then asks whether the server counts them."""
+        located = self._placement.located(roots)
         links = [self._begin_root(root) for root in located]
-        # Once per session and place; and not where the location is only known from the reply.
+        # Once per session and folder; and not if only the reply has the absolute location.
         known = all(root.location.startswith("/") for root in located)
-        asked = self._find(located) if known and not self._placing.counts else None
-        return _Rooting(located, links, asked)
+        asked = self._find(located) if known and not self._placement.counts else None
+        return _PendingRoots(located, links, asked)
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:
-        located = self._placing.located(roots)
+        located = self._placement.located(roots)
         links = [self._begin_root(root) for root in located]
         for root, outcome in zip(located, map(self._outcome, located, links)):
             if isinstance(outcome, Exception):
@@ -156,12 +156,12 @@ class WorkerStore(SessionStore[WorkerServer]):
             self._listener(events.RootMade(root.path, outcome))
 
     def _begin_root(self, root: DurableRoot) -> Future[str]:
-        """Asks for a durable root; waits only if Nix is too old to make it on request."""
+        """Requests a durable root; waits only if Nix is too old to make it on request."""
         if self._session.greeting().can_make_roots:
             return self._session.submit(worker.AddPermRoot(root.path, root.location))
         made: Future[str] = Future()
         try:
-            made.set_result(nix_commands.add_root(self._programs, self._account.alias, root))
+            made.set_result(nix_commands.add_root(self._remote_exec, self._account.alias, root))
         except (ReferenceVanished, RootRefused) as failure:
             made.set_exception(failure)
         return made
@@ -171,12 +171,12 @@ class WorkerStore(SessionStore[WorkerServer]):
         return self._session.submit(worker.FindRoots(wanted))
 
     def _outcome(self, root: DurableRoot, requested: Future[str]) -> Union[str, Exception]:
-        """The location of a durable root, or why there is none."""
+        """The location of a durable root, or the error."""
         try:
             return self._session.wait(requested, "a durable root")
-        except RequestRefused as refusal:
-            alias, said = self._account.alias, refusal.message
-            return condition(said, alias) or RootRefused(alias, root.location, said)
+        except RequestRefused as error:
+            alias, message = self._account.alias, error.message
+            return store_error(message, alias) or RootRefused(alias, root.location, message)
         except (ReferenceVanished, RootRefused) as failure:
             return failure
 
@@ -186,9 +186,9 @@ class WorkerStore(SessionStore[WorkerServer]):
         outcomes: Sequence[Union[str, Exception]],
         valid: frozenset[StorePath],
     ) -> Optional[list[DurableRoot]]:
-        """The roots of valid paths, where they were made; None if another place is to be tried.
+        """The roots of valid paths as made; None if the next folder is to be tried.
 
-        A path that was not valid when its root was made has none. Raises why a
+        A path that was not valid when its root was requested has none. Raises the error if a
         valid path has none.
         """
         made = []
@@ -196,11 +196,11 @@ class WorkerStore(SessionStore[WorkerServer]):
             if isinstance(outcome, ReferenceVanished) or root.path not in valid:
                 continue
             if isinstance(outcome, RootRefused):
-                self._placing.failed(outcome)
+                self._placement.failed(outcome)
                 return None
             if isinstance(outcome, Exception):
                 raise outcome
-            if not self._placing.accepts(root, outcome):
+            if not self._placement.accepts(root, outcome):
                 return None
             made.append(DurableRoot(root.path, outcome))
         return made
@@ -208,4 +208,4 @@ class WorkerStore(SessionStore[WorkerServer]):
     def _counted(
         self, made: Sequence[DurableRoot], asked: Optional[Future[frozenset[worker.RootLink]]]
     ) -> frozenset[worker.RootLink]:
-        return self._wait(asked or self._find(made), "the roots that Nix there counts")
+        return self._wait(asked or self._find(made), "the server's list of roots")

@@ -131,7 +131,7 @@ class Session:
     def registered(self, paths: Sequence[StorePath]) -> Mapping[StorePath, PathInfo]:
         return {}
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         return frozenset()
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
@@ -185,7 +185,7 @@ def clock() -> Clock:
 @pytest.fixture
 def queue(server: Server, clock: Clock, tmp_path: Path) -> CopyQueue:
     def turn(listener: events.Listener) -> UploadLock:
-        return UploadLock(tmp_path / "turn", patience=10, listener=listener)
+        return UploadLock(tmp_path / "upload-lock", stall_timeout=10, listener=listener)
 
     return CopyQueue("s", Local(), server.open_with, turn, LastContact(clock))
 

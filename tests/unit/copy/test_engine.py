@@ -102,10 +102,10 @@ class Remote:
         self.calls.append("registered")
         return {path: self.there[path] for path in paths}
 
-    def gone(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
+    def absent(self, paths: Sequence[StorePath]) -> frozenset[StorePath]:
         self.calls.append("gone")
-        gone = {path for path, damage in self.damage.items() if damage is Damage.GONE}
-        return frozenset(gone.intersection(paths))
+        absent = {path for path, damage in self.damage.items() if damage is Damage.ABSENT}
+        return frozenset(absent.intersection(paths))
 
     def damaged(self, infos: Sequence[PathInfo]) -> Mapping[StorePath, Damage]:
         self.calls.append("damaged")
@@ -315,7 +315,7 @@ def test_equal_content_passes_the_check() -> None:
 
 def damaged_server() -> Remote:
     remote = Remote(valid=[path("glibc"), path("bash")])
-    remote.damage = {path("glibc"): Damage.GONE, path("bash"): Damage.CHANGED}
+    remote.damage = {path("glibc"): Damage.ABSENT, path("bash"): Damage.CHANGED}
     return remote
 
 
@@ -342,7 +342,7 @@ def test_damage_that_is_not_to_be_mended_fails_with_the_command_that_mends_it(
 
 def test_what_is_gone_is_replaced_and_what_has_changed_is_not_unless_wanted() -> None:
     remote = damaged_server()
-    run(remote, options=CopyOptions(check=Check.EXISTENCE, replaced=frozenset({Reason.GONE})))
+    run(remote, options=CopyOptions(check=Check.EXISTENCE, replaced=frozenset({Reason.ABSENT})))
     assert remote.replaced == [path("glibc")]
     assert remote.sent == [path("glibc"), path("hello")]
     assert "secure" in remote.calls

@@ -55,17 +55,17 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("said", "flaws"), KNOWN)
-def test_the_flaws_of_a_version(said: str, flaws: set[int]) -> None:
-    nix = from_sentence(said)
+@pytest.mark.parametrize(("message", "flaws"), KNOWN)
+def test_the_flaws_of_a_version(message: str, flaws: set[int]) -> None:
+    nix = from_sentence(message)
     assert nix is not None
     assert {ADVISORIES.index(each) for each in affecting(nix)} == flaws
 
 
-@pytest.mark.parametrize(("said", "flaws"), KNOWN)
-def test_the_servers_script_says_the_same(said: str, flaws: set[int], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("message", "flaws"), KNOWN)
+def test_the_servers_script_says_the_same(message: str, flaws: set[int], tmp_path: Path) -> None:
     program = tmp_path / "nix-store"
-    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.write_text(f"#!/bin/sh\necho '{message}'\n")
     program.chmod(0o755)
     done = subprocess.run(
         ["sh", "-euc", f"PATH={tmp_path}:$PATH\n{advisory_check.steps()}"],
@@ -75,8 +75,8 @@ def test_the_servers_script_says_the_same(said: str, flaws: set[int], tmp_path: 
         check=True,
     )
     # Determinate Nix has no number of its own for the oldest: those that are so old are gone.
-    told = {number for number, each in enumerate(ADVISORIES) if each.name in done.stderr}
-    assert told == flaws
+    facts = {number for number, each in enumerate(ADVISORIES) if each.name in done.stderr}
+    assert facts == flaws
 
 
 def test_a_server_without_a_version_is_no_failure_of_the_script(tmp_path: Path) -> None:

@@ -117,9 +117,11 @@ def test_a_public_key_without_its_private_one_is_named_as_such() -> None:
     assert "ssh-add /root/.ssh/a" in finding.fix
 
 
-def told(rc: str = "", build: str = "", in_shell: str = "") -> dict[str, str]:
+def facts(rc: str = "", build: str = "", in_shell: str = "") -> dict[str, str]:
     files = {"MODULE.bazel": build}
-    return statuses(workspace.judge(workspace.Told("host", in_shell, {".bazelrc": rc}, files)))
+    return statuses(
+        workspace.judge(workspace.WorkspaceFacts("host", in_shell, {".bazelrc": rc}, files))
+    )
 
 
 REPO_ENV = "--repo_env=BAZEL_NIX_REMOTE"
@@ -138,7 +140,7 @@ STRICT = "common --experimental_strict_repo_env"
     ],
 )
 def test_fetches_see_the_ssh_agent(rc: str, status: Optional[str]) -> None:
-    assert told(rc).get("environment") == status
+    assert facts(rc).get("environment") == status
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_fetches_see_the_ssh_agent(rc: str, status: Optional[str]) -> None:
     ],
 )
 def test_the_variable(rc: str, in_shell: str, status: str) -> None:
-    assert told(rc, in_shell=in_shell)["variable"] == status
+    assert facts(rc, in_shell=in_shell)["variable"] == status
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_the_variable(rc: str, in_shell: str, status: str) -> None:
     ],
 )
 def test_packages_that_are_not_covered(build: str, status: str) -> None:
-    assert told(build=build)["packages"] == status
+    assert facts(build=build)["packages"] == status
 
 
 def test_rc_files_are_followed_where_they_lead(tmp_path: Path) -> None:

@@ -104,14 +104,14 @@ def test_a_server_that_stops_answering_is_waited_for_once(
     never = threading.Event()
     monkeypatch.setattr(on_executor, "_read_a_little", lambda path: never.wait())
     monkeypatch.setattr(on_executor.bounded, "__defaults__", (0.05,))
-    found = on_executor.look_at_paths([f"/nix/store/{name}" for name in "abc"])
+    found = on_executor.check_paths([f"/nix/store/{name}" for name in "abc"])
     never.set()
     assert [(each.subject, each.status) for each in found] == [("/nix/store/a", "broken")]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "nix/store/x", "/nix/store"])
 def test_what_is_no_store_path_is_told(path: str) -> None:
-    assert on_executor.look_at_path(path).status == "broken"
+    assert on_executor.check_path(path).status == "broken"
 
 
 def test_many_paths_are_asked_for_in_parts() -> None:

@@ -11,7 +11,7 @@ from nix_remote.doctor import remote_execution as doctor_remote_execution
 from nix_remote.doctor.finding import Finding, Status
 from nix_remote.errors import GrpcMissing
 from nix_remote.remote_execution.endpoint import Endpoint
-from nix_remote.remote_execution.look import Seen
+from nix_remote.remote_execution.probe import ProbeResult
 from tests.unit.doctor.test_on_executor import GOOD
 
 PATHS = ["/nix/store/a", "/nix/store/b"]
@@ -24,13 +24,13 @@ def statuses(found: Sequence[Finding]) -> dict[tuple[str, str], str]:
 
 
 def test_a_good_mount_with_all_paths() -> None:
-    found = statuses(doctor_remote_execution.judge(Seen(GOOD, NOTHING, NOTHING), PATHS))
+    found = statuses(doctor_remote_execution.judge(ProbeResult(GOOD, NOTHING, NOTHING), PATHS))
     assert set(found.values()) == {"ok"}
     assert list(found)[-2:] == [("path", path) for path in PATHS]
 
 
 def test_paths_that_are_absent_or_cannot_be_read() -> None:
-    seen = Seen(GOOD, frozenset(PATHS[:1]), frozenset(PATHS[1:]))
+    seen = ProbeResult(GOOD, frozenset(PATHS[:1]), frozenset(PATHS[1:]))
     found = doctor_remote_execution.judge(seen, PATHS)
     assert [each.status for each in found[-2:]] == [Status.BROKEN, Status.BROKEN]
     assert "docs/executors.md" in found[-2].fix
@@ -40,15 +40,17 @@ def test_paths_that_are_absent_or_cannot_be_read() -> None:
 def test_no_mount_is_broken_only_if_something_is_absent() -> None:
     # The mount may be above the store, or the executor may be the server itself.
     assert (
-        statuses(doctor_remote_execution.judge(Seen("", NOTHING, NOTHING), PATHS))["mount", "store"]
+        statuses(doctor_remote_execution.judge(ProbeResult("", NOTHING, NOTHING), PATHS))[
+            "mount", "store"
+        ]
         == "unknown"
     )
-    absent = Seen("", frozenset(PATHS), NOTHING)
+    absent = ProbeResult("", frozenset(PATHS), NOTHING)
     assert statuses(doctor_remote_execution.judge(absent, PATHS))["mount", "store"] == "broken"
 
 
 def test_a_mount_that_hides_new_paths_is_told() -> None:
-    seen = Seen(GOOD.replace("lookupcache=pos,", ""), NOTHING, NOTHING)
+    seen = ProbeResult(GOOD.replace("lookupcache=pos,", ""), NOTHING, NOTHING)
     assert statuses(doctor_remote_execution.judge(seen, PATHS))["mount", "new paths"] == "broken"
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from nix_remote.doctor.finding import Finding, Status
-from nix_remote.doctor.workspace import Told, judge
+from nix_remote.doctor.workspace import WorkspaceFacts, judge
 
 PLAIN = 'use_extension("@rules_nixpkgs_core//extensions:package.bzl", "nix_pkg")\n'
 OURS = 'use_extension("@nix_remote//bzl:extensions.bzl", "nix_pkg")\n'
@@ -11,8 +11,8 @@ WHOLE_BUILD = 'patch_cmds = ["echo \'load(\\"@nix_remote//bzl:whole_build.bzl\\"
 
 
 def packages(module: str, not_copied: Sequence[str] = ()) -> list[Finding]:
-    told = Told("nix-server", "", {}, {"MODULE.bazel": module}, not_copied)
-    return [finding for finding in judge(told) if finding.subject == "packages"]
+    facts = WorkspaceFacts("nix-server", "", {}, {"MODULE.bazel": module}, not_copied)
+    return [finding for finding in judge(facts) if finding.subject == "packages"]
 
 
 def test_packages_from_nix_remote_are_covered() -> None:
@@ -40,7 +40,7 @@ def test_what_was_fetched_and_not_copied_is_named() -> None:
 
 def test_a_file_in_the_place_of_a_manifest_is_named() -> None:
     file = "external/evil/bazel-support/nix-remote/manifest.json: no fetch of this user wrote it"
-    told = Told("server", "server", {}, {}, unusable=[file])
-    (found,) = [each for each in judge(told) if each.subject == "manifest"]
+    facts = WorkspaceFacts("server", "server", {}, {}, unusable=[file])
+    (found,) = [each for each in judge(facts) if each.subject == "manifest"]
     assert found.status is Status.WARNING
     assert file in found.text

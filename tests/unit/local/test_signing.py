@@ -58,7 +58,7 @@ def test_the_secret_is_not_shown_by_accident() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (PUBLIC, "it is a public key; the secret one is needed"),
+        (PUBLIC, "this is a public key; the secret key is required"),
         ("", "not of the form"),
         ("no colon", "not of the form"),
         (":" + SECRET.split(":")[1], "not of the form"),
@@ -66,7 +66,7 @@ def test_the_secret_is_not_shown_by_accident() -> None:
         ("a-1:%%%", "not base 64"),
         ("a-1:", "0 bytes, not 64"),
         ("a-1:aGVsbG8=", "5 bytes, not 64"),
-        (SECRET.replace("Sww==", "SwQ=="), "do not belong together"),
+        (SECRET.replace("Sww==", "SwQ=="), "do not match"),
     ],
 )
 def test_what_is_no_secret_key_is_told_apart_and_never_quoted(text: str, why: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nix_remote.errors import PathContentChanged
 from nix_remote.protocol.conversation import Conversation, Event, Refused, Replied
-from nix_remote.server.nix_errors import Account, ReferenceVanished, meaning
+from nix_remote.server.nix_errors import Account, ReferenceVanished, path_error
 from tests.golden.script import LEAF, TOP, Recording, begin, describe, recordings
 
 ALL = recordings()
@@ -71,5 +71,5 @@ def test_the_server_registered_what_we_sent(recording: Recording) -> None:
 def test_what_was_refused_is_told_apart(recording: Recording) -> None:
     conversation, _ = say_all(recording)
     refused = [e for e in conversation.receive(recording.received) if isinstance(e, Refused)]
-    kinds = [type(meaning(e.message.shown(), Account("s", "me"), TOP)) for e in refused]
+    kinds = [type(path_error(e.message.shown(), Account("s", "me"), TOP)) for e in refused]
     assert kinds == [ReferenceVanished, PathContentChanged]

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from nix_remote.protocol import conversation as conversation_module
 from nix_remote.protocol import serve, worker
 from nix_remote.protocol.conversation import Conversation, Replied, Request
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.store.paths import StorePath
 from nix_remote.wire.codec import WireError, decode, encode_number, encode_text, encode_texts
 from tests.support.fake_server import LAST
 from tests.support.paths import path
-from tests.unit.protocol.test_worker import server_greeting
+from tests.unit.protocol.test_worker_conversation import server_greeting
 
 PATHS = tuple(path(f"p{number}") for number in range(5))
 SMALL_RESERVE = 256 * 1024
@@ -30,8 +31,8 @@ def small_reserve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation_module, "RESERVE", SMALL_RESERVE)
 
 
-def opened() -> worker.WorkerConversation:
-    conversation = worker.WorkerConversation()
+def opened() -> WorkerConversation:
+    conversation = WorkerConversation()
     list(conversation.receive(server_greeting(0x126)))
     return conversation
 

@@ -16,8 +16,8 @@ from lab.implementations.releases import REPLAYED, greeting, sentences, speech
 from lab.implementations.replay import RELAY, profile, record_replay
 from nix_remote.protocol.conversation import Event, Greeted, Refused
 from nix_remote.protocol.implementations import Implementation, Kind
+from nix_remote.protocol.nix_messages import ADDING_A_PATH, Meaning, match
 from nix_remote.protocol.versions import WORKER_CLIENT, WorkerServer
-from nix_remote.protocol.words import OF_A_PATH, Meaning, first
 from tests.compatibility.recording import Recorder
 from tests.golden.script import Recording, begin, recordings
 
@@ -70,7 +70,7 @@ def test_a_session_is_that_of_the_release(
     assert greeted.server.effective == spoken
     assert str(greeted.server.nix_version) == (greeting(release) if spoken >= (1, 33) else "None")
     refused = [each.message.plain for each in events if isinstance(each, Refused)]
-    meanings = [first(OF_A_PATH, said) for said in refused]
+    meanings = [match(ADDING_A_PATH, said) for said in refused]
     assert meanings.count(Meaning.NOT_VALID) == 1
     own = [each.text for each in sentences(release) if each.meaning is Meaning.NOT_VALID]
     said = refused[meanings.index(Meaning.NOT_VALID)]

@@ -81,7 +81,7 @@ def test_a_reply_belongs_to_the_request_that_was_sent_before_it_came() -> None:
 
 
 def test_a_reply_to_nothing_and_a_wrong_confirmation_are_errors() -> None:
-    with pytest.raises(WireError, match="nothing was asked"):
+    with pytest.raises(WireError, match="without a request"):
         list(opened().receive(encode_number(1)))
     conversation = opened()
     conversation.request(serve.AddToStoreNar(PathInfo(A, bytes(32), 8)))  # type: ignore[arg-type]

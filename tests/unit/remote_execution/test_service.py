@@ -20,7 +20,7 @@ from nix_remote.errors import (
     ExecutionRefused,
     ExecutionServiceUnreachable,
 )
-from nix_remote.remote_execution import look, messages, service
+from nix_remote.remote_execution import messages, probe, service
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.remote_execution.messages import digest_of
 from nix_remote.remote_execution.protobuf import encode
@@ -28,7 +28,7 @@ from nix_remote.remote_execution.service import Ended, ExecutionService
 from nix_remote.text import PeerText
 from tests.support.execution_service import Script, finished, operation, running
 
-LOOK = look.build("/bin/sh", ["/nix/store/a"], (), 5)
+PROBE = probe.build("/bin/sh", ["/nix/store/a"], (), 5)
 RESULT = messages.ActionResult(
     stdout_raw=b"out",
     stderr_raw=b"err",
@@ -62,10 +62,12 @@ def connect(script: Script) -> Iterator[Connect]:
 def test_an_action_is_uploaded_and_run(script: Script, connect: Connect) -> None:
     connected = connect(instance_name="main", headers=(("x-key", "secret"),))
     connected.check()
-    assert connected.run(LOOK) == Ended(PeerText("executor-1"), 0, PeerText("out"), PeerText("err"))
-    assert set(script.blobs) == set(map(digest_of, LOOK.blobs))
+    assert connected.run(PROBE) == Ended(
+        PeerText("executor-1"), 0, PeerText("out"), PeerText("err")
+    )
+    assert set(script.blobs) == set(map(digest_of, PROBE.blobs))
     assert script.executed == [
-        messages.ExecuteRequest("main", True, digest_of(LOOK.action), messages.SHA256)
+        messages.ExecuteRequest("main", True, digest_of(PROBE.action), messages.SHA256)
     ]
     assert script.headers["x-key"] == "secret"
     assert not script.cancelled.is_set()
@@ -75,28 +77,28 @@ def test_output_that_is_kept_as_a_blob(script: Script, connect: Connect) -> None
     script.blobs[digest_of(b"long")] = b"long"
     result = messages.ActionResult(stdout_digest=digest_of(b"long"))
     script.operations = [finished(messages.ExecuteResponse(result))]
-    assert connect().run(LOOK).stdout.plain == "long"
+    assert connect().run(PROBE).stdout.plain == "long"
 
 
 def test_output_that_is_lost(script: Script, connect: Connect) -> None:
     result = messages.ActionResult(stdout_digest=digest_of(b"lost"))
     script.operations = [finished(messages.ExecuteResponse(result))]
     with pytest.raises(ExecutionRefused, match="does not run") as caught:
-        connect().run(LOOK)
+        connect().run(PROBE)
     assert caught.value.why == "NOT_FOUND: no such blob"
 
 
 def test_an_action_that_could_not_be_started(script: Script, connect: Connect) -> None:
     status = messages.Status(3, "no such program")
     script.operations = [finished(messages.ExecuteResponse(status=status))]
-    assert connect().run(LOOK).failure.plain == "INVALID_ARGUMENT: no such program"
+    assert connect().run(PROBE).failure.plain == "INVALID_ARGUMENT: no such program"
 
 
 def test_a_result_of_an_earlier_time_does_not_count(script: Script, connect: Connect) -> None:
     script.operations = [finished(messages.ExecuteResponse(RESULT, cached_result=True))]
     with pytest.raises(ExecutionRefused) as caught:
-        connect().run(LOOK)
-    assert "earlier" in caught.value.why
+        connect().run(PROBE)
+    assert "cached" in caught.value.why
 
 
 @pytest.mark.parametrize(
@@ -108,14 +110,14 @@ def test_an_action_that_stays_where_it_is_is_given_up(
 ) -> None:
     script.operations, script.stays_open = [operation(stage)], True
     with pytest.raises(error):
-        connect(timeout=0.3, properties=(("pool", "x"),)).run(LOOK)
+        connect(timeout=0.3, properties=(("pool", "x"),)).run(PROBE)
     assert script.cancelled.wait(5)
 
 
 def test_the_properties_that_nobody_has_are_told(script: Script, connect: Connect) -> None:
     script.operations, script.stays_open = [], True
     with pytest.raises(ActionNotTaken) as caught:
-        connect(timeout=0.3, properties=(("a", "1"), ("pool", "x"))).run(LOOK)
+        connect(timeout=0.3, properties=(("a", "1"), ("pool", "x"))).run(PROBE)
     assert caught.value.why.endswith("a=1 pool=x")
 
 
@@ -123,13 +125,13 @@ def test_an_action_that_an_executor_gave_up(script: Script, connect: Connect) ->
     status = messages.Status(grpc.StatusCode.DEADLINE_EXCEEDED.value[0], "too long")
     script.operations = [finished(messages.ExecuteResponse(status=status))]
     with pytest.raises(ActionNotFinished):
-        connect().run(LOOK)
+        connect().run(PROBE)
 
 
 def test_a_conversation_that_ends_too_early(script: Script, connect: Connect) -> None:
     script.operations = [operation(messages.QUEUED)]
     with pytest.raises(ExecutionRefused) as caught:
-        connect().run(LOOK)
+        connect().run(PROBE)
     assert "before the action ended" in caught.value.why
 
 
@@ -137,7 +139,7 @@ def test_a_conversation_that_ends_too_early(script: Script, connect: Connect) ->
     ("operation", "why"),
     [
         (messages.Operation("o", done=True, error=messages.Status(7, "no")), "PERMISSION_DENIED"),
-        (messages.Operation("o", done=True, response=messages.Any("x", b"\xff")), "makes no sense"),
+        (messages.Operation("o", done=True, response=messages.Any("x", b"\xff")), "is invalid"),
     ],
 )
 def test_operations_that_fail(
@@ -145,7 +147,7 @@ def test_operations_that_fail(
 ) -> None:
     script.operations = [operation]
     with pytest.raises(ExecutionRefused) as caught:
-        connect().run(LOOK)
+        connect().run(PROBE)
     assert why in caught.value.why
 
 
@@ -157,14 +159,14 @@ def test_operations_that_fail(
 def test_a_refusal(script: Script, connect: Connect, status: grpc.StatusCode) -> None:
     script.operations, script.abort = [], (status, "no worker")
     with pytest.raises(ExecutionRefused) as caught:
-        connect().run(LOOK)
+        connect().run(PROBE)
     assert caught.value.why == f"{status.name}: no worker"
 
 
 def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:
     script.update_status = messages.Status(8, "full")
     with pytest.raises(ExecutionRefused) as caught:
-        connect().run(LOOK)
+        connect().run(PROBE)
     assert caught.value.why == "RESOURCE_EXHAUSTED: full"
     assert script.executed == []
 
@@ -172,7 +174,7 @@ def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("capabilities", "why"),
     [
-        (encode(messages.ServerCapabilities()), "runs no actions"),
+        (encode(messages.ServerCapabilities()), "does not run actions"),
         (
             encode(
                 messages.ServerCapabilities(
@@ -182,7 +184,7 @@ def test_blobs_that_are_refused(script: Script, connect: Connect) -> None:
             ),
             "SHA-256",
         ),
-        (b"\xff", "makes no sense"),
+        (b"\xff", "is invalid"),
     ],
 )
 def test_services_that_cannot_do_it(
@@ -207,11 +209,11 @@ def test_nobody_listens() -> None:
 def test_a_service_that_does_not_answer(
     script: Script, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_PATIENCE", 0.3)
+    monkeypatch.setattr(service, "_TIMEOUT", 0.3)
     script.before = lambda: script.ended.wait(30)
     with pytest.raises(ExecutionServiceUnreachable) as caught:
         connect().check()
-    assert caught.value.why == "no answer in 0.3 s"
+    assert caught.value.why == "no answer within 0.3 s"
 
 
 def test_something_that_is_no_such_service() -> None:

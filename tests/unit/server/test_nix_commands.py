@@ -43,9 +43,9 @@ class Answering(RemoteExec):
 
 
 def test_waiting_for_the_collector_collects_nothing() -> None:
-    programs = Answering(0, stderr="0 store paths deleted, 0.00 MiB freed")
-    wait_for_collector(programs, "server")
-    assert programs.commands == [("nix-store", "--gc", "--max-freed", "0")]
+    remote_exec = Answering(0, stderr="0 store paths deleted, 0.00 MiB freed")
+    wait_for_collector(remote_exec, "server")
+    assert remote_exec.commands == [("nix-store", "--gc", "--max-freed", "0")]
 
 
 @pytest.mark.parametrize(
@@ -64,22 +64,22 @@ def test_a_barrier_that_did_not_run_is_no_barrier(answer: RemoteExec) -> None:
 
 
 def test_a_root_is_where_the_server_says() -> None:
-    programs = Answering(0, stdout=f"/home/me/{ROOT.location}\n")
-    assert add_root(programs, "server", ROOT) == f"/home/me/{ROOT.location}"
-    assert programs.commands[0][-2:] == ("--add-root", ROOT.location)
+    remote_exec = Answering(0, stdout=f"/home/me/{ROOT.location}\n")
+    assert add_root(remote_exec, "server", ROOT) == f"/home/me/{ROOT.location}"
+    assert remote_exec.commands[0][-2:] == ("--add-root", ROOT.location)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         f"path '{ROOT.path}' is not valid",
         f"error: path '{ROOT.path}' does not exist in the Lix database",
         f"don't know how to build these paths: {ROOT.path}",
     ],
 )
-def test_a_path_that_is_gone_is_not_a_refusal(said: str) -> None:
+def test_a_path_that_is_gone_is_not_a_refusal(message: str) -> None:
     with pytest.raises(ReferenceVanished):
-        add_root(Answering(1, stderr=said), "server", ROOT)
+        add_root(Answering(1, stderr=message), "server", ROOT)
 
 
 def test_a_refused_root_says_why() -> None:
@@ -97,20 +97,20 @@ LINK = (MADE.location, MADE.path)
 
 
 def test_roots_that_nix_prints_are_counted() -> None:
-    programs = Answering(0, f"{LINE}\ncomplete\n")
-    assert find_roots(programs, "server", [MADE]) == {LINK}
-    assert programs.commands == [FIND_ROOTS]
-    assert programs.inputs == [f"{LINE}\n{QUOTED}\n".encode()]
+    remote_exec = Answering(0, f"{LINE}\ncomplete\n")
+    assert find_roots(remote_exec, "server", [MADE]) == {LINK}
+    assert remote_exec.commands == [FIND_ROOTS]
+    assert remote_exec.inputs == [f"{LINE}\n{QUOTED}\n".encode()]
     # As Nix 2.34 prints it.
     assert find_roots(Answering(0, f"{QUOTED}\ncomplete\n"), "server", [MADE]) == {LINK}
     assert find_roots(Answering(0, "complete\n"), "server", [MADE]) == set()
 
 
 def test_many_roots_are_asked_for_in_several_portions() -> None:
-    programs = Answering(0, "complete\n")
+    remote_exec = Answering(0, "complete\n")
     roots = [DurableRoot(path("x"), f"/roots/{number}") for number in range(250)]
-    assert find_roots(programs, "server", roots) == set()
-    assert [data.count(b"\n") for data in programs.inputs] == [200, 200, 100]
+    assert find_roots(remote_exec, "server", roots) == set()
+    assert [data.count(b"\n") for data in remote_exec.inputs] == [200, 200, 100]
 
 
 def test_an_account_that_may_run_plain_commands_prints_all_roots() -> None:
@@ -151,9 +151,9 @@ def test_the_filter_on_the_server_passes_only_what_was_asked_for(tmp_path: Path)
 
 
 def test_root_asks_the_daemon_as_well_if_there_is_one() -> None:
-    programs = Answering(0, "complete\n")
-    assert find_roots_of_daemon(programs, [MADE]) == set()
-    assert programs.commands == [FIND_ROOTS_OF_DAEMON]
+    remote_exec = Answering(0, "complete\n")
+    assert find_roots_of_daemon(remote_exec, [MADE]) == set()
+    assert remote_exec.commands == [FIND_ROOTS_OF_DAEMON]
     assert find_roots_of_daemon(Answering(0, f"{LINE}\ncomplete\n"), [MADE]) == {LINK}
     nobody = Answering(1, stderr="cannot connect to socket: Connection refused")
     assert find_roots_of_daemon(nobody, [MADE]) == {LINK}

@@ -21,8 +21,8 @@ from nix_remote.errors import (
     TransferError,
 )
 from nix_remote.protocol.implementations import Implementation
-from nix_remote.protocol.words import Meaning
-from nix_remote.server.nix_errors import Account, ReferenceVanished, meaning, turned_away
+from nix_remote.protocol.nix_messages import Meaning
+from nix_remote.server.nix_errors import Account, ReferenceVanished, opening_error, path_error
 from nix_remote.store.paths import PathInfo
 from tests.support.paths import info, path
 
@@ -44,7 +44,7 @@ EXPECTED = {
     Meaning.READ_ONLY: ServerStoreReadOnly,
     Meaning.DAEMON_ENDED: ServerEndedSession,
 }
-AT_THE_DOOR = {
+OPENING_A_SESSION = {
     Meaning.SOCKET_CLOSED: DaemonSocketClosed,
     Meaning.NO_DAEMON: type(None),
     Meaning.NOT_REACHED: DaemonNotReached,
@@ -61,53 +61,54 @@ def spoken(sentence: Sentence) -> str:
 @pytest.mark.parametrize("prefix", ["", "error: "], ids=["worker", "serve"])
 def test_the_words_of_every_release_are_told_apart(release: Implementation, prefix: str) -> None:
     for sentence in sentences(release):
-        said = prefix + spoken(sentence)
-        if sentence.meaning in AT_THE_DOOR:
-            assert type(turned_away(said, ACCOUNT)) is AT_THE_DOOR[sentence.meaning], said
+        message = prefix + spoken(sentence)
+        if sentence.meaning in OPENING_A_SESSION:
+            expected = OPENING_A_SESSION[sentence.meaning]
+            assert type(opening_error(message, ACCOUNT)) is expected, message
             continue
-        error = meaning(said, ACCOUNT, info("hello"))
-        assert type(error) is EXPECTED[sentence.meaning], said
+        error = path_error(message, ACCOUNT, info("hello"))
+        assert type(error) is EXPECTED[sentence.meaning], message
         if isinstance(error, TransferError):
-            assert said in error.why
+            assert message in error.why
         if isinstance(error, (PathTooDeep, NameTooLong, ContentAddressRefused)):
             assert HELLO in error.what
 
 
 @pytest.mark.parametrize("release", REPLAYED, ids=str)
 def test_every_release_has_words_for_every_meaning(release: Implementation) -> None:
-    said = {sentence.meaning for sentence in sentences(release)}
+    message = {sentence.meaning for sentence in sentences(release)}
     by_few = {Meaning.TOO_DEEP, Meaning.SOCKET_CLOSED, Meaning.NO_DAEMON, Meaning.NOT_REACHED}
     # Lix 2.94 ends without a word when the daemon hangs up between two requests.
-    assert set(Meaning) - said <= by_few
-    assert said & {Meaning.SOCKET_CLOSED, Meaning.NOT_REACHED}
+    assert set(Meaning) - message <= by_few
+    assert message & {Meaning.SOCKET_CLOSED, Meaning.NOT_REACHED}
 
 
 def test_words_that_no_release_has_are_quoted() -> None:
-    said = "something that no version has said so far"
-    error = meaning(said, ACCOUNT, info("hello"))
+    message = "something that no version has said so far"
+    error = path_error(message, ACCOUNT, info("hello"))
     assert type(error) is PathRefused
     assert HELLO in error.what
-    assert said in error.why
+    assert message in error.why
 
 
 def test_a_daemon_that_is_not_reached_is_tried_again() -> None:
-    said = "error: could not connect to any lix socket (tried /nix/var/nix/daemon-socket/socket)"
-    error = turned_away(said, ACCOUNT)
+    message = "error: could not connect to any lix socket (tried /nix/var/nix/daemon-socket/socket)"
+    error = opening_error(message, ACCOUNT)
     assert isinstance(error, DaemonNotReached)
     assert RetryPolicy().delay(error, 1) is not None
     assert "systemctl status nix-daemon.socket" in error.fix
     assert "usermod --append --groups GROUP me" in error.fix
-    assert said in error.why
+    assert message in error.why
 
 
 def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() -> None:
-    error = meaning("ca hash mismatch importing path 'x'", ACCOUNT, info("hello"))
+    error = path_error("ca hash mismatch importing path 'x'", ACCOUNT, info("hello"))
     assert isinstance(error, ContentAddressRefused)
     assert "nothing has changed on this machine" in error.why
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("message", "expected"),
     [
         ("error: unexpected EOF from daemon socket", AccountNotAllowed),
         (
@@ -136,22 +137,22 @@ def test_a_content_address_that_nix_computes_differently_is_not_a_change_here() 
     ],
 )
 def test_why_a_daemon_hangs_up_before_the_session_begins(
-    said: str, expected: Optional[type[Exception]]
+    message: str, expected: Optional[type[Exception]]
 ) -> None:
-    error = turned_away(said, ACCOUNT)
+    error = opening_error(message, ACCOUNT)
     assert (type(error) if error else None) is expected
     if error is not None:
         assert "account me" in error.what
-        assert said in error.why
+        assert message in error.why
     if isinstance(error, AccountNotAllowed):
         assert "allowed-users" in error.why
-        assert "add me to the line of allowed-users" in error.fix
+        assert "add me to allowed-users" in error.fix
     if isinstance(error, DaemonSocketClosed):
         assert "usermod --append --groups nix-users me" in error.fix
 
 
 def test_a_refused_signature_is_told_with_the_name_of_its_key() -> None:
     signed = PathInfo(GLIBC, info("glibc").nar_hash, 1, signatures=("cache-1:c2ln", "me-1:c2ln"))
-    error = meaning("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
+    error = path_error("cannot add path 'x' because it lacks a valid signature", ACCOUNT, signed)
     assert isinstance(error, SignatureRequired)
-    assert "signed by cache-1, me-1, whom it does not trust" in error.why
+    assert "signed by cache-1, me-1, a key that it does not trust" in error.why

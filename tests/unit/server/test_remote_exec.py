@@ -34,7 +34,7 @@ class Server:
         pass
 
 
-def programs(
+def remote_exec(
     server: Server, listener: events.Listener = events.ignore, stall_timeout: float = 30
 ) -> RemoteExec:
     return RemoteExec(server, alias="server", stall_timeout=stall_timeout, listener=listener)
@@ -57,7 +57,7 @@ def test_a_program_gets_its_input_and_gives_its_output() -> None:
         command.write(f"{len(all_input(command))} \x1b[31mbytes\x1b[0m".encode())
         command.exit(3, " a warning \n")
 
-    done = programs(Server(count)).run(("wc", "-c"), stdin=bytes(300_000), waiting_for="a count")
+    done = remote_exec(Server(count)).run(("wc", "-c"), stdin=bytes(300_000), waiting_for="a count")
     assert done == Finished(3, "300000 bytes", "a warning")
 
 
@@ -68,13 +68,13 @@ def test_a_program_without_an_exit_status_has_not_ended_but_was_ended() -> None:
         command.exit_status = None
 
     with pytest.raises(ServerEndedSession, match="we waited for a count"):
-        programs(Server(killed)).run(("wc",), waiting_for="a count")
+        remote_exec(Server(killed)).run(("wc",), waiting_for="a count")
 
 
 def test_a_program_that_says_nothing_is_not_waited_for_for_ever() -> None:
     server = Server(lambda command: None)
     with pytest.raises(TransferStalled) as stalled:
-        programs(server, stall_timeout=0.1).run(("sleep",), waiting_for="a count")
+        remote_exec(server, stall_timeout=0.1).run(("sleep",), waiting_for="a count")
     assert "a count" in stalled.value.why
 
 
@@ -85,7 +85,7 @@ def test_output_that_is_not_read_to_its_end_is_an_error() -> None:
                 command.write(bytes(64 * 1024))
 
     with pytest.raises(OutputTooLong, match=f"more than {MAX_OUTPUT} bytes"):
-        programs(Server(endless)).run(("yes",), waiting_for="a count")
+        remote_exec(Server(endless)).run(("yes",), waiting_for="a count")
 
 
 def echo(command: MemoryCommand) -> None:
@@ -103,10 +103,10 @@ def echo(command: MemoryCommand) -> None:
 
 def test_a_program_may_print_before_it_has_read_all_its_input() -> None:
     given = b"".join(b"%d\n" % number for number in range(100_000))
-    done = programs(Server(echo), stall_timeout=5).run(("cat",), stdin=given, waiting_for="it")
+    done = remote_exec(Server(echo), stall_timeout=5).run(("cat",), stdin=given, waiting_for="it")
     assert done.stdout.encode() == given
     lines: list[str] = []
-    done = programs(Server(echo), stall_timeout=5).run_lines(
+    done = remote_exec(Server(echo), stall_timeout=5).run_lines(
         ("cat",), lines.append, at_most=100_000, stdin=given, waiting_for="it"
     )
     assert lines == given.decode().splitlines()
@@ -131,7 +131,7 @@ def test_lines_are_handed_on_as_they_come_and_extend_the_wait() -> None:
         lines.append(line)
         handed_on.release()
 
-    done = programs(Server(slow), stall_timeout=0.55).run_lines(
+    done = remote_exec(Server(slow), stall_timeout=0.55).run_lines(
         ("slow",), take, at_most=12, waiting_for="it"
     )
     assert lines == [line for number in range(6) for line in (str(number), "now")]
@@ -146,14 +146,14 @@ def test_lines_that_never_end_are_an_error(line: bytes) -> None:
                 command.write(line)
 
     with pytest.raises(OutputTooLong):
-        programs(Server(endless)).run_lines(
+        remote_exec(Server(endless)).run_lines(
             ("yes",), lambda taken: None, at_most=1000, waiting_for="it"
         )
 
 
 def test_the_usual_places_are_searched_only_when_asked_for() -> None:
     server = Server(lambda command: command.exit(0))
-    under_test = programs(server)
+    under_test = remote_exec(server)
     under_test.run(("nix-store", "--version"), waiting_for="it")
     under_test.search_usual_places()
     under_test.run(("nix-store", "--version"), waiting_for="it")

@@ -15,8 +15,9 @@ from nix_remote.errors import (
 )
 from nix_remote.protocol import worker
 from nix_remote.protocol.conversation import Request
+from nix_remote.protocol.flow_control import MOST_BYTES, MOST_REPLIES
 from nix_remote.protocol.versions import ProtocolVersion, WorkerServer
-from nix_remote.protocol.window import MOST_BYTES, MOST_REPLIES
+from nix_remote.protocol.worker_conversation import WorkerConversation
 from nix_remote.server.session import RequestRefused, Session
 from nix_remote.ssh.memory import pair
 from nix_remote.ssh.transport import Channel
@@ -51,7 +52,7 @@ def session(
     options = {} if clock is None else {"clock": clock}
     return Session(
         channel,
-        worker.WorkerConversation(),
+        WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=stall_timeout,
@@ -161,7 +162,7 @@ def test_an_end_in_the_middle_fails_every_unanswered_request_with_what_the_serve
     second = opened.submit(worker.QueryValidPaths((A,)))
     with pytest.raises(ServerEndedSession) as caught:
         opened.wait(first, "x")
-    assert caught.value.why == "it said: error: disk I/O error"
+    assert caught.value.why == "the server reported: error: disk I/O error"
     with pytest.raises(ServerEndedSession):
         opened.wait(second, "x")
     with pytest.raises(ServerEndedSession):
@@ -207,7 +208,7 @@ def test_rubbish_after_the_greeting_ends_the_session_for_good() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("²"), MemoryError(), RecursionError()])
 def test_whatever_ends_the_reader_is_told_to_those_who_wait(error: Exception) -> None:
-    class Conversation(worker.WorkerConversation):
+    class Conversation(WorkerConversation):
         def receive(self, data: bytes) -> Any:
             raise error
 
@@ -250,7 +251,7 @@ def test_a_wait_can_have_a_bound_of_its_own() -> None:
     opened = session(server.start(), stall_timeout=45, clock=clock)
     opened.greeting()
     clock.step = 6
-    with pytest.raises(TimeoutError, match="10 s were not enough"):
+    with pytest.raises(TimeoutError, match="no answer within 10 s"):
         opened.wait(opened.submit(worker.AddTempRoot(A)), "a lock", at_most=10)
     opened.close()
 

@@ -58,7 +58,7 @@ class Sessions:
             session(main),
             account=Account("server", "me"),
             listener=self.seen.append,
-            programs=Commands({}),
+            remote_exec=Commands({}),
             open_session=self._open,
         )
 

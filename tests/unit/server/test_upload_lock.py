@@ -35,33 +35,33 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "turn"
 
 
-def turn(
-    file: Path, *, patience: float = 30, listener: events.Listener = events.ignore
+def upload_lock(
+    file: Path, *, stall_timeout: float = 30, listener: events.Listener = events.ignore
 ) -> UploadLock:
-    return UploadLock(file, patience=patience, listener=listener, sleep=lambda _: time.sleep(0.001))
+    return UploadLock(
+        file, stall_timeout=stall_timeout, listener=listener, sleep=lambda _: time.sleep(0.001)
+    )
 
 
-def taking_turns(store: Store, turn: UploadLock) -> LockingStore:
-    return LockingStore(store, turn)  # type: ignore[arg-type]  # only `ask` is called
+def locking(store: Store, upload_lock: UploadLock) -> LockingStore:
+    return LockingStore(store, upload_lock)  # type: ignore[arg-type]  # only `ask` is called
 
 
 def test_with_nothing_missing_nobody_waits(file: Path) -> None:
-    holder, other = turn(file), turn(file)
+    holder, other = upload_lock(file), upload_lock(file)
     holder.take(since=0)
     store = Store({*QUESTION.paths})
-    assert taking_turns(store, other).ask(QUESTION) == set(QUESTION.paths)
+    assert locking(store, other).ask(QUESTION) == set(QUESTION.paths)
     assert not other.held
     holder.release()
 
 
 def test_who_waited_asks_again(file: Path) -> None:
     valid: set[StorePath] = set()
-    holder, other, store = turn(file), turn(file), Store(valid)
+    holder, other, store = upload_lock(file), upload_lock(file), Store(valid)
     holder.take(since=0)
     answers: list[frozenset[StorePath]] = []
-    second = threading.Thread(
-        target=lambda: answers.append(taking_turns(store, other).ask(QUESTION))
-    )
+    second = threading.Thread(target=lambda: answers.append(locking(store, other).ask(QUESTION)))
     second.start()
     while store.asked == 0:
         time.sleep(0.001)
@@ -73,27 +73,27 @@ def test_who_waited_asks_again(file: Path) -> None:
 
 
 def test_who_does_not_wait_asks_again_if_somebody_was_there_since(file: Path) -> None:
-    first = turn(file)
+    first = upload_lock(file)
     first.take(since=0)
     first.release()
-    before = turn(file).state()
+    before = upload_lock(file).state()
     assert not first.take(since=before)
     first.release()
-    assert turn(file).take(since=before)
+    assert upload_lock(file).take(since=before)
 
 
 def test_without_others_one_question_is_enough(file: Path) -> None:
     file.touch()
     store = Store(set())
-    own = turn(file)
-    assert taking_turns(store, own).ask(QUESTION) == set()
+    own = upload_lock(file)
+    assert locking(store, own).ask(QUESTION) == set()
     assert (store.asked, own.held) == (1, True)
-    taking_turns(store, own).ask(QUESTION)
+    locking(store, own).ask(QUESTION)
     assert store.asked == 2, "it is ours already"
 
 
 def test_a_holder_that_does_not_move_is_passed_by(file: Path) -> None:
-    holder, other = turn(file), turn(file, patience=0.2)
+    holder, other = upload_lock(file), upload_lock(file, stall_timeout=0.2)
     holder.take(since=0)
     long_ago = time.time() - 1000
     os.utime(file, (long_ago, long_ago))
@@ -104,7 +104,7 @@ def test_a_holder_that_does_not_move_is_passed_by(file: Path) -> None:
 def test_a_holder_that_does_not_move_is_passed_by_although_the_clock_was_put_back(
     file: Path,
 ) -> None:
-    holder, other = turn(file), turn(file, patience=1)
+    holder, other = upload_lock(file), upload_lock(file, stall_timeout=1)
     holder.take(since=holder.state())
     tomorrow = time.time() + 86400
     os.utime(file, (tomorrow, tomorrow))
@@ -115,14 +115,14 @@ def test_a_holder_that_does_not_move_is_passed_by_although_the_clock_was_put_bac
 
 def test_a_holder_that_moves_is_waited_for_and_that_is_said(file: Path) -> None:
     heard: list[events.Event] = []
-    holder = turn(file)
+    holder = upload_lock(file)
     holder.take(since=0)
 
     def release_when_heard(event: events.Event) -> None:
         heard.append(event)
         holder.release()
 
-    other = turn(file, listener=release_when_heard)
+    other = upload_lock(file, listener=release_when_heard)
     other.take(since=0)
     assert other.held
     (said,) = heard
@@ -131,7 +131,7 @@ def test_a_holder_that_moves_is_waited_for_and_that_is_said(file: Path) -> None:
 
 
 def test_a_lock_that_cannot_be_had_is_done_without(tmp_path: Path) -> None:
-    nowhere = turn(tmp_path / "missing" / "turn")
+    nowhere = upload_lock(tmp_path / "missing" / "turn")
     assert not nowhere.take(since=0)
     assert not nowhere.held
     nowhere.release()

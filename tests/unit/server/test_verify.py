@@ -11,7 +11,7 @@ import pytest
 from nix_remote.errors import ContentsUnreadable
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.stores.base import Damage
-from nix_remote.server.verify import PRESENT_COMMAND, VERIFY, Damaged, damaged, gone
+from nix_remote.server.verify import PRESENT_COMMAND, VERIFY, Damaged, absent, damaged
 from nix_remote.store.paths import PathInfo, StorePath, base_name
 from tests.support.paths import info, path
 
@@ -31,7 +31,7 @@ class Fake(RemoteExec):
         return self._answer(command, stdin)
 
 
-def look(answer: Answer, *infos: PathInfo) -> tuple[dict[StorePath, Damage], Fake]:
+def verified(answer: Answer, *infos: PathInfo) -> tuple[dict[StorePath, Damage], Fake]:
     fake = Fake(answer)
     found = damaged(fake, "s", infos)
     return {path: each.damage for path, each in found.items()}, fake
@@ -53,30 +53,30 @@ def test_what_is_gone_and_what_has_changed_are_told_apart(version: str) -> None:
     bad = {GLIBC: modified(GLIBC), BASH: ABSENT[version].format(path=BASH)}
 
     def verify(command: Sequence[str], _stdin: bytes) -> Finished:
-        said = []
+        message = []
         for each in command[2:]:
             if each in bad:
-                said.append(bad[StorePath(each)])
+                message.append(bad[StorePath(each)])
                 if each == BASH:
                     break  # it goes no further
-        return Finished(1 if said else 0, "", "\n".join(said))
+        return Finished(1 if message else 0, "", "\n".join(message))
 
-    found, fake = look(verify, info("glibc"), info("bash"), info("hello"))
-    assert found == {GLIBC: Damage.CHANGED, BASH: Damage.GONE}
+    found, fake = verified(verify, info("glibc"), info("bash"), info("hello"))
+    assert found == {GLIBC: Damage.CHANGED, BASH: Damage.ABSENT}
     assert fake.commands == [(*VERIFY, GLIBC, BASH, HELLO), (*VERIFY, HELLO)]
 
 
 def test_a_file_below_a_path_that_cannot_be_read_is_a_change() -> None:
-    said = f"error: opening file '{GLIBC}/lib/libc.so': Input/output error"
-    found, _ = look(lambda *_: Finished(1, "", said), info("glibc"))
+    message = f"error: opening file '{GLIBC}/lib/libc.so': Input/output error"
+    found, _ = verified(lambda *_: Finished(1, "", message), info("glibc"))
     assert found == {GLIBC: Damage.CHANGED}
-    said = f"error: getting status of '{GLIBC}/lib': No such file or directory"
-    found, _ = look(lambda *_: Finished(1, "", said), info("glibc"))
+    message = f"error: getting status of '{GLIBC}/lib': No such file or directory"
+    found, _ = verified(lambda *_: Finished(1, "", message), info("glibc"))
     assert found == {GLIBC: Damage.CHANGED}
 
 
 def test_a_whole_closure_takes_one_program() -> None:
-    found, fake = look(lambda *_: Finished(0, "", ""), info("glibc"), info("bash"))
+    found, fake = verified(lambda *_: Finished(0, "", ""), info("glibc"), info("bash"))
     assert found == {}
     assert len(fake.commands) == 1
 
@@ -86,16 +86,16 @@ def test_no_path_is_lost_of_more_than_a_transport_keeps_of_standard_error() -> N
     kept = 4096
 
     def verify(command: Sequence[str], _stdin: bytes) -> Finished:
-        said = "\n".join(map(modified, command[2:]))
-        return Finished(1, "", said[-kept:])
+        message = "\n".join(map(modified, command[2:]))
+        return Finished(1, "", message[-kept:])
 
-    found, _ = look(verify, *infos)
+    found, _ = verified(verify, *infos)
     assert found == dict.fromkeys((one.path for one in infos), Damage.CHANGED)
 
 
 def test_one_program_reads_no_more_than_it_has_time_for() -> None:
     big = [replace(info(f"big{number}"), nar_size=3 * 1024**3) for number in range(3)]
-    _, fake = look(lambda *_: Finished(0, "", ""), *big)
+    _, fake = verified(lambda *_: Finished(0, "", ""), *big)
     assert len(fake.commands) == 3
 
 
@@ -110,8 +110,8 @@ def test_one_program_reads_no_more_than_it_has_time_for() -> None:
     ],
 )
 def test_an_account_that_may_not_have_it_read_is_told(answer: Finished) -> None:
-    with pytest.raises(ContentsUnreadable, match="cannot be checked"):
-        look(lambda *_: answer, info("glibc"))
+    with pytest.raises(ContentsUnreadable, match="cannot check"):
+        verified(lambda *_: answer, info("glibc"))
 
 
 def test_the_look_at_the_disk_names_what_is_gone() -> None:
@@ -121,7 +121,7 @@ def test_the_look_at_the_disk_names_what_is_gone() -> None:
         return Finished(0, f"gone {base_name(BASH)}\nlooked\n", "")
 
     fake = Fake(present)
-    assert gone(fake, "s", [GLIBC, BASH]) == {BASH}
+    assert absent(fake, "s", [GLIBC, BASH]) == {BASH}
     assert len(fake.commands) == 1
 
 
@@ -135,7 +135,7 @@ def test_where_everything_is_gone_the_names_do_not_fill_the_channel_in_both_dire
         assert len(lines) < held
         return Finished(0, lines + "looked\n", "")
 
-    assert gone(Fake(present), "s", paths) == frozenset(paths)
+    assert absent(Fake(present), "s", paths) == frozenset(paths)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_where_everything_is_gone_the_names_do_not_fill_the_channel_in_both_dire
 )
 def test_a_look_that_did_not_come_to_its_end_says_nothing(answer: Finished) -> None:
     with pytest.raises(ContentsUnreadable):
-        gone(Fake(lambda *_: answer), "s", [GLIBC])
+        absent(Fake(lambda *_: answer), "s", [GLIBC])
 
 
 def test_the_command_itself_looks_in_the_store_only() -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
-from nix_remote.server import connect
+from nix_remote.server import opener
 from nix_remote.server.gc_roots import home
 from nix_remote.server.gc_roots.names import GCROOTS
 from nix_remote.server.gc_roots.scripts import LIST_COMMAND, REMOVE_COMMAND
@@ -73,7 +73,7 @@ def ask(account: Path, command: str, stdin: str = "") -> subprocess.CompletedPro
 @pytest.mark.parametrize(
     "command",
     [
-        *(connect.WORKER_COMMAND, connect.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
+        *(opener.WORKER_COMMAND, opener.SERVE_COMMAND, COLLECT_NOTHING, realise(ROOT)),
         realise(replace(ROOT, location=f"/nix/var/nix/gcroots/nix-remote/{USER}/app/p/hello")),
         realise(replace(ROOT, location=f"{REAL_HOME}/{ROOT.location}")),
         VERSION_COMMAND,

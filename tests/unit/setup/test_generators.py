@@ -78,11 +78,13 @@ def test_the_line_in_fstab_replaces_an_earlier_one_and_joins_none(tmp_path: Path
     kept.chmod(0o640)
     fstab.symlink_to(kept)
     script = BUNDLES["executor-fstab"].script
-    begin, end = script.index("mkdir -p /etc\n"), script.index("# Other options than")
+    begin, end = script.index("mkdir -p /etc\n"), script.index("# To change the options of")
     lines = script[begin:end].replace("/etc", str(tmp_path)).splitlines()
     # What makes a folder or looks at the store is not of it.
-    start = next(at for at, line in enumerate(lines) if line.startswith("# A store of this"))
-    stop = next(at for at, line in enumerate(lines) if line.startswith("# In place of"))
+    start = next(at for at, line in enumerate(lines) if line.startswith("# The mount would hide"))
+    stop = next(
+        at for at, line in enumerate(lines) if line.startswith("# Replaces an earlier line")
+    )
     steps = "\n".join(["set -eu", *lines[:start], *lines[stop:]])
     for _ in range(2):
         subprocess.run(["sh"], input=steps, text=True, check=True, timeout=10)

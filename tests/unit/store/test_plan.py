@@ -22,12 +22,12 @@ def test_what_is_registered_with_another_hash_is_different() -> None:
 def test_what_is_damaged_on_the_servers_disk_is_sent_again_only_where_that_is_wanted() -> None:
     closure = [info("glibc"), info("bash"), info("hello")]
     valid = {one.path for one in closure}
-    found = {path("glibc"): Reason.GONE, path("bash"): Reason.CHANGED}
+    found = {path("glibc"): Reason.ABSENT, path("bash"): Reason.CHANGED}
     plan = make_plan(closure, valid, damaged=found)
-    assert [one.reason for one in plan.paths] == [Reason.GONE, Reason.CHANGED, Reason.VALID]
+    assert [one.reason for one in plan.paths] == [Reason.ABSENT, Reason.CHANGED, Reason.VALID]
     assert plan.missing == ()
     assert [one.info for one in plan.damaged] == closure[:2]
-    plan = make_plan(closure, valid, damaged=found, replaced=frozenset({Reason.GONE}))
+    plan = make_plan(closure, valid, damaged=found, replaced=frozenset({Reason.ABSENT}))
     assert plan.missing == (closure[0],)
     assert [one.info for one in plan.damaged] == [closure[1]]
     plan = make_plan(closure, valid, damaged=found, replaced=DAMAGES)
@@ -39,5 +39,5 @@ def test_what_is_damaged_on_the_servers_disk_is_sent_again_only_where_that_is_wa
 def test_damage_counts_more_than_a_hash_that_differs_in_the_database() -> None:
     closure = [info("bash")]
     there = {path("bash"): info("bash", nar=b"built elsewhere")}
-    plan = make_plan(closure, {path("bash")}, there, {path("bash"): Reason.GONE})
-    assert plan.paths[0].reason is Reason.GONE
+    plan = make_plan(closure, {path("bash")}, there, {path("bash"): Reason.ABSENT})
+    assert plan.paths[0].reason is Reason.ABSENT

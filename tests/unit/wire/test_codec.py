@@ -65,7 +65,7 @@ def test_a_length_above_the_limit_is_refused_before_anything_of_it_is_read() -> 
 
 
 def test_bytes_beyond_the_end_of_a_message_are_an_error() -> None:
-    with pytest.raises(WireError, match="beyond"):
+    with pytest.raises(WireError, match="after the end"):
         decode(codec.read_number(), codec.encode_number(1) + b"x")
 
 

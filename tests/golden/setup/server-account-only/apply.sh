@@ -1,12 +1,12 @@
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It checks everything before it changes anything; if a step fails, what it has changed is put
-# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
+# It checks everything before it changes anything. If a step fails, it undoes its changes. It can be
+# run again at any time: it changes only what differs, and restarts nothing without a change.
 set -eu
 
 main() {
-# Changes to this machine that are undone if one of them fails: sourced text, not a program.
-# Everything is checked before the first change. A step that fails, or a signal, has what was
-# changed before it put back, newest first.
+# Functions that change this machine, and undo the changes if one of them fails. This text is part
+# of a script. Everything is checked before the first change. If a step fails or a signal arrives,
+# earlier changes are undone in reverse order.
 
 umask 022
 LC_ALL=C
@@ -24,7 +24,7 @@ saved=0
 
 say() { printf '%s\n' "nix-remote: $*" >&2; }
 
-# A reason not to begin, and what to do about it.
+# Reports a reason not to begin, and its fix.
 problem() {
   problems=$((problems + 1))
   say "$1"
@@ -38,7 +38,7 @@ begin() {
   exit 1
 }
 
-# At the end of the script, however it comes.
+# Runs at every exit of the script.
 finish() {
   status=$?
   trap '' HUP INT TERM
@@ -69,7 +69,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What puts the next change back; and what has to be done after all has been put back.
+# `undo`: the command that undoes the next change. `settle`: a command that runs after all undos.
 undo() {
   undoing="$1
 $undoing"
@@ -83,10 +83,10 @@ changed() {
   say "changed: $1"
 }
 
-# The file behind a name: a link is followed, never replaced.
+# The real file of a name: a link is followed, never replaced.
 behind() { readlink -m "$1"; }
 
-# Whether files could be written there: not below a store, nor on a file system that is read-only.
+# Checks that a file can be written: not below a store, and not on a read-only file system.
 check_writable() {
   if [ -L "$1" ] && [ ! -e "$1" ]; then problem "$1 is a link to nothing" "remove it"; return; fi
   place=$(behind "$1")
@@ -102,8 +102,8 @@ check_writable() {
   [ -w "$place" ] || problem "$place cannot be written" "make its file system writable"
 }
 
-# A file with the text on standard input. With a mode, it is root's; with an empty one, mode and
-# owner of what it replaces are kept.
+# Writes a file with the text on standard input. With a mode, root becomes its owner; with an empty
+# mode, it keeps the owner and mode of the file that it replaces.
 put() {
   file=$(behind "$1")
   mode=$2
@@ -132,11 +132,11 @@ put() {
   changed "$1"
 }
 
-# Whether a file has a line, whatever ends its lines.
+# Whether a file has a line, with any kind of line end.
 has_line() { [ -e "$1" ] && tr -d '\r' <"$1" | grep -qxF -e "$2"; }
 
-# A file with a line more, at its end, if it lacks it; its last line may lack its end. The mode as
-# for put.
+# Appends a line to a file that lacks it, even if the file does not end with a newline. Mode as for
+# put.
 add_line() {
   : >"$scratch/lines"
   if has_line "$1" "$2"; then
@@ -148,7 +148,7 @@ add_line() {
   put "$1" "$3" <"$scratch/lines"
 }
 
-# A folder with an owner and a mode; an empty mode leaves one that is there alone.
+# Makes a folder with an owner and a mode; with an empty mode, an existing folder is not changed.
 folder() {
   if [ ! -d "$1" ]; then
     [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
@@ -183,7 +183,7 @@ add_to_setting() {
       }
       for (i = 1; i <= NR; i++) print lines[i]
     }' "$1" >"$scratch/setting"
-  # A last line without an end is none that has to be changed.
+  # A missing newline at the end of the file is not a difference.
   awk '{ print }' "$1" | cmp -s - "$scratch/setting" || put "$1" '' <"$scratch/setting"
 }
 
@@ -199,13 +199,13 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
-# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+# The installer of Determinate Nix overwrites nix.conf, but not the file that it includes.
 if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 
 account=nix-remote
 home=/var/lib/nix-remote
-# An account that is there already is taken if it is one that this script could have made.
+# An existing account is used if it is like one that this script makes.
 if entry=$(getent passwd "$account"); then
   IFS=: read -r _ _ uid _ _ its_home shell <<END
 $entry
@@ -236,7 +236,7 @@ if [ -e "$home" ] || [ -L "$home" ]; then
 fi
 check_writable "$home/.ssh/authorized_keys"
 
-# Who may use the daemon's socket. Debian and Arch Linux have a group for that, nix-users.
+# The groups that may use the daemon's socket. On Debian and Arch Linux, that is nix-users.
 groups=
 if getent group nix-users >/dev/null; then groups=nix-users; fi
 check_socket() {
@@ -257,7 +257,7 @@ check_writable /usr/local/bin/nix-remote-dispatcher
 
 begin
 
-# An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
+# An account that owns only the folders for durable roots in its home folder: see docs/security.md.
 step="the account $account"
 if ! getent passwd "$account" >/dev/null; then
   if getent group "$account" >/dev/null; then
@@ -292,14 +292,13 @@ add_line "$home/.ssh/authorized_keys" 'restrict,command="/usr/local/bin/nix-remo
 step=/usr/local/bin/nix-remote-dispatcher
 put /usr/local/bin/nix-remote-dispatcher 755 <<'END-OF-FILE'
 #!/bin/sh
-# nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
+# nix-remote-dispatcher: lets an account run only the commands that nix-remote needs on a Nix server.
 #
-# It is the forced command of a key in authorized_keys. What the client asks for comes in
-# SSH_ORIGINAL_COMMAND, and is never given to a shell unless it is, to the last byte, one of
-# the texts below.
+# It is the forced command of a key in authorized_keys. The client's command is in
+# SSH_ORIGINAL_COMMAND. It is passed to a shell only if it is identical to one of the texts below.
 #
-# Nothing in the account's home folder is ever run, and the account must not own that folder:
-# a durable root is a link at a place of the client's choice, with content of its choice.
+# Nothing in the account's home folder is ever executed, and the account must not own that folder:
+# the client chooses the location and the target of durable roots.
 set -euf
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -315,7 +314,7 @@ refuse() {
   exit 126
 }
 
-# Reads store paths and compares them with their hashes. Quotes come with names that have a `?`.
+# Compares the content of store paths with their hashes. The client quotes names with a `?`.
 verify() {
   set -- $(printf %s "$asked" | tr -d "'")
   shift 2
@@ -381,7 +380,7 @@ case $asked in
   *) refuse ;;
 esac
 
-# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
+# Makes a durable root, in one of the folders for roots. The client quotes names with a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=${3#/nix/store/}
@@ -391,7 +390,7 @@ case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
 me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "${HOME%/}/.local/state/nix-remote/gcroots";
 for place in "$roots" "$@"; do
-  # The removal of roots works in folders whose names begin with a dot.
+  # The removal of roots has its working folders in names that begin with a dot.
   case $link in
     "$place"/.* | "$place"/*/.*) refuse ;;
     "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
@@ -402,19 +401,19 @@ END-OF-FILE
 
 before=$changes
 
-# What is left to decide, in nix.conf. The first gives the account less power over the server:
+# To be decided, in nix.conf. The first option gives the account fewer rights on the server:
 #   extra-trusted-public-keys = NAME-1:…   and copies are signed (nix-remote copy --sign-key)
 #   trusted-users = root nix-remote
-# Where there is a line trusted-users already, the account belongs into that one: Lix 2.95 does not
-# take extra-trusted-users beside it.
+# If there is a line trusted-users already, add the account to that line: Lix 2.95 ignores
+# extra-trusted-users beside it.
 
-# A server that says whom its daemon serves has to name the account.
+# If nix.conf limits the users of the daemon, it must allow the account.
 step=$conf
 add_to_setting "$conf" allowed-users "$account"
 nix_changes=$((changes - before))
 
-# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
-# no build and no copy: those are processes of their own. Without, it waits for a person.
+# The last step: the daemon reads its settings when it starts. With KillMode=process a restart ends
+# no build and no copy, which are separate processes. Otherwise the restart is left to the user.
 step='nix-daemon.service'
 if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   systemctl -q is-active nix-daemon.service; then
@@ -428,8 +427,8 @@ if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   fi
 fi
 
-# Flaws of Nix's daemon, by which an account that may use it becomes root. Implementation, the
-# releases that brought the flaw, the releases that mend it, what it is.
+# Vulnerabilities of the Nix daemon that let its users become root. The columns: implementation,
+# the releases that introduced it, the releases that fix it, its description.
 step='a look at the version of Nix'
 awk -F '|' -v said="$(nix-store --version </dev/null)" '
   function number(version, part) {
@@ -440,7 +439,7 @@ awk -F '|' -v said="$(nix-store --version </dev/null)" '
     split(version, part, ".")
     return part[1] "." part[2]
   }
-  # Whether this Nix has what came with these releases: that of its branch, or else the newest.
+  # Whether this Nix is not older than the release of its branch, or else the newest release.
   function has(releases, each, count, i, least, newest) {
     count = split(releases, each, " ")
     for (i = 1; i <= count; i++) {

@@ -1,12 +1,12 @@
 # For root on the Nix server: nix-remote setup server … | ssh root@SERVER sh
-# It checks everything before it changes anything; if a step fails, what it has changed is put
-# back. It can be run again at any time: what is right is left alone, and nothing is restarted.
+# It checks everything before it changes anything. If a step fails, it undoes its changes. It can be
+# run again at any time: it changes only what differs, and restarts nothing without a change.
 set -eu
 
 main() {
-# Changes to this machine that are undone if one of them fails: sourced text, not a program.
-# Everything is checked before the first change. A step that fails, or a signal, has what was
-# changed before it put back, newest first.
+# Functions that change this machine, and undo the changes if one of them fails. This text is part
+# of a script. Everything is checked before the first change. If a step fails or a signal arrives,
+# earlier changes are undone in reverse order.
 
 umask 022
 LC_ALL=C
@@ -24,7 +24,7 @@ saved=0
 
 say() { printf '%s\n' "nix-remote: $*" >&2; }
 
-# A reason not to begin, and what to do about it.
+# Reports a reason not to begin, and its fix.
 problem() {
   problems=$((problems + 1))
   say "$1"
@@ -38,7 +38,7 @@ begin() {
   exit 1
 }
 
-# At the end of the script, however it comes.
+# Runs at every exit of the script.
 finish() {
   status=$?
   trap '' HUP INT TERM
@@ -69,7 +69,7 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# What puts the next change back; and what has to be done after all has been put back.
+# `undo`: the command that undoes the next change. `settle`: a command that runs after all undos.
 undo() {
   undoing="$1
 $undoing"
@@ -83,10 +83,10 @@ changed() {
   say "changed: $1"
 }
 
-# The file behind a name: a link is followed, never replaced.
+# The real file of a name: a link is followed, never replaced.
 behind() { readlink -m "$1"; }
 
-# Whether files could be written there: not below a store, nor on a file system that is read-only.
+# Checks that a file can be written: not below a store, and not on a read-only file system.
 check_writable() {
   if [ -L "$1" ] && [ ! -e "$1" ]; then problem "$1 is a link to nothing" "remove it"; return; fi
   place=$(behind "$1")
@@ -102,8 +102,8 @@ check_writable() {
   [ -w "$place" ] || problem "$place cannot be written" "make its file system writable"
 }
 
-# A file with the text on standard input. With a mode, it is root's; with an empty one, mode and
-# owner of what it replaces are kept.
+# Writes a file with the text on standard input. With a mode, root becomes its owner; with an empty
+# mode, it keeps the owner and mode of the file that it replaces.
 put() {
   file=$(behind "$1")
   mode=$2
@@ -132,11 +132,11 @@ put() {
   changed "$1"
 }
 
-# Whether a file has a line, whatever ends its lines.
+# Whether a file has a line, with any kind of line end.
 has_line() { [ -e "$1" ] && tr -d '\r' <"$1" | grep -qxF -e "$2"; }
 
-# A file with a line more, at its end, if it lacks it; its last line may lack its end. The mode as
-# for put.
+# Appends a line to a file that lacks it, even if the file does not end with a newline. Mode as for
+# put.
 add_line() {
   : >"$scratch/lines"
   if has_line "$1" "$2"; then
@@ -148,7 +148,7 @@ add_line() {
   put "$1" "$3" <"$scratch/lines"
 }
 
-# A folder with an owner and a mode; an empty mode leaves one that is there alone.
+# Makes a folder with an owner and a mode; with an empty mode, an existing folder is not changed.
 folder() {
   if [ ! -d "$1" ]; then
     [ -d "${1%/*}/" ] || folder "${1%/*}" root:root ''
@@ -183,7 +183,7 @@ add_to_setting() {
       }
       for (i = 1; i <= NR; i++) print lines[i]
     }' "$1" >"$scratch/setting"
-  # A last line without an end is none that has to be changed.
+  # A missing newline at the end of the file is not a difference.
   awk '{ print }' "$1" | cmp -s - "$scratch/setting" || put "$1" '' <"$scratch/setting"
 }
 
@@ -199,13 +199,13 @@ fi
 command -v nix-store >/dev/null ||
   problem "there is no Nix here" "apt-get install nix-setup-systemd"
 conf=/etc/nix/nix.conf
-# The installer of Determinate Nix writes nix.conf anew, and includes a file that it leaves alone.
+# The installer of Determinate Nix overwrites nix.conf, but not the file that it includes.
 if has_line "$conf" '!include nix.custom.conf'; then conf=/etc/nix/nix.custom.conf; fi
 has_line "$conf" '!include nix-remote.conf' || check_writable "$conf"
 
 account=copies
 home=/var/lib/copies
-# An account that is there already is taken if it is one that this script could have made.
+# An existing account is used if it is like one that this script makes.
 if entry=$(getent passwd "$account"); then
   IFS=: read -r _ _ uid _ _ its_home shell <<END
 $entry
@@ -236,7 +236,7 @@ if [ -e "$home" ] || [ -L "$home" ]; then
 fi
 check_writable "$home/.ssh/authorized_keys"
 
-# Who may use the daemon's socket. Debian and Arch Linux have a group for that, nix-users.
+# The groups that may use the daemon's socket. On Debian and Arch Linux, that is nix-users.
 groups=
 if getent group nix-users >/dev/null; then groups=nix-users; fi
 check_socket() {
@@ -267,8 +267,8 @@ check_writable /etc/systemd/system/nix-remote-collect.timer
 
 begin
 
-# What stays if a later step fails: the NFS server's package, and a store that Nix has opened. By
-# its folder /nix/store/.links executors know a store.
+# These steps are not undone if a later step fails: they install the NFS server's package, and let
+# Nix initialise the store. Executors recognise a store by its folder /nix/store/.links.
 step='installing the NFS server'
 command -v exportfs >/dev/null || {
   apt-get -q update </dev/null
@@ -281,7 +281,7 @@ step='opening the store'
   changed 'the store, opened for the first time'
 }
 
-# An account that owns nothing in its home folder but where durable roots go: see docs/security.md.
+# An account that owns only the folders for durable roots in its home folder: see docs/security.md.
 step="the account $account"
 if ! getent passwd "$account" >/dev/null; then
   if getent group "$account" >/dev/null; then
@@ -316,14 +316,13 @@ add_line "$home/.ssh/authorized_keys" 'restrict,command="/usr/local/bin/nix-remo
 step=/usr/local/bin/nix-remote-dispatcher
 put /usr/local/bin/nix-remote-dispatcher 755 <<'END-OF-FILE'
 #!/bin/sh
-# nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
+# nix-remote-dispatcher: lets an account run only the commands that nix-remote needs on a Nix server.
 #
-# It is the forced command of a key in authorized_keys. What the client asks for comes in
-# SSH_ORIGINAL_COMMAND, and is never given to a shell unless it is, to the last byte, one of
-# the texts below.
+# It is the forced command of a key in authorized_keys. The client's command is in
+# SSH_ORIGINAL_COMMAND. It is passed to a shell only if it is identical to one of the texts below.
 #
-# Nothing in the account's home folder is ever run, and the account must not own that folder:
-# a durable root is a link at a place of the client's choice, with content of its choice.
+# Nothing in the account's home folder is ever executed, and the account must not own that folder:
+# the client chooses the location and the target of durable roots.
 set -euf
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -339,7 +338,7 @@ refuse() {
   exit 126
 }
 
-# Reads store paths and compares them with their hashes. Quotes come with names that have a `?`.
+# Compares the content of store paths with their hashes. The client quotes names with a `?`.
 verify() {
   set -- $(printf %s "$asked" | tr -d "'")
   shift 2
@@ -405,7 +404,7 @@ case $asked in
   *) refuse ;;
 esac
 
-# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
+# Makes a durable root, in one of the folders for roots. The client quotes names with a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=${3#/nix/store/}
@@ -415,7 +414,7 @@ case $path in '' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
 me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "${HOME%/}/.local/state/nix-remote/gcroots";
 for place in "$roots" "$@"; do
-  # The removal of roots works in folders whose names begin with a dot.
+  # The removal of roots has its working folders in names that begin with a dot.
   case $link in
     "$place"/.* | "$place"/*/.*) refuse ;;
     "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
@@ -426,22 +425,22 @@ END-OF-FILE
 
 before=$changes
 
-# Nix reads what nix.conf includes.
+# Nix reads the files that nix.conf includes.
 step=/etc/nix/nix-remote.conf
 put /etc/nix/nix-remote.conf 644 <<'END-OF-FILE'
-# Included by nix.conf. The account is trusted with any content under any name: it is as good as
-# root. A key to sign copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
+# Included by nix.conf. A trusted account may add any content under any name: it is as powerful as
+# root. A signing key makes this unnecessary: nix-remote setup server --trusted-key NAME-1:…
 extra-trusted-users = copies
 END-OF-FILE
 
 step=$conf
 add_line "$conf" '!include nix-remote.conf' ''
 
-# Lix 2.95 takes no extra-trusted-users beside a line trusted-users.
+# Lix 2.95 ignores extra-trusted-users beside a line trusted-users.
 step=$conf
 add_to_setting "$conf" trusted-users "$account"
 
-# A server that says whom its daemon serves has to name the account.
+# If nix.conf limits the users of the daemon, it must allow the account.
 step=$conf
 add_to_setting "$conf" allowed-users "$account"
 nix_changes=$((changes - before))
@@ -450,25 +449,25 @@ nix_changes=$((changes - before))
 before=$changes
 step=/etc/exports.d/nix-remote.exports
 put /etc/exports.d/nix-remote.exports 644 <<'END-OF-FILE'
-# The store, and nothing else of this machine, for the executors. exports(5) has the options.
-# ro                executors read; all that is written goes through Nix on this machine
-# sync              the default, written down: nothing is answered before it is on the disk
-# no_subtree_check  Nix adds paths by renaming, which checks of subtrees stumble over
-# root_squash       root of an executor is nobody here; all of a store can be read by everybody
+# Exports the store to the executors, and nothing else. See exports(5) for the options.
+# ro                executors only read; only Nix on this machine writes
+# sync              the default, stated explicitly: replies are sent after data is on the disk
+# no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
+# root_squash       root on an executor is nobody on this machine; every user can read a store
 /nix/store 10.1.0.0/16(ro,sync,no_subtree_check,root_squash)
 END-OF-FILE
 
 step=/etc/nfs.conf.d/nix-remote.conf
 put /etc/nfs.conf.d/nix-remote.conf 644 <<'END-OF-FILE'
-# Threads that answer executors. Starting many actions at once is many small questions at once:
-# with the usual 8 or 16, some wait although the disk does not.
+# Threads that serve executors. Actions that start at the same time send many small requests: with
+# the default of 8 or 16 threads, some wait although the disk is idle.
 [nfsd]
 threads=32
 END-OF-FILE
 
 served=$((changes - before))
 
-# What removes roots that nobody needs, once a day.
+# Removes unused roots once a day.
 before=$changes
 step=/usr/local/bin/nix-remote-collect
 put /usr/local/bin/nix-remote-collect 755 <<'END-OF-FILE'
@@ -477,17 +476,17 @@ put /usr/local/bin/nix-remote-collect 755 <<'END-OF-FILE'
 #
 #   nix-remote-collect [--dry-run | --trust-clock]
 #
-# It removes durable roots that no copy has used for long, and then lets Nix collect what
-# nothing keeps. While the disk has too little room, it goes on with roots half as old, and
-# half of that, but never with those used within the grace time: a build may need them now.
+# It removes durable roots that no copy has used for a long time, then collects garbage. While the
+# disk has too little free space, it continues with roots half as old, and so on, but never with
+# roots used within the grace time, because a build may need them.
 #
-# Ages are by the clock, and a clock can be wrong. Nothing is removed if the clock has moved
-# against the time that the machine has been up, if no root was used or made for as long as roots
-# are kept, and of those roots that appear with a time before the last run: those were made while
-# the clock was wrong. If the clock is right: nix-remote-collect --trust-clock.
+# Ages depend on the clock, which can be wrong. It removes nothing if the clock has moved relative
+# to the uptime of the machine, or if no root was used or made for as long as roots are kept. It
+# keeps new roots whose time is before the last run: they were made while the clock was wrong. If
+# the clock is right: nix-remote-collect --trust-clock.
 #
-# It runs as the account that owns the roots, needs no other power, and uses no other: root's is
-# dropped.
+# It runs as the account that owns the roots, and needs no other rights. If root runs it, it drops
+# root's rights.
 set -eu
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -503,15 +502,15 @@ if [ "$(id -un)" != "$account" ]; then
   exec setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups "$0" "$@"
 fi
 
-# The account's home folder: its roots are below it.
+# The account's home folder, which contains its roots.
 export HOME=/var/lib/copies
-# Seconds since a root was last used, before which it goes only if the disk is too full.
+# Seconds. Roots used within that time are removed only if the disk is too full.
 keep=604800
-# Seconds within which a root is never removed, whatever the disk says.
+# Seconds. Roots used within that time are never removed.
 grace=3600
-# KiB that the store's disk should have free.
+# Free space that the store's disk should have, in KiB.
 room=1048576
-# Should the lines above be edited: the larger one holds.
+# In case the lines above were edited: the larger value applies.
 [ "$keep" -ge "$grace" ] || keep=$grace
 
 state=$HOME/.local/state/nix-remote/collect
@@ -527,15 +526,15 @@ LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/pro
 free() {
   df -Pk /nix/store | awk 'NR == 2 { print $4 }'
 }
-# The roots: records, sorted. The time of the list goes to the file `now`.
+# Prints the records of the roots, sorted. Writes the time of the list to the file `now`.
 roots() {
-  # In a process of its own: the list ends the shell that it fails in.
+  # In a subshell: a failing list exits its shell.
   (list) >listed
   [ "$(tail -n 1 listed)" = end ] || { echo "nix-remote-collect: no complete list" >&2; exit 1; }
   sed -n '1s/.* //p' listed >now
   sed '1d; $d; /^other$/d' listed | sort
 }
-# Those of the roots on standard input that are older than so many seconds.
+# Prints the roots on standard input that are older than the given number of seconds.
 older_than() {
   awk -v age="$1" -v now="$now" 'now - $2 > age'
 }
@@ -551,9 +550,9 @@ boot=$(cat /proc/sys/kernel/random/boot_id)
 read -r up _ </proc/uptime
 up=${up%.*}
 
-# `clock` has the time of the last run whose clock was right, its boot, and how long the machine
-# had been up. What the clock and the time since have in common: at most an hour of difference;
-# after a boot, half of what roots are kept for, because a machine can be off.
+# `clock` has the time of the last run whose clock was right, its boot ID and its uptime. The clock
+# may differ from the uptime by at most an hour; after a boot, by half of the time for which roots
+# are kept, because the machine may have been off.
 if [ "${1-}" != --trust-clock ] && [ -s roots.new ]; then
   newest=$(awk '{ t = $2 > $3 ? $2 : $3; if (t > n) n = t } END { printf "%.0f", n }' roots.new)
   [ $((now - newest)) -le "$keep" ] || refuse "none was used or made for $((now - newest)) s"
@@ -567,8 +566,8 @@ if [ "${1-}" != --trust-clock ] && [ -s roots.new ]; then
   fi
 fi
 
-# `seen` has the roots of the last run. Those that are new, and were made before it by the clock,
-# stay until the next one.
+# `seen` has the roots of the last run. A new root whose time is before that run is kept until the
+# next run.
 if [ -f seen ] && [ -f clock ]; then
   read -r last _ <clock
   comm -13 seen roots.new | awk -v last="$last" '$3 < last' >doubtful
@@ -590,8 +589,8 @@ mv roots.new seen
 
 while :; do
   older_than "$keep" <candidates >old
-  # A part at a time, which is held in memory; each in a process of its own, as above. What is
-  # gone already is passed over. With no part, what a removal that was cut off has left is removed.
+  # One part at a time, which is held in memory, in a subshell as above. Roots that no longer exist
+  # are skipped. Without any part, an interrupted removal is completed.
   rm -f old.*
   split -l 20000 -a 4 old old.
   [ -s old ] || : >old.none
@@ -613,7 +612,7 @@ END-OF-FILE
 
 step=/etc/systemd/system/nix-remote-collect.service
 put /etc/systemd/system/nix-remote-collect.service 644 <<'END-OF-FILE'
-# What the timer of the same name starts: /usr/local/bin/nix-remote-collect says what it does.
+# The timer of the same name starts it. For a description see the top of /usr/local/bin/nix-remote-collect.
 [Unit]
 Description=Remove durable roots of nix-remote that nobody uses, and collect garbage
 After=nix-daemon.service
@@ -621,9 +620,9 @@ After=nix-daemon.service
 [Service]
 Type=oneshot
 ExecStart=/usr/local/bin/nix-remote-collect
-# The owner of the roots. Nix collects for everybody, so no more power is needed.
+# The owner of the roots. Every account may collect garbage, so no other rights are needed.
 User=copies
-# Copies and builds come first.
+# Copies and builds have priority.
 Nice=10
 IOSchedulingClass=idle
 NoNewPrivileges=true
@@ -631,13 +630,13 @@ END-OF-FILE
 
 step=/etc/systemd/system/nix-remote-collect.timer
 put /etc/systemd/system/nix-remote-collect.timer 644 <<'END-OF-FILE'
-# Once a day. See what it would do: sudo -u ACCOUNT nix-remote-collect --dry-run
+# Once a day. To see what it would remove: sudo -u ACCOUNT nix-remote-collect --dry-run
 [Unit]
 Description=Keep the Nix server from filling up
 
 [Timer]
 OnCalendar=daily
-# Not at the same minute on every server; and later, if the machine was off.
+# Not in the same minute on every server; after boot, if the machine was off.
 RandomizedDelaySec=1h
 Persistent=true
 
@@ -666,7 +665,7 @@ if command -v systemctl >/dev/null; then
   enable nix-remote-collect.timer
 fi
 if [ -d /run/systemd/system ]; then
-  # Only executors get through the firewall, where it is ufw's. NFS 4 needs no other port.
+  # If ufw is active, lets only executors through. NFS 4 needs no other port.
   step='the firewall'
   if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
     for network in 10.1.0.0/16; do
@@ -686,7 +685,7 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
   start nix-remote-collect.timer
-  # A server that runs is not restarted: every executor would wait until it knows its clients again.
+  # A running server is not restarted: every executor would wait for the grace period of NFS.
   if systemctl -q is-active nfs-server.service; then
     step='the threads of the NFS server'
     running=$(cat /proc/fs/nfsd/threads)
@@ -708,8 +707,8 @@ else
   say "there is no systemd here: start the NFS server (port 2049), and run"     "nix-remote-collect once a day, by other means"
 fi
 
-# Last of all: the daemon reads its settings when it starts. With KillMode=process its restart ends
-# no build and no copy: those are processes of their own. Without, it waits for a person.
+# The last step: the daemon reads its settings when it starts. With KillMode=process a restart ends
+# no build and no copy, which are separate processes. Otherwise the restart is left to the user.
 step='nix-daemon.service'
 if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   systemctl -q is-active nix-daemon.service; then
@@ -723,8 +722,8 @@ if [ "$nix_changes" -gt 0 ] && [ -d /run/systemd/system ] &&
   fi
 fi
 
-# Flaws of Nix's daemon, by which an account that may use it becomes root. Implementation, the
-# releases that brought the flaw, the releases that mend it, what it is.
+# Vulnerabilities of the Nix daemon that let its users become root. The columns: implementation,
+# the releases that introduced it, the releases that fix it, its description.
 step='a look at the version of Nix'
 awk -F '|' -v said="$(nix-store --version </dev/null)" '
   function number(version, part) {
@@ -735,7 +734,7 @@ awk -F '|' -v said="$(nix-store --version </dev/null)" '
     split(version, part, ".")
     return part[1] "." part[2]
   }
-  # Whether this Nix has what came with these releases: that of its branch, or else the newest.
+  # Whether this Nix is not older than the release of its branch, or else the newest release.
   function has(releases, each, count, i, least, newest) {
     count = split(releases, each, " ")
     for (i = 1; i <= count; i++) {

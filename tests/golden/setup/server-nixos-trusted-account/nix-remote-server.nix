@@ -1,17 +1,16 @@
 # A Nix server for nix_remote: nix-remote setup server --system nixos …
 { pkgs, ... }:
 let
-  # Programs as nix_remote ships them; each says at its top what it does.
+  # Programs of nix_remote. The comment at the top of each explains it.
   dispatcher = pkgs.writeScript "nix-remote-dispatcher" ''
 #!/bin/sh
-# nix-remote-dispatcher: lets an account do what nix-remote needs of a Nix server, nothing else.
+# nix-remote-dispatcher: lets an account run only the commands that nix-remote needs on a Nix server.
 #
-# It is the forced command of a key in authorized_keys. What the client asks for comes in
-# SSH_ORIGINAL_COMMAND, and is never given to a shell unless it is, to the last byte, one of
-# the texts below.
+# It is the forced command of a key in authorized_keys. The client's command is in
+# SSH_ORIGINAL_COMMAND. It is passed to a shell only if it is identical to one of the texts below.
 #
-# Nothing in the account's home folder is ever run, and the account must not own that folder:
-# a durable root is a link at a place of the client's choice, with content of its choice.
+# Nothing in the account's home folder is ever executed, and the account must not own that folder:
+# the client chooses the location and the target of durable roots.
 set -euf
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -27,7 +26,7 @@ refuse() {
   exit 126
 }
 
-# Reads store paths and compares them with their hashes. Quotes come with names that have a `?`.
+# Compares the content of store paths with their hashes. The client quotes names with a `?`.
 verify() {
   set -- $(printf %s "$asked" | tr -d "'")
   shift 2
@@ -93,7 +92,7 @@ case $asked in
   *) refuse ;;
 esac
 
-# A durable root of a path, in one of the folders for them. Quotes come with names that have a `?`.
+# Makes a durable root, in one of the folders for roots. The client quotes names with a `?`.
 set -- $(printf %s "$asked" | tr -d "'")
 [ "$#" = 5 ] && [ "$1 $2 $4" = 'nix-store --realise --add-root' ] || refuse
 path=''${3#/nix/store/}
@@ -103,7 +102,7 @@ case $path in ''' | .* | *[!0-9A-Za-z+._?=-]*) refuse ;; esac
 case $link/ in *[!0-9A-Za-z+._?=/-]* | *//* | */./* | */../*) refuse ;; esac
 me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); set -- "''${home%/}/.local/state/nix-remote/gcroots" "/nix/var/nix/gcroots/nix-remote/$me" "/nix/var/nix/gcroots/per-user/$me/nix-remote"; [ "$HOME" = "$home" ] || [ "$HOME" -ef "$home" ] || set -- "$@" "''${HOME%/}/.local/state/nix-remote/gcroots";
 for place in "$roots" "$@"; do
-  # The removal of roots works in folders whose names begin with a dot.
+  # The removal of roots has its working folders in names that begin with a dot.
   case $link in
     "$place"/.* | "$place"/*/.*) refuse ;;
     "$place"/*) run nix-store --realise "/nix/store/$path" --add-root "$link" ;;
@@ -117,17 +116,17 @@ refuse
 #
 #   nix-remote-collect [--dry-run | --trust-clock]
 #
-# It removes durable roots that no copy has used for long, and then lets Nix collect what
-# nothing keeps. While the disk has too little room, it goes on with roots half as old, and
-# half of that, but never with those used within the grace time: a build may need them now.
+# It removes durable roots that no copy has used for a long time, then collects garbage. While the
+# disk has too little free space, it continues with roots half as old, and so on, but never with
+# roots used within the grace time, because a build may need them.
 #
-# Ages are by the clock, and a clock can be wrong. Nothing is removed if the clock has moved
-# against the time that the machine has been up, if no root was used or made for as long as roots
-# are kept, and of those roots that appear with a time before the last run: those were made while
-# the clock was wrong. If the clock is right: nix-remote-collect --trust-clock.
+# Ages depend on the clock, which can be wrong. It removes nothing if the clock has moved relative
+# to the uptime of the machine, or if no root was used or made for as long as roots are kept. It
+# keeps new roots whose time is before the last run: they were made while the clock was wrong. If
+# the clock is right: nix-remote-collect --trust-clock.
 #
-# It runs as the account that owns the roots, needs no other power, and uses no other: root's is
-# dropped.
+# It runs as the account that owns the roots, and needs no other rights. If root runs it, it drops
+# root's rights.
 set -eu
 LC_ALL=C
 PATH=/run/current-system/sw/bin:/nix/var/nix/profiles/default/bin:/usr/local/bin:/usr/bin:/bin
@@ -143,15 +142,15 @@ if [ "$(id -un)" != "$account" ]; then
   exec setpriv --reuid "$account" --regid "$(id -g "$account")" --init-groups "$0" "$@"
 fi
 
-# The account's home folder: its roots are below it.
+# The account's home folder, which contains its roots.
 export HOME=/var/lib/copies
-# Seconds since a root was last used, before which it goes only if the disk is too full.
+# Seconds. Roots used within that time are removed only if the disk is too full.
 keep=604800
-# Seconds within which a root is never removed, whatever the disk says.
+# Seconds. Roots used within that time are never removed.
 grace=3600
-# KiB that the store's disk should have free.
+# Free space that the store's disk should have, in KiB.
 room=1048576
-# Should the lines above be edited: the larger one holds.
+# In case the lines above were edited: the larger value applies.
 [ "$keep" -ge "$grace" ] || keep=$grace
 
 state=$HOME/.local/state/nix-remote/collect
@@ -167,15 +166,15 @@ LC_ALL=C; export LC_ALL; PATH="$PATH:/run/current-system/sw/bin:/nix/var/nix/pro
 free() {
   df -Pk /nix/store | awk 'NR == 2 { print $4 }'
 }
-# The roots: records, sorted. The time of the list goes to the file `now`.
+# Prints the records of the roots, sorted. Writes the time of the list to the file `now`.
 roots() {
-  # In a process of its own: the list ends the shell that it fails in.
+  # In a subshell: a failing list exits its shell.
   (list) >listed
   [ "$(tail -n 1 listed)" = end ] || { echo "nix-remote-collect: no complete list" >&2; exit 1; }
   sed -n '1s/.* //p' listed >now
   sed '1d; $d; /^other$/d' listed | sort
 }
-# Those of the roots on standard input that are older than so many seconds.
+# Prints the roots on standard input that are older than the given number of seconds.
 older_than() {
   awk -v age="$1" -v now="$now" 'now - $2 > age'
 }
@@ -191,9 +190,9 @@ boot=$(cat /proc/sys/kernel/random/boot_id)
 read -r up _ </proc/uptime
 up=''${up%.*}
 
-# `clock` has the time of the last run whose clock was right, its boot, and how long the machine
-# had been up. What the clock and the time since have in common: at most an hour of difference;
-# after a boot, half of what roots are kept for, because a machine can be off.
+# `clock` has the time of the last run whose clock was right, its boot ID and its uptime. The clock
+# may differ from the uptime by at most an hour; after a boot, by half of the time for which roots
+# are kept, because the machine may have been off.
 if [ "''${1-}" != --trust-clock ] && [ -s roots.new ]; then
   newest=$(awk '{ t = $2 > $3 ? $2 : $3; if (t > n) n = t } END { printf "%.0f", n }' roots.new)
   [ $((now - newest)) -le "$keep" ] || refuse "none was used or made for $((now - newest)) s"
@@ -207,8 +206,8 @@ if [ "''${1-}" != --trust-clock ] && [ -s roots.new ]; then
   fi
 fi
 
-# `seen` has the roots of the last run. Those that are new, and were made before it by the clock,
-# stay until the next one.
+# `seen` has the roots of the last run. A new root whose time is before that run is kept until the
+# next run.
 if [ -f seen ] && [ -f clock ]; then
   read -r last _ <clock
   comm -13 seen roots.new | awk -v last="$last" '$3 < last' >doubtful
@@ -230,8 +229,8 @@ mv roots.new seen
 
 while :; do
   older_than "$keep" <candidates >old
-  # A part at a time, which is held in memory; each in a process of its own, as above. What is
-  # gone already is passed over. With no part, what a removal that was cut off has left is removed.
+  # One part at a time, which is held in memory, in a subshell as above. Roots that no longer exist
+  # are skipped. Without any part, an interrupted removal is completed.
   rm -f old.*
   split -l 20000 -a 4 old old.
   [ -s old ] || : >old.none
@@ -252,8 +251,8 @@ done
 '';
 in
 {
-  # An account that owns nothing in its home folder but where durable roots go, and whose key
-  # can start one program: see docs/security.md.
+  # An account that owns only the folder for durable roots in its home folder, and whose key can
+  # start one program: see docs/security.md.
   environment.etc."nix-remote/dispatcher".source = dispatcher;
   users.groups."copies" = { };
   users.users."copies" = {
@@ -261,7 +260,7 @@ in
     group = "copies";
     home = "/var/lib/copies";
     shell = "/bin/sh";
-    # The key, tied to the dispatcher. NixOS keeps this file in /etc, owned by root.
+    # The key, restricted to the dispatcher. NixOS keeps this file in /etc, owned by root.
     openssh.authorizedKeys.keys = [ "restrict,command=\"/usr/local/bin/nix-remote-dispatcher\" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE7fI1Nwb0t0wPcvrQzTL0xQp3e9cXfCQVwXr5Ho4J0v" ];
   };
   systemd.tmpfiles.rules = [
@@ -269,38 +268,38 @@ in
     "d /var/lib/copies/.local 0755 root root -"
     "d /var/lib/copies/.local/state 0755 root root -"
     "d /var/lib/copies/.local/state/nix-remote 0755 copies copies -"
-    # And where they go if the Nix daemon cannot read that folder.
+    # The folder for durable roots if the Nix daemon cannot read the one above.
     "d /nix/var/nix/gcroots/nix-remote/copies 0755 copies copies -"
-    # Where the key's line says the dispatcher is.
+    # The path of the dispatcher in the key's line.
     "L+ /usr/local/bin/nix-remote-dispatcher - - - - /etc/nix-remote/dispatcher"
   ];
   services.openssh.enable = true;
 
-  # The account is trusted with any content under any name: it is as good as root. A key to sign
-  # copies with is enough instead: nix-remote setup server --trusted-key NAME-1:…
+  # A trusted account may add any content under any name: it is as powerful as root. A signing key
+  # makes this unnecessary: nix-remote setup server --trusted-key NAME-1:…
   nix.settings.trusted-users = [ "copies" ];
 
-  # The store, and nothing else of this machine, for the executors.
-  # ro                executors read; all that is written goes through Nix on this machine
-  # sync              the default, written down: nothing is answered before it is on the disk
-  # no_subtree_check  Nix adds paths by renaming, which checks of subtrees stumble over
-  # root_squash       root of an executor is nobody here; all of a store can be read by everybody
+  # Exports the store to the executors, and nothing else.
+  # ro                executors only read; only Nix on this machine writes
+  # sync              the default, stated explicitly: replies are sent after data is on the disk
+  # no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
+  # root_squash       root on an executor is nobody on this machine; every user can read a store
   services.nfs.server.enable = true;
   services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,no_subtree_check,root_squash)";
-  # Starting many actions at once is many small questions at once.
+  # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = 32;
-  # All that NFS 4 needs. Who may mount, the export says.
+  # The only port that NFS 4 needs. The export limits the clients.
   networking.firewall.allowedTCPPorts = [ 2049 ];
 
-  # Once a day: removes durable roots that nobody uses, and collects garbage.
+  # Once a day: removes unused durable roots, and collects garbage.
   systemd.services.nix-remote-collect = {
     after = [ "nix-daemon.service" ];
     startAt = "daily";
     serviceConfig = {
       ExecStart = "${collect}";
-      # The owner of the roots. Nix collects for everybody, so no more power is needed.
+      # The owner of the roots. Every account may collect garbage, so no other rights are needed.
       User = "copies";
-      # Copies and builds come first.
+      # Copies and builds have priority.
       Nice = 10;
       IOSchedulingClass = "idle";
       NoNewPrivileges = true;

@@ -19,7 +19,7 @@ HELLO, BASH = path("hello"), path("bash")
 ROOTS = [
     Root("app-1", "hello", HELLO, 0),
     Root("app-1", "bash", BASH, 0),
-    Root("app-1", "hello", HELLO, 0, place=2),
+    Root("app-1", "hello", HELLO, 0, folder_number=2),
 ]
 HOME = f"/home/me/{FOLDER}"
 OWN = "/nix/var/nix/gcroots/nix-remote/me"

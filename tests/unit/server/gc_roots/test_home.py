@@ -47,35 +47,35 @@ def test_the_folder_is_what_the_command_prints(printed: str, folder: Optional[st
 
 
 def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
-    programs = Answering(Finished(0, "home /home/me\n", ""))
-    question = home.HomeQuestion(programs)
+    remote_exec = Answering(Finished(0, "home /home/me\n", ""))
+    question = home.HomeQuestion(remote_exec)
     question.ask()
-    programs.may_end.set()
+    remote_exec.may_end.set()
     assert [question(), question()] == ["/home/me", "/home/me"]
 
 
 def test_it_is_asked_once() -> None:
-    programs = Answering(Finished(0, "home /home/me\n", ""))
-    question = home.HomeQuestion(programs)
+    remote_exec = Answering(Finished(0, "home /home/me\n", ""))
+    question = home.HomeQuestion(remote_exec)
     assert question() is None
-    programs.may_end.set()
+    remote_exec.may_end.set()
     question.ask()
     assert question() == "/home/me"
-    programs.may_end.clear()
+    remote_exec.may_end.clear()
     question.ask()
     assert question() == "/home/me"
 
 
 @pytest.mark.parametrize(
-    "programs",
+    "remote_exec",
     [
         Answering(Finished(126, "home /home/me\n", "this account may not run that")),
         Answering(Finished(0, "", ""), ConnectionBroken("server", "copying", "it closed")),
     ],
 )
-def test_an_account_that_may_not_ask_has_no_known_home_folder(programs: Answering) -> None:
-    programs.may_end.set()
-    question = home.HomeQuestion(programs)
+def test_an_account_that_may_not_ask_has_no_known_home_folder(remote_exec: Answering) -> None:
+    remote_exec.may_end.set()
+    question = home.HomeQuestion(remote_exec)
     question.ask()
     assert question() is None
 

@@ -109,13 +109,13 @@ def test_a_removal_that_did_not_come_to_its_end_is_an_error(status: int, lines: 
 
 def test_many_roots_are_removed_in_several_runs() -> None:
     server = Answering(0, "end")
-    told: list[events.Event] = []
-    remove_roots(server, "server", [OLD] * 12_000, told.append)
+    reported: list[events.Event] = []
+    remove_roots(server, "server", [OLD] * 12_000, reported.append)
     assert [text.count(b"\n") for text in server.stdin] == [5_000, 5_000, 2_000]
-    assert told == [events.RootsVisited(done, 12_000) for done in (5_000, 10_000, 12_000)]
-    told.clear()
-    remove_roots(server, "server", [OLD] * 5_000, told.append)
-    assert told == []
+    assert reported == [events.RootsVisited(done, 12_000) for done in (5_000, 10_000, 12_000)]
+    reported.clear()
+    remove_roots(server, "server", [OLD] * 5_000, reported.append)
+    assert reported == []
 
 
 def test_programs_that_are_not_on_the_path_are_looked_for_elsewhere() -> None:

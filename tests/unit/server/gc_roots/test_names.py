@@ -8,11 +8,11 @@ import pytest
 
 from nix_remote.server.gc_roots.names import (
     FOLDER,
-    SET_PLACES,
+    SET_ROOT_FOLDERS,
     Owner,
     asked_location,
+    candidate_locations,
     location,
-    places,
 )
 from tests.support.paths import path
 
@@ -48,7 +48,7 @@ def test_a_name_never_leaves_its_folder(name: str) -> None:
 
 def test_a_root_has_the_same_name_in_every_place() -> None:
     wanted = location(OWNER, "gcc", path("gcc-12"))
-    found = places("me", "/home/me", wanted)
+    found = candidate_locations("me", "/home/me", wanted)
     assert found[0] == f"/home/me/{wanted}"
     assert len(found) == 3
     assert {asked_location(each) for each in found} == {wanted}
@@ -56,12 +56,12 @@ def test_a_root_has_the_same_name_in_every_place() -> None:
 
 def test_without_a_home_folder_the_first_place_is_where_the_session_runs() -> None:
     wanted = location(OWNER, "gcc", path("gcc-12"))
-    assert places("me", None, wanted)[0] == wanted
+    assert candidate_locations("me", None, wanted)[0] == wanted
 
 
 @pytest.mark.parametrize("account", ["..", ".", "a/b", "", "-x", "DOMAIN\\me"])
 def test_an_account_whose_name_is_no_folder_has_its_home_folder_only(account: str) -> None:
-    assert places(account, "/home/me", "x/y") == ("/home/me/x/y",)
+    assert candidate_locations(account, "/home/me", "x/y") == ("/home/me/x/y",)
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -69,7 +69,7 @@ def test_the_list_looks_in_every_place_that_a_copy_uses(shell: str) -> None:
     user = pwd.getpwuid(os.getuid())
 
     def listed(home: str) -> list[str]:
-        script = f'{SET_PLACES} for place do echo "$place"; done'
+        script = f'{SET_ROOT_FOLDERS} for place do echo "$place"; done'
         environment = {"PATH": "/usr/bin:/bin", "HOME": home}
         done = subprocess.run(
             [shell, "-c", script], env=environment, stdout=subprocess.PIPE, text=True, check=True
@@ -77,7 +77,9 @@ def test_the_list_looks_in_every_place_that_a_copy_uses(shell: str) -> None:
         return done.stdout.splitlines()
 
     home = os.path.realpath(user.pw_dir)
-    wanted = [each.removesuffix("/x") for each in places(user.pw_name, home, f"{FOLDER}/x")]
+    wanted = [
+        each.removesuffix("/x") for each in candidate_locations(user.pw_name, home, f"{FOLDER}/x")
+    ]
     assert listed(user.pw_dir) == wanted
     # Where the account's variable names another folder, older roots may be there.
     assert listed("/tmp") == [*wanted, f"/tmp/{FOLDER}"]

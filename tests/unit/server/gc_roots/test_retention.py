@@ -1,7 +1,7 @@
 import pytest
 
 from nix_remote.server.gc_roots.names import Root, Roots
-from nix_remote.server.gc_roots.retention import Retention, meant
+from nix_remote.server.gc_roots.retention import Retention, matching_workspaces
 from tests.support.paths import path
 
 NOW = 1_000_000
@@ -54,7 +54,7 @@ def test_the_name_of_a_workspace_means_that_of_this_user(
     name: str, own: list[str], workspaces: set[str] | None
 ) -> None:
     there = ["app-12345678", "app-87654321", "my-app-12345678"]
-    assert meant(name, there, own) == workspaces
+    assert matching_workspaces(name, there, own) == workspaces
 
 
 @pytest.mark.parametrize(("grace", "apart"), [(0, 300), (3600, 3600), (86400, 86400)])

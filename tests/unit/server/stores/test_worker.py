@@ -13,9 +13,9 @@ from nix_remote.errors import (
     ServerEndedSession,
     SignatureRequired,
 )
-from nix_remote.protocol import worker
 from nix_remote.protocol.versions import ProtocolVersion
-from nix_remote.server.gc_roots.names import FOLDER, places
+from nix_remote.protocol.worker_conversation import WorkerConversation
+from nix_remote.server.gc_roots.names import FOLDER, candidate_locations
 from nix_remote.server.nix_errors import Account
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.session import Session
@@ -33,7 +33,7 @@ ROOT = DurableRoot(HELLO, ".local/state/x/hello")
 def session(server: FakeServer, listener: events.Listener = events.ignore) -> WorkerSession:
     return Session(
         server.start(),
-        worker.WorkerConversation(),
+        WorkerConversation(),
         alias="server",
         command="nix-daemon --stdio",
         stall_timeout=30,
@@ -56,7 +56,7 @@ class Commands(RemoteExec):
 def store(
     server: FakeServer,
     listener: events.Listener = events.ignore,
-    programs: Optional[RemoteExec] = None,
+    remote_exec: Optional[RemoteExec] = None,
     user: str = "me",
     home: Optional[str] = None,
 ) -> WorkerStore:
@@ -64,7 +64,7 @@ def store(
         session(server, listener),
         account=Account("server", user),
         listener=listener,
-        programs=programs or Commands({}),
+        remote_exec=remote_exec or Commands({}),
         open_session=lambda: session(server, listener),
         home=lambda: home,
     )
@@ -104,7 +104,7 @@ def test_what_was_asked_with_the_greeting_is_not_asked_again() -> None:
         asked=ask(opened, locked(GLIBC, BASH)),
         account=Account("server", "me"),
         listener=events.ignore,
-        programs=Commands({}),
+        remote_exec=Commands({}),
         open_session=lambda: opened,
     )
     assert early.ask(locked(GLIBC, BASH)) == {BASH}
@@ -122,7 +122,7 @@ def test_other_paths_than_those_asked_with_the_greeting_are_asked_about() -> Non
         asked=ask(opened, locked(GLIBC)),
         account=Account("server", "me"),
         listener=events.ignore,
-        programs=Commands({}),
+        remote_exec=Commands({}),
         open_session=lambda: opened,
     )
     assert early.ask(locked(BASH)) == {BASH}
@@ -287,8 +287,8 @@ def test_a_refused_temporary_root_is_told() -> None:
 # Whether the server's collector counts a root, and where roots go if it does not.
 
 HOME = "/home/me"
-KEPT = DurableRoot(HELLO, f"{FOLDER}/app-1/hello/{base_name(HELLO)}")
-OWN_FOLDER, PER_USER = places("me", HOME, KEPT.location)[1:]
+TOP_ROOT = DurableRoot(HELLO, f"{FOLDER}/app-1/hello/{base_name(HELLO)}")
+OWN_FOLDER, PER_USER = candidate_locations("me", HOME, TOP_ROOT.location)[1:]
 
 
 def made(seen: list[events.Event]) -> list[str]:
@@ -298,8 +298,8 @@ def made(seen: list[events.Event]) -> list[str]:
 def test_a_root_is_made_below_the_home_folder_wherever_the_session_runs() -> None:
     server = FakeServer(valid={HELLO}, folder="/tmp")
     seen: list[events.Event] = []
-    store(server, seen.append, home=HOME).secure([HELLO], [KEPT])
-    assert made(seen) == [f"{HOME}/{KEPT.location}"] == list(server.roots)
+    store(server, seen.append, home=HOME).secure([HELLO], [TOP_ROOT])
+    assert made(seen) == [f"{HOME}/{TOP_ROOT.location}"] == list(server.roots)
     # Whether it counts is asked in the same breath.
     assert server.operations == [47, 14, 20, 31]
 
@@ -313,20 +313,20 @@ def test_a_server_is_asked_once_per_session_whether_it_counts_roots_in_a_place()
 
 
 def test_roots_of_others_make_no_difference() -> None:
-    others = [("{temp:12}", HELLO), ("/proc/1/exe", HELLO), (f"{HOME}/{KEPT.location}", BASH)]
+    others = [("{temp:12}", HELLO), ("/proc/1/exe", HELLO), (f"{HOME}/{TOP_ROOT.location}", BASH)]
     server = FakeServer(valid={HELLO}, unseen=HOME, other_roots=others * 10_000)
     with pytest.raises(RootNotCounted):
-        store(server, home=HOME, user="..").secure([HELLO], [KEPT])
+        store(server, home=HOME, user="..").secure([HELLO], [TOP_ROOT])
 
 
 def test_where_the_collector_cannot_read_the_home_folder_a_root_goes_where_it_can() -> None:
     server = FakeServer(valid={HELLO}, unseen=HOME)
     seen: list[events.Event] = []
     opened = store(server, seen.append, home=HOME)
-    assert opened.secure([HELLO], [KEPT]) == {HELLO}
+    assert opened.secure([HELLO], [TOP_ROOT]) == {HELLO}
     assert made(seen) == [OWN_FOLDER]
     # Later ones go there at once. In the home folder it was made twice.
-    opened.secure([HELLO], [KEPT])
+    opened.secure([HELLO], [TOP_ROOT])
     assert server.operations.count(47) == 4
 
 
@@ -339,7 +339,7 @@ def test_a_home_folder_that_cannot_be_written_is_no_obstacle_where_there_is_anot
 
     server.before = refuse
     seen: list[events.Event] = []
-    assert store(server, seen.append, home="/absent").secure([HELLO], [KEPT]) == {HELLO}
+    assert store(server, seen.append, home="/absent").secure([HELLO], [TOP_ROOT]) == {HELLO}
     assert made(seen) == [PER_USER]
 
 
@@ -347,28 +347,28 @@ def test_where_no_place_counts_the_first_one_is_told() -> None:
     server = FakeServer(valid={HELLO}, unseen="/")
     opened = store(server, home=HOME)
     with pytest.raises(RootNotCounted) as caught:
-        opened.secure([HELLO], [KEPT])
-    assert f"{HOME}/{KEPT.location}" in caught.value.what
+        opened.secure([HELLO], [TOP_ROOT])
+    assert f"{HOME}/{TOP_ROOT.location}" in caught.value.what
     assert "install -d -m 755 -o me /nix/var/nix/gcroots/nix-remote/me" in caught.value.fix
     # The session is as good as before, and every place is tried anew.
     server.unseen = "nowhere"
-    assert opened.secure([HELLO], [KEPT]) == {HELLO}
+    assert opened.secure([HELLO], [TOP_ROOT]) == {HELLO}
 
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/tmp/me", "/var/tmp/x", "/run/user/7"])
 def test_a_session_that_runs_nowhere_near_a_home_folder_makes_no_root_there(folder: str) -> None:
     # The account may run this session and nothing else, so its home folder is not known.
     with pytest.raises(RootRefused) as caught:
-        store(FakeServer(valid={HELLO}, folder=folder), user="..").secure([HELLO], [KEPT])
+        store(FakeServer(valid={HELLO}, folder=folder), user="..").secure([HELLO], [TOP_ROOT])
     assert "not in the account's home folder" in caught.value.why
 
 
 def test_a_root_at_another_location_than_asked_for_is_refused() -> None:
     server = FakeServer(valid={HELLO})
-    elsewhere = LAST + encode_text(f"/elsewhere/{KEPT.location}")
+    elsewhere = LAST + encode_text(f"/elsewhere/{TOP_ROOT.location}")
     server.before = lambda operation, _: elsewhere if operation == 47 else None
     with pytest.raises(RootRefused):
-        store(server, home=HOME, user="..").secure([HELLO], [KEPT])
+        store(server, home=HOME, user="..").secure([HELLO], [TOP_ROOT])
 
 
 def test_a_path_that_vanishes_is_a_gap_and_no_fault_of_the_place() -> None:
@@ -382,12 +382,12 @@ def test_a_path_that_vanishes_is_a_gap_and_no_fault_of_the_place() -> None:
     server.before = vanish
     seen: list[events.Event] = []
     opened = store(server, seen.append, home=HOME)
-    assert opened.secure([GLIBC, HELLO], [KEPT]) == {GLIBC}
-    assert list(server.roots) == [f"{HOME}/{KEPT.location}"]
+    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]) == {GLIBC}
+    assert list(server.roots) == [f"{HOME}/{TOP_ROOT.location}"]
     # Nothing was learnt of the place: it is asked about when the path is there again.
     server.before = lambda *_: None
     server.valid.add(HELLO)
-    assert opened.secure([GLIBC, HELLO], [KEPT]) == {GLIBC, HELLO}
+    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]) == {GLIBC, HELLO}
     assert server.operations.count(14) == 2
 
 
@@ -398,19 +398,21 @@ def old_server() -> FakeServer:
 def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
     server = old_server()
     server.roots[f"/home/me/{ROOT.location}"] = HELLO  # the command does it
-    programs = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
+    remote_exec = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
     seen: list[events.Event] = []
-    assert store(server, seen.append, programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert store(server, seen.append, remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
     #                        barrier, look, counted
     assert server.operations == [20, 31, 14]
-    assert programs.run_so_far == [("nix-store", "--realise", HELLO, "--add-root", ROOT.location)]
+    assert remote_exec.run_so_far == [
+        ("nix-store", "--realise", HELLO, "--add-root", ROOT.location)
+    ]
     assert events.RootMade(HELLO, f"/home/me/{ROOT.location}") in seen
 
 
 def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None:
     # Although it is valid again at the last look: nothing keeps it.
-    programs = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
-    assert store(old_server(), programs=programs).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    remote_exec = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
+    assert store(old_server(), remote_exec=remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
 
 
 @pytest.mark.parametrize(
@@ -419,7 +421,9 @@ def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None
 )
 def test_a_command_that_makes_no_root_breaks_the_promise(answer: Finished) -> None:
     with pytest.raises(RootRefused):
-        store(old_server(), programs=Commands({"--realise": answer})).secure([GLIBC, HELLO], [ROOT])
+        store(old_server(), remote_exec=Commands({"--realise": answer})).secure(
+            [GLIBC, HELLO], [ROOT]
+        )
 
 
 def test_what_is_registered_there_is_told() -> None:

@@ -1,8 +1,8 @@
-"""The action that looks at a store: what it runs, its inputs, and what its output says.
+"""The action that probes a store: its script, its inputs, and its output.
 
-An executor need not have Python, nor any program beside a shell; and an action may see nothing
-of the executor but the store. So it is a shell that looks, with nothing but what is built into
-it: `/bin/sh`, or one of the store paths that are looked for.
+An executor may have no program except a shell, and an action may see nothing of the executor
+except the store. So the script uses only builtins of a shell: `/bin/sh`, or the shell of a store
+path.
 
 Pure.
 """
@@ -31,7 +31,7 @@ _LIST_NAME: Final = "paths"
 _BEGIN: Final = "nix-remote looks"
 _END: Final = "looked at"
 
-# `: <` opens a file or a folder, and reads nothing: what may not be read fails.
+# `: <` opens a file or a folder, and reads nothing: it fails if the path is not readable.
 _SCRIPT: Final = rf"""
 echo {_BEGIN}
 if [ -r /proc/self/mountinfo ]; then
@@ -51,32 +51,32 @@ echo {_END} $count
 
 
 @dataclass(frozen=True)
-class Look:
-    """An action, and all the blobs that it is made of: itself last."""
+class Probe:
+    """An action and all its blobs; the action itself is the last blob."""
 
     action: bytes
     blobs: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What an action has seen."""
+class ProbeResult:
+    """The output of a probe."""
 
     mountinfo: str
-    """The lines of `/proc/self/mountinfo` that are about the store."""
+    """The lines of `/proc/self/mountinfo` that mention the store."""
     absent: frozenset[str]
     unreadable: frozenset[str]
 
 
 def build(
     shell: str, paths: Sequence[str], properties: Sequence[tuple[str, str]], timeout: float
-) -> Look:
-    """The action in which `shell` looks for these store paths, for at most `timeout` seconds."""
+) -> Probe:
+    """The action in which `shell` checks these store paths, for at most `timeout` seconds."""
     script = _SCRIPT.encode()
     names = "".join(f"{path}\n" for path in paths).encode()
     files = FileNode(_SCRIPT_NAME, digest_of(script)), FileNode(_LIST_NAME, digest_of(names))
     inputs = encode(Directory(files))
-    # Once for services from before version 2.2 of the API, once for the others; as Bazel does.
+    # In the command for services before version 2.2 of the API, in the action for others, as Bazel.
     platform = Platform(tuple(Property(*each) for each in properties))
     command = encode(Command((shell, _SCRIPT_NAME), platform))
     action = encode(
@@ -84,21 +84,23 @@ def build(
             digest_of(command),
             digest_of(inputs),
             Duration(max(1, round(timeout))),
-            # What was seen yesterday says nothing.
+            # An earlier result would be useless.
             do_not_cache=True,
             platform=platform,
         )
     )
-    return Look(action, (script, names, inputs, command, action))
+    return Probe(action, (script, names, inputs, command, action))
 
 
-def read(output: str, count: int) -> Optional[Seen]:
-    """What the output of a look for `count` paths says; None if the shell did not get so far."""
+def read(output: str, count: int) -> Optional[ProbeResult]:
+    """Parses the output of a probe of `count` paths; None if the shell did not finish."""
     lines = output.splitlines()
     if lines[:1] != [_BEGIN] or lines[-1:] != [f"{_END} {count}"]:
         return None
 
-    def told(word: str) -> list[str]:
+    def values(word: str) -> list[str]:
         return [line[len(word) + 1 :] for line in lines if line.startswith(f"{word} ")]
 
-    return Seen("\n".join(told("mount")), frozenset(told("absent")), frozenset(told("closed")))
+    return ProbeResult(
+        "\n".join(values("mount")), frozenset(values("absent")), frozenset(values("closed"))
+    )

@@ -12,7 +12,7 @@ from nix_remote.errors import (
     ServerDiskFull,
     ServerEndedSession,
 )
-from nix_remote.server import connect, disk_check
+from nix_remote.server import choose_protocol, disk_check
 from nix_remote.server.nix_errors import Account
 from nix_remote.settings import StoreProtocol
 
@@ -23,7 +23,7 @@ class Opener:
     """Opens sessions as told: each answer is the words that one ends with, None if it opens."""
 
     account = Account("s", "me")
-    programs = None
+    remote_exec = None
 
     def __init__(
         self, *worker: Optional[str], serve: str = "", status: Optional[int] = None
@@ -35,10 +35,10 @@ class Opener:
 
     def over_worker(self) -> tuple[str, str]:
         self.opened += 1
-        said = self._worker.pop(0)
-        if said is None:
+        message = self._worker.pop(0)
+        if message is None:
             return "store", "worker"
-        raise ServerEndedSession("s", "the session was opened", said, self._status)
+        raise ServerEndedSession("s", "the session was opened", message, self._status)
 
     def over_serve(self) -> tuple[str, str]:
         raise ServerEndedSession("s", "the session was opened", self._serve)
@@ -46,11 +46,11 @@ class Opener:
 
 @pytest.fixture(autouse=True)
 def disks_are_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_check, "examine", lambda programs, alias: None)
+    monkeypatch.setattr(disk_check, "examine", lambda remote_exec, alias: None)
 
 
 def opened(opener: Any, protocol: StoreProtocol = StoreProtocol.WORKER) -> object:
-    return connect._open(protocol, opener)
+    return choose_protocol.open_store(protocol, opener)
 
 
 def test_a_daemon_that_was_killed_answers_the_second_time() -> None:
@@ -66,16 +66,16 @@ def test_one_that_hangs_up_because_of_its_disk_is_not_said_to_refuse_the_account
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     full = ServerDiskFull("s", "no room")
-    monkeypatch.setattr(disk_check, "examine", lambda programs, alias: full)
+    monkeypatch.setattr(disk_check, "examine", lambda remote_exec, alias: full)
     with pytest.raises(ServerDiskFull):
         opened(Opener(HUNG_UP, HUNG_UP))
 
 
 def test_where_the_worker_protocol_says_nothing_the_other_program_is_asked() -> None:
-    said = "error: cannot open connection to remote store 'daemon': error: Broken pipe"
+    message = "error: cannot open connection to remote store 'daemon': error: Broken pipe"
     with pytest.raises(AccountNotAllowed) as caught:
-        opened(Opener("", "", serve=said))
-    assert said in caught.value.why
+        opened(Opener("", "", serve=message))
+    assert message in caught.value.why
 
 
 @pytest.mark.parametrize("protocol", [StoreProtocol.WORKER, StoreProtocol.AUTO])
@@ -86,18 +86,18 @@ def test_a_program_that_ends_twice_without_a_word_does_not_serve_the_account(
     opener = Opener("", "", serve=serve, status=1)
     with pytest.raises(AccountNotAllowed, match="the account me") as caught:
         opened(opener, protocol)
-    assert "it said nothing" in caught.value.why
-    assert "add me to the line of allowed-users" in caught.value.fix
+    assert "it gave no reason" in caught.value.why
+    assert "add me to allowed-users" in caught.value.fix
     assert "login shell" in caught.value.fix
     assert opener.opened == 2
 
 
 @pytest.mark.parametrize(
-    ("said", "attempts"),
+    ("message", "attempts"),
     [("command not allowed", 1), ("", 2), ("cannot connect to socket at x", 1)],
 )
-def test_other_ends_stay_what_they_are(said: str, attempts: int) -> None:
-    opener = Opener(said, said)
+def test_other_ends_stay_what_they_are(message: str, attempts: int) -> None:
+    opener = Opener(message, message)
     with pytest.raises(NixRemoteError) as caught:
         opened(opener)
     assert type(caught.value) is ServerEndedSession

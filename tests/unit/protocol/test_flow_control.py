@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nix_remote.protocol.window import MOST_BYTES, MOST_REPLIES, SHORT_REPLY, Window
+from nix_remote.protocol.flow_control import MOST_BYTES, MOST_REPLIES, SHORT_REPLY, FlowControl
 
 _SIZES = st.sampled_from([16, 96, 500, MOST_BYTES - 1, MOST_BYTES, 10 * MOST_BYTES])
 _REPLY_SIZES = st.sampled_from([0, 16, SHORT_REPLY, SHORT_REPLY + 1, None])
@@ -34,15 +34,15 @@ def both_ways_may_block(unanswered: Unanswered) -> bool:
 def test_what_is_admitted_never_blocks_both_ways(
     steps: list[Optional[tuple[int, Optional[int]]]],
 ) -> None:
-    window = Window()
+    flow_control = FlowControl()
     unanswered: Unanswered = deque()
     for step in steps:
         if step is None:
             if unanswered:
                 unanswered.popleft()
-                window.answered()
-        elif window.admits(step[0]):
-            window.sent(*step)
+                flow_control.answered()
+        elif flow_control.admits(step[0]):
+            flow_control.sent(*step)
             unanswered.append(step)
         else:
             # Nothing is held back without need, or a copy would become slower.
@@ -52,17 +52,17 @@ def test_what_is_admitted_never_blocks_both_ways(
 
 @pytest.mark.parametrize("reply_size", [16, None])
 def test_a_request_of_any_size_may_go_when_nothing_is_unanswered(reply_size: Optional[int]) -> None:
-    window = Window()
+    flow_control = FlowControl()
     for _ in range(3):
-        assert window.admits(1000 * MOST_BYTES)
-        window.sent(1000 * MOST_BYTES, reply_size)
-        window.answered()
+        assert flow_control.admits(1000 * MOST_BYTES)
+        flow_control.sent(1000 * MOST_BYTES, reply_size)
+        flow_control.answered()
 
 
 def test_a_large_request_may_follow_short_replies_but_not_a_long_one() -> None:
-    window = Window()
-    window.sent(96, 16)
-    assert window.admits(10 * MOST_BYTES)
-    window.sent(96, None)
-    assert not window.admits(10 * MOST_BYTES)
-    assert window.admits(MOST_BYTES)
+    flow_control = FlowControl()
+    flow_control.sent(96, 16)
+    assert flow_control.admits(10 * MOST_BYTES)
+    flow_control.sent(96, None)
+    assert not flow_control.admits(10 * MOST_BYTES)
+    assert flow_control.admits(MOST_BYTES)

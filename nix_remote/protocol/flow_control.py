@@ -1,11 +1,11 @@
-"""How much may be unanswered in a session at a time. Sans-IO: sizes in, a decision out.
+"""Bounds the unanswered requests of a session. Sans-IO: sizes in, a decision out.
 
 Up to Nix 2.19, and in Lix, `nix-daemon --stdio` of an ordinary account is one thread that
-passes bytes both ways and blocks on either. While it waits for the daemon to take a request,
-it passes no reply on; while the daemon waits for it to take a reply, the daemon reads no
-request. Then nothing moves any more, whatever is read on this side. So at every moment either
-the replies that the daemon may write, or the requests behind them, have to fit into the
-buffers between the two, which are those of a Unix socket:
+forwards bytes in both directions and blocks on either. While it waits for the daemon to read a
+request, it forwards no reply; while the daemon waits for it to read a reply, the daemon reads no
+request. Then both are deadlocked, whatever the client reads. So at every moment either the
+replies that the daemon may write, or the requests after them, must fit into the buffers between
+the two, which are those of a Unix socket:
 
     requests 1 ... k have short replies, and are fewer than `MOST_REPLIES`; or
     requests k + 1 ... n have at most `MOST_BYTES`                              for every k
@@ -14,7 +14,7 @@ Linux gives a Unix socket 208 KiB. A short message uses 768 bytes of it whatever
 so 277 of them fill it (Nix 2.8: 278 unread replies stop its daemon). The bounds leave room for
 log messages between the replies. They cost no speed at a round trip time of 40 ms.
 
-Does not belong here: how to wait until there is room (`nix_remote.server.session`).
+Does not belong here: waiting for replies (`nix_remote.server.session`).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from collections import deque
 from typing import Deque, Final, Optional
 
 MOST_REPLIES: Final = 100
-"""Short replies that fit into the buffers for certain."""
+"""Number of short replies that always fit into the buffers."""
 SHORT_REPLY: Final = 512
 """Bytes."""
 MOST_BYTES: Final = 128 * 1024
-"""Bytes of requests that fit into the buffers for certain."""
+"""Bytes of requests that always fit into the buffers."""
 
 
-class Window:
+class FlowControl:
     """The unanswered requests of a session. One thread may send while another one receives."""
 
     def __init__(self) -> None:
-        # The receiving thread changes only this; all else belongs to the sending thread.
+        # The receiving thread changes only this attribute; the sending thread owns the others.
         self._answered = 0
         self._forgotten = 0
         self._sent_bytes = 0
@@ -44,7 +44,7 @@ class Window:
         """The number and the end of each unanswered request whose reply may be long."""
 
     def admits(self, size: int) -> bool:
-        """Whether a request of `size` bytes may follow those that are unanswered."""
+        """Whether a request of `size` bytes may be sent now."""
         self._forget_answered()
         end = self._end_of_first_that_may_block()
         return end is None or self._sent_bytes - end + size <= MOST_BYTES

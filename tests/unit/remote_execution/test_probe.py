@@ -9,18 +9,18 @@ from typing import Sequence
 
 import pytest
 
-from nix_remote.remote_execution import look, messages
+from nix_remote.remote_execution import messages, probe
 from nix_remote.remote_execution.messages import Digest, digest_of
 from nix_remote.remote_execution.protobuf import decode
 
 
-def blobs(action: look.Look) -> dict[Digest, bytes]:
+def blobs(action: probe.Probe) -> dict[Digest, bytes]:
     return {digest_of(blob): blob for blob in action.blobs}
 
 
-def run(folder: Path, paths: Sequence[str], shell: str = look.SHELL) -> str:
+def run(folder: Path, paths: Sequence[str], shell: str = probe.SHELL) -> str:
     """What an executor's shell prints, started as the action says."""
-    built = look.build(shell, paths, (), 5)
+    built = probe.build(shell, paths, (), 5)
     by_digest = blobs(built)
     action = decode(messages.Action, built.action)
     command = decode(messages.Command, by_digest[action.command_digest])
@@ -50,24 +50,24 @@ def test_what_is_there_absent_and_unreadable(tmp_path: Path, shell: str) -> None
     # Of all that can be there, what not even root can open.
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "closed"))
-    seen = look.read(run(tmp_path, paths, shell), len(paths))
+    seen = probe.read(run(tmp_path, paths, shell), len(paths))
     assert seen is not None
     assert seen.absent == {str(tmp_path / "absent")}
     assert seen.unreadable == {str(tmp_path / "closed")}
 
 
 def test_nothing_to_look_for(tmp_path: Path) -> None:
-    seen = look.read(run(tmp_path, []), 0)
+    seen = probe.read(run(tmp_path, []), 0)
     assert seen is not None
     assert seen.absent == seen.unreadable == frozenset()
 
 
 def test_what_an_action_said_earlier_does_not_count() -> None:
-    assert decode(messages.Action, look.build("sh", [], (), 5).action).do_not_cache
+    assert decode(messages.Action, probe.build("sh", [], (), 5).action).do_not_cache
 
 
 def test_properties_are_where_old_and_new_services_look_for_them() -> None:
-    built = look.build("sh", [], [("pool", "a")], 5)
+    built = probe.build("sh", [], [("pool", "a")], 5)
     action = decode(messages.Action, built.action)
     command = decode(messages.Command, blobs(built)[action.command_digest])
     assert (
@@ -76,15 +76,15 @@ def test_properties_are_where_old_and_new_services_look_for_them() -> None:
 
 
 def test_an_executor_is_given_a_bound() -> None:
-    assert decode(messages.Action, look.build("sh", [], (), 0.2).action).timeout.seconds == 1
-    assert decode(messages.Action, look.build("sh", [], (), 60).action).timeout.seconds == 60
+    assert decode(messages.Action, probe.build("sh", [], (), 0.2).action).timeout.seconds == 1
+    assert decode(messages.Action, probe.build("sh", [], (), 60).action).timeout.seconds == 60
 
 
 GOOD = "nix-remote looks\nmount 1 2\nabsent /a\nclosed /b\nlooked at 3\n"
 
 
 def test_output() -> None:
-    assert look.read(GOOD, 3) == look.Seen("1 2", frozenset({"/a"}), frozenset({"/b"}))
+    assert probe.read(GOOD, 3) == probe.ProbeResult("1 2", frozenset({"/a"}), frozenset({"/b"}))
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_output() -> None:
     ],
 )
 def test_a_look_that_did_not_get_to_its_end_says_nothing(output: str) -> None:
-    assert look.read(output, 3) is None
+    assert probe.read(output, 3) is None

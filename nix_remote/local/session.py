@@ -1,7 +1,7 @@
-"""Asks a Nix program of this machine, over any pair of read and write functions.
+"""A session with a Nix program on this machine, over any pair of read and write functions.
 
-For short local exchanges: one thread, replies read when they are wanted.
-`nix_remote.server.session` is for the long ones.
+For short sessions: one thread, which writes requests and then reads the replies.
+`nix_remote.server.session` is for sessions with the server.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ T = TypeVar("T")
 _READ_SIZE: Final = 64 * 1024
 
 
-class Dialogue(Generic[Server]):
-    """A conversation with a program that is near."""
+class LocalSession(Generic[Server]):
+    """A session with a local program."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Dialogue(Generic[Server]):
         write(conversation.greeting())
 
     def ask(self, *requests: Request[T]) -> list[T]:
-        """The replies to these requests. Raises `WireError`, or what reading raises."""
+        """The replies to these requests. Raises `WireError`, and errors of `read` and `write`."""
         answers: list[T] = []
         waiting = deque(requests)
         while len(answers) < len(requests):
@@ -42,15 +42,15 @@ class Dialogue(Generic[Server]):
             while len(answers) < wanted:
                 data = self._read(_READ_SIZE)
                 if not data:
-                    raise EOFError("it ended too early")
+                    raise EOFError("the program ended too early")
                 for event in self._conversation.receive(data):
                     if isinstance(event, Refused):
-                        raise WireError(f"it refused a question: {event.message}")
+                        raise WireError(f"the program rejected a request: {event.message}")
                     if isinstance(event, Replied):
                         answers.append(event.value)  # type: ignore[arg-type]  # in order
         return answers
 
     def _admitted(self, waiting: Deque[Request[T]]) -> Iterator[bytes]:
-        """The requests that may be sent now, taken from those that wait."""
+        """Takes the requests that may be sent now from `waiting`."""
         while waiting and self._conversation.admits(waiting[0], len(waiting[0].encode())):
             yield self._conversation.request(waiting.popleft())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nix_remote.remote_execution import abilities
+from nix_remote.remote_execution import capabilities
 from nix_remote.remote_execution.messages import (
     SHA256,
     CacheCapabilities,
@@ -31,43 +31,43 @@ V2_3 = ServerCapabilities(
 SILENT = ServerCapabilities(execution_capabilities=ExecutionCapabilities(exec_enabled=True))
 
 
-@pytest.mark.parametrize("told", [V2_0, V2_3, SILENT])
-def test_every_version_2_will_do(told: ServerCapabilities) -> None:
-    assert abilities.refusal(told) == ""
+@pytest.mark.parametrize("reported", [V2_0, V2_3, SILENT])
+def test_every_version_2_will_do(reported: ServerCapabilities) -> None:
+    assert capabilities.unsupported_reason(reported) == ""
 
 
 @pytest.mark.parametrize(
-    ("told", "text"),
+    ("reported", "text"),
     [
-        (V2_0, "it speaks versions 2.0 to 2.0 of the API"),
-        (V2_3, "it speaks versions 2.3 to 2.12 of the API, so it refuses Bazel 7"),
+        (V2_0, "it supports versions 2.0 to 2.0 of the API"),
+        (V2_3, "it supports versions 2.3 to 2.12 of the API, so it rejects Bazel 7"),
         (
             replace(V2_3, deprecated_api_version=Version(2, 0)),
-            "it speaks versions 2.0 to 2.12 of the API",
+            "it supports versions 2.0 to 2.12 of the API",
         ),
-        (SILENT, "it does not say which versions of the API it speaks"),
+        (SILENT, "it does not announce which versions of the API it supports"),
     ],
 )
-def test_the_versions_are_told(told: ServerCapabilities, text: str) -> None:
-    assert str(abilities.of(told)) == text
+def test_the_versions_are_told(reported: ServerCapabilities, text: str) -> None:
+    assert str(capabilities.of(reported)) == text
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("reported", "why"),
     [
-        (replace(V2_0, execution_capabilities=ExecutionCapabilities()), "runs no actions"),
-        (replace(V2_0, cache_capabilities=CacheCapabilities((BLAKE3,))), "take SHA-256"),
+        (replace(V2_0, execution_capabilities=ExecutionCapabilities()), "does not run actions"),
+        (replace(V2_0, cache_capabilities=CacheCapabilities((BLAKE3,))), "accept SHA-256"),
         (
             replace(V2_3, execution_capabilities=ExecutionCapabilities(BLAKE3, True, (BLAKE3,))),
             "SHA-256 for actions",
         ),
         (
             replace(V2_3, low_api_version=Version(3), high_api_version=Version(3, 1)),
-            "it speaks versions 3.0 to 3.1 of the API, so it refuses Bazel 7; "
-            "nix-remote speaks version 2",
+            "it supports versions 3.0 to 3.1 of the API, so it rejects Bazel 7; "
+            "nix-remote supports version 2",
         ),
         (replace(V2_0, low_api_version=Version(1), high_api_version=Version(1, 1)), "1.0 to 1.1"),
     ],
 )
-def test_what_cannot_run_a_look_is_refused(told: ServerCapabilities, why: str) -> None:
-    assert why in abilities.refusal(told)
+def test_what_cannot_run_a_look_is_refused(reported: ServerCapabilities, why: str) -> None:
+    assert why in capabilities.unsupported_reason(reported)

@@ -1,0 +1,169 @@
+"""The NFS server of a Nix server on Debian or Ubuntu: the export of the store, as files and steps.
+
+Belongs here: what the kernel's NFS server needs. Not: the options and their reasons (`nfs.py`).
+Pure: values in, text out.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Sequence
+
+from nix_remote.setup import change, inputs, nfs, retention
+from nix_remote.setup.bundle import File
+
+EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
+NFSD_PATH: Final = "/etc/nfs.conf.d/nix-remote.conf"
+
+
+def networks(executors: Sequence[str]) -> tuple[str, ...]:
+    """The networks of the executors, checked. Raises `SetupInputUnusable`."""
+    return tuple(inputs.network(each) for each in executors)
+
+
+def files(executors: Sequence[str], fsid: str, threads: int) -> tuple[File, ...]:
+    """The export and the settings of the NFS server. Raises `SetupInputUnusable`."""
+    return (
+        File(EXPORTS_PATH, exports(executors, fsid)),
+        File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, threads, "--threads"))),
+    )
+
+
+def exports(executors: Sequence[str], fsid: str) -> str:
+    """The line for `/etc/exports`, with the reasons."""
+    checked = inputs.file_system_id(fsid) if fsid else ""
+    options = nfs.export_options(checked)
+    clients = " ".join(f"{network}({options})" for network in networks(executors))
+    more = f"\n{_FSID_REASON}" if checked else ""
+    return f"{_EXPORTS_HEAD}\n{nfs.EXPORT_REASONS}{more}\n{nfs.STORE} {clients}\n"
+
+
+def checks() -> str:
+    """Shell commands for root that find reasons not to begin."""
+    return _EXPORT_CHECKS.format(sentinel=nfs.SENTINEL)
+
+
+def preparations() -> str:
+    """Shell commands that install the NFS server and initialise the store."""
+    return _PREPARATIONS.format(sentinel=nfs.SENTINEL)
+
+
+def put(served: Sequence[File]) -> str:
+    """Shell commands that write the files, and count what they change."""
+    return _SERVED.format(put=change.put(served))
+
+
+def steps(executors: Sequence[str], threads: int) -> str:
+    """Shell commands that open the firewall, export the store and enable the units."""
+    return _EXPORT_STEPS.format(
+        firewall=" ".join(networks(executors)),
+        threads=threads,
+        port=nfs.PORT,
+        unit=retention.UNIT,
+    )
+
+
+_EXPORTS_HEAD: Final = """\
+# Exports the store to the executors, and nothing else. See exports(5) for the options."""
+
+_FSID_REASON: Final = """\
+# fsid              identifies the export, because its file system has no UUID"""
+
+_NFSD: Final = """\
+# Threads that serve executors. Actions that start at the same time send many small requests: with
+# the default of 8 or 16 threads, some wait although the disk is idle.
+[nfsd]
+threads={threads}
+"""
+
+_EXPORT_CHECKS: Final = """\
+if [ -e {sentinel} ] && [ ! -d {sentinel} ]; then
+  problem "{sentinel} is no folder: /nix/store is no Nix store" "see what is there"
+fi
+"""
+
+_PREPARATIONS: Final = """
+# These steps are not undone if a later step fails: they install the NFS server's package, and let
+# Nix initialise the store. Executors recognise a store by its folder {sentinel}.
+step='installing the NFS server'
+command -v exportfs >/dev/null || {{
+  apt-get -q update </dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-kernel-server </dev/null
+  changed 'the package nfs-kernel-server'
+}}
+step='opening the store'
+[ -d {sentinel} ] || {{
+  nix-store --init
+  changed 'the store, opened for the first time'
+}}
+"""
+
+_SERVED: Final = """\
+# The kernel's NFS server, and the export.
+before=$changes
+{put}
+served=$((changes - before))
+"""
+
+_EXPORT_STEPS: Final = """\
+enable() {{
+  step="enabling $1"
+  if systemctl -q is-enabled "$1"; then return 0; fi
+  undo "systemctl -q disable '$1'"
+  systemctl -q enable "$1"
+  changed "$1 is enabled"
+}}
+start() {{
+  step="starting $1"
+  if systemctl -q is-active "$1"; then return 0; fi
+  undo "systemctl stop '$1'"
+  systemctl start "$1"
+  changed "$1 is started"
+}}
+if command -v systemctl >/dev/null; then
+  enable nfs-server.service
+  enable {unit}.timer
+fi
+if [ -d /run/systemd/system ]; then
+  # If ufw is active, lets only executors through. NFS 4 needs no other port.
+  step='the firewall'
+  if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
+    for network in {firewall}; do
+      rule="allow proto tcp from $network to any port {port}"
+      case $(ufw $rule) in
+        Skipping*) ;;
+        *)
+          undo "ufw delete $rule"
+          changed "ufw $rule"
+          ;;
+      esac
+    done
+  fi
+  step='{unit}.timer'
+  if [ "$units" -gt 0 ]; then
+    settle 'systemctl daemon-reload'
+    systemctl daemon-reload
+  fi
+  start {unit}.timer
+  # A running server is not restarted: every executor would wait for the grace period of NFS.
+  if systemctl -q is-active nfs-server.service; then
+    step='the threads of the NFS server'
+    running=$(cat /proc/fs/nfsd/threads)
+    if [ "$running" != {threads} ]; then
+      undo "rpc.nfsd $running"
+      rpc.nfsd {threads}
+      changed 'the NFS server has {threads} threads'
+    fi
+    # "requires fsid=": the file system has no UUID; run setup again with --fsid 1.
+    step='exporting the store'
+    if [ "$served" -gt 0 ]; then
+      settle 'exportfs -ra'
+      exportfs -ra
+    fi
+  else
+    start nfs-server.service
+  fi
+else
+  say "there is no systemd here: start the NFS server (port {port}), and run" \
+    "nix-remote-collect once a day, by other means"
+fi
+"""
