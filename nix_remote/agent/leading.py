@@ -7,18 +7,19 @@ import os
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
-from nix_remote.agent import request_queue, thin_client
+from nix_remote.agent import request_queue
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket
 from nix_remote.agent.request_handler import Parse, RequestHandler
 from nix_remote.agent.server import Declined, Duties, Server
+from nix_remote.agent.thin_client import framing, leadership
 from nix_remote.agent.threads import CannotStart, Threads
 from nix_remote.copy.request import CopyRequest
 
 
 @contextmanager
 def serving(
-    parse: Parse, own: CopyRequest, queue: CopyQueue, lead: Optional[thin_client.Lead]
+    parse: Parse, own: CopyRequest, queue: CopyQueue, lead: Optional[leadership.Lead]
 ) -> Iterator[None]:
     """Takes requests that can share the queue of our own, in a `with` block."""
     if lead is None:
@@ -37,7 +38,7 @@ def serving(
             {
                 "kind": "lead",
                 "pid": os.getpid(),
-                "version": thin_client.VERSION,
+                "version": framing.VERSION,
                 "servers": [queue.status()],
             }
         ),

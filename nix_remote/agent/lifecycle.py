@@ -18,8 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Final, Optional
 
-from nix_remote.agent import thin_client
 from nix_remote.agent.server import Server
+from nix_remote.agent.thin_client import connecting, framing
 
 _LOOK_AROUND: Final = 0.2
 _LAST_MOMENTS: Final = 5.0
@@ -108,8 +108,8 @@ def wait_for_server(folder: str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            connection = thin_client.connect(folder)
-        except thin_client.Unusable:
+            connection = connecting.connect(folder)
+        except framing.Unusable:
             return False
         if connection is not None:
             connection.close()
@@ -123,7 +123,7 @@ def told_by(folder: str) -> Optional[dict[str, Any]]:
 
     Raises `Unusable` and `Lost`.
     """
-    text = _asked(folder, thin_client.TELL)
+    text = _asked(folder, framing.STATUS)
     return None if text is None else json.loads(text)
 
 
@@ -137,8 +137,8 @@ def stop(folder: str, process: int) -> None:
 
     Raises `Unusable`.
     """
-    with contextlib.suppress(thin_client.Lost):
-        _asked(folder, thin_client.STOP)
+    with contextlib.suppress(framing.Lost):
+        _asked(folder, framing.STOP)
     deadline = time.monotonic() + _LAST_MOMENTS
     while time.monotonic() < deadline:
         try:
@@ -149,20 +149,20 @@ def stop(folder: str, process: int) -> None:
 
 
 def _asked(folder: str, kind: bytes) -> Optional[bytes]:
-    connection = thin_client.connect(folder)
+    connection = connecting.connect(folder)
     if connection is None:
         return None
     said = b""
-    conversation = thin_client.Conversation(connection)
-    conversation.send(thin_client.hello() + thin_client.frame(kind))
+    conversation = framing.Conversation(connection)
+    conversation.send(framing.hello() + framing.frame(kind))
     conversation.check_greeting()
     while True:
         kind, content = conversation.receive()
-        if kind == thin_client.OUTPUT_TEXT:
+        if kind == framing.OUTPUT_TEXT:
             said += content
-        elif kind == thin_client.DECLINED:
-            raise thin_client.Unusable(content.decode(errors="replace"))
-        elif kind == thin_client.EXIT:
+        elif kind == framing.DECLINED:
+            raise framing.Unusable(content.decode(errors="replace"))
+        elif kind == framing.EXIT:
             return said
 
 

@@ -11,7 +11,7 @@ import socket
 from contextlib import suppress
 from typing import Final, Mapping, Optional, Protocol
 
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import connecting, framing, leadership
 
 _FIRST_HANDED_OVER: Final = 3
 """The descriptor; see sd_listen_fds(3)."""
@@ -40,7 +40,7 @@ class ListeningSocket(Protocol):
 class OwnSocket:
     """The lock, and a socket that goes with it."""
 
-    def __init__(self, lead: thin_client.Lead) -> None:
+    def __init__(self, lead: leadership.Lead) -> None:
         self.listener = _as_socket(lead.listener)
         self._lead = lead
 
@@ -52,17 +52,17 @@ class OwnSocket:
     def lost(self) -> bool:
         """Whether the lock that others see is not the one that we hold."""
         try:
-            seen = os.stat(f"{self.folder}/{thin_client.LOCK_NAME}")
+            seen = os.stat(f"{self.folder}/{connecting.LOCK_NAME}")
             held = os.fstat(self._lead.lock)
         except OSError:
             return True
         return (seen.st_dev, seen.st_ino) != (held.st_dev, held.st_ino)
 
     def mend(self) -> bool:
-        if self.lost or os.path.exists(f"{self.folder}/{thin_client.SOCKET_NAME}"):
+        if self.lost or os.path.exists(f"{self.folder}/{connecting.SOCKET_NAME}"):
             return False
         try:
-            renewed = _as_socket(thin_client.listen(self.folder))
+            renewed = _as_socket(leadership.listen(self.folder))
         except OSError:
             return False
         self.listener.close()
@@ -76,7 +76,7 @@ class OwnSocket:
         self.listener.close()
         if not self.lost and not _is_listened_to(self.folder):
             with suppress(OSError):
-                os.unlink(f"{self.folder}/{thin_client.SOCKET_NAME}")
+                os.unlink(f"{self.folder}/{connecting.SOCKET_NAME}")
         os.close(self._lead.lock)
 
 
@@ -97,7 +97,7 @@ class InheritedSocket:
     @property
     def lost(self) -> bool:
         """Whether the socket's name is gone: only the manager can make it again."""
-        return not os.path.exists(f"{self._folder}/{thin_client.SOCKET_NAME}")
+        return not os.path.exists(f"{self._folder}/{connecting.SOCKET_NAME}")
 
     def mend(self) -> bool:
         return False
@@ -115,20 +115,18 @@ def inherited(environment: Mapping[str, str], folder: str) -> Optional[Inherited
         return None
     count = environment.get("LISTEN_FDS")
     if count != "1":
-        raise thin_client.Unusable(f"the service manager hands over {count} sockets instead of one")
+        raise framing.Unusable(f"the service manager hands over {count} sockets instead of one")
     try:
         listener = socket.socket(fileno=_FIRST_HANDED_OVER)
     except OSError as error:
-        raise thin_client.Unusable(
-            f"what the service manager hands over: {error.strerror}"
-        ) from None
+        raise framing.Unusable(f"what the service manager hands over: {error.strerror}") from None
     # For `ssh` and whatever else we start, it would be one descriptor too many.
     listener.set_inheritable(False)
-    address = f"{folder}/{thin_client.SOCKET_NAME}"
+    address = f"{folder}/{connecting.SOCKET_NAME}"
     if listener.family != socket.AF_UNIX or listener.getsockname() != address:
         listens_at = listener.getsockname()
         listener.close()
-        raise thin_client.Unusable(
+        raise framing.Unusable(
             f"the service manager listens at {listens_at}, and clients come to {address}"
         )
     return InheritedSocket(listener, folder)
@@ -136,8 +134,8 @@ def inherited(environment: Mapping[str, str], folder: str) -> Optional[Inherited
 
 def _is_listened_to(folder: str) -> bool:
     try:
-        connection = thin_client.connect(folder)
-    except thin_client.Unusable:
+        connection = connecting.connect(folder)
+    except framing.Unusable:
         return True
     if connection is not None:
         connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Mapping, Union
 
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import framing
 from nix_remote.text import decimal
 
 LARGEST_REQUEST: Final = 8 * 1024 * 1024
@@ -77,10 +77,10 @@ class Inbox:
             payload = self._pending[_HEAD : _HEAD + length]
             self._pending = self._pending[_HEAD + length :]
             if not self._greeted:
-                if kind != thin_client.HELLO:
+                if kind != framing.HELLO:
                     raise ProtocolError("no greeting")
                 self._greeted = True
-                if thin_client.frame(kind, payload) != thin_client.hello():
+                if framing.frame(kind, payload) != framing.hello():
                     # What else it says may mean something else.
                     self._pending = b""
                     return [OtherVersion()]
@@ -90,12 +90,12 @@ class Inbox:
 
 
 def _parse(kind: bytes, payload: bytes) -> Message:
-    if kind == thin_client.RUN:
+    if kind == framing.RUN:
         return _parse_run(payload)
     simple: dict[bytes, Message] = {
-        thin_client.CANCEL: Cancel(),
-        thin_client.TELL: Tell(),
-        thin_client.STOP: Stop(),
+        framing.CANCEL: Cancel(),
+        framing.STATUS: Tell(),
+        framing.STOP: Stop(),
     }
     if kind not in simple or payload:
         raise ProtocolError(f"a message of kind {kind!r}")

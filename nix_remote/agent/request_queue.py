@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from nix_remote import events
-from nix_remote.agent import thin_client
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.registry import QueueKey
 from nix_remote.agent.session_cache import OpenStore
+from nix_remote.agent.thin_client import connecting, framing
 from nix_remote.copy.request import CopyRequest
 from nix_remote.server import connect
 from nix_remote.server.upload_lock import UploadLock
@@ -65,8 +65,8 @@ def new_queue(request: CopyRequest) -> CopyQueue:
 
     def make_lock(listener: events.Listener) -> UploadLock:
         try:
-            name = f"{thin_client.folder()}/turn-{chosen.host}"
-        except thin_client.Unusable:
+            name = f"{connecting.folder()}/turn-{chosen.host}"
+        except framing.Unusable:
             name = f"{os.devnull}/turn"  # which cannot be locked
         return UploadLock(Path(name), patience=chosen.stall_timeout, listener=listener)
 

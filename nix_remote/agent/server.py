@@ -23,7 +23,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Callable, Final, Iterator, Optional, TypeVar
 
-from nix_remote.agent import thin_client as wire
 from nix_remote.agent.listener import ListeningSocket
 from nix_remote.agent.protocol import (
     Cancel,
@@ -34,6 +33,7 @@ from nix_remote.agent.protocol import (
     Stop,
     Tell,
 )
+from nix_remote.agent.thin_client import connecting, framing
 from nix_remote.agent.threads import Threads
 from nix_remote.errors import Interrupted
 
@@ -89,7 +89,7 @@ class Client:
 
     def write(self, text: str) -> int:
         """To its standard error."""
-        self._put(wire.ERROR_TEXT, _encoded(text))
+        self._put(framing.ERROR_TEXT, _encoded(text))
         return len(text)
 
     def flush(self) -> None:
@@ -101,11 +101,11 @@ class Client:
 
     def output(self, text: str) -> None:
         """To its standard output."""
-        self._put(wire.OUTPUT_TEXT, _encoded(text))
+        self._put(framing.OUTPUT_TEXT, _encoded(text))
 
     def file(self, name: str, text: str) -> None:
         """Has it write a file."""
-        self._put(wire.FILE, _encoded(name) + b"\0" + _encoded(text))
+        self._put(framing.FILE, _encoded(name) + b"\0" + _encoded(text))
 
     def wait(self, future: Future[T], at_work: Callable[[], bool]) -> T:
         """The outcome, as long as `at_work` says that one will come.
@@ -126,7 +126,7 @@ class Client:
         raise Gone
 
     def _put(self, kind: bytes, payload: bytes) -> None:
-        self._frames.put(wire.frame(kind, payload))
+        self._frames.put(framing.frame(kind, payload))
 
     def end(self, kind: bytes, payload: bytes) -> None:
         """The last frame."""
@@ -271,7 +271,7 @@ class Server:
         return True
 
     def _admit(self, connection: socket.socket) -> None:
-        if wire.peer(connection)[1] != os.getuid():
+        if connecting.peer(connection)[1] != os.getuid():
             connection.close()
             return
         client = Client()
@@ -315,7 +315,7 @@ class Server:
             messages = inbox.receive(data)
         message = messages[0]
         connection.settimeout(_UNREAD)
-        connection.sendall(wire.hello())
+        connection.sendall(framing.hello())
         client.greeted = True
         if isinstance(message, OtherVersion):
             self._duties.other_version()
@@ -340,15 +340,15 @@ class Server:
                 raise Declined("not a request")
         except Declined as declined:
             self._duties.log(f"declined a client: {declined}")
-            client.end(wire.DECLINED, _encoded(str(declined)))
+            client.end(framing.DECLINED, _encoded(str(declined)))
         except Gone:
-            client.end(wire.DECLINED, b"")
+            client.end(framing.DECLINED, b"")
         except Exception as error:
             # By itself the client may fare better; otherwise it shows what is wrong.
             self._duties.log(traceback.format_exc())
-            client.end(wire.DECLINED, _encoded(repr(error)))
+            client.end(framing.DECLINED, _encoded(repr(error)))
         else:
-            client.end(wire.EXIT, b"%d" % status)
+            client.end(framing.EXIT, b"%d" % status)
 
 
 def _write_all(
@@ -373,7 +373,7 @@ def _write_all(
         elif not at_work:
             raise _Unanswered("the handler of the request has failed")
         elif time.monotonic() - quiet_since >= ALIVE_EVERY:
-            connection.sendall(wire.frame(wire.ALIVE))
+            connection.sendall(framing.frame(framing.ALIVE))
             quiet_since = time.monotonic()
         if not readable.poll(0):
             continue
@@ -386,10 +386,10 @@ def _write_all(
 
 def _turn_away(connection: socket.socket, why: str, *, greeted: bool = False) -> None:
     """Declines, whatever the client wants, and closes the connection."""
-    hello = b"" if greeted else wire.hello()
+    hello = b"" if greeted else framing.hello()
     with suppress(OSError), connection:
         connection.settimeout(_FAREWELL)
-        connection.sendall(hello + wire.frame(wire.DECLINED, _encoded(why)))
+        connection.sendall(hello + framing.frame(framing.DECLINED, _encoded(why)))
 
 
 class _Reserve:

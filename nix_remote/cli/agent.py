@@ -10,12 +10,13 @@ from functools import partial
 from typing import ContextManager, Final
 
 from nix_remote import processes, settings
-from nix_remote.agent import lifecycle, request_queue, thin_client
+from nix_remote.agent import lifecycle, request_queue
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket, inherited
 from nix_remote.agent.registry import QueueRegistry
 from nix_remote.agent.request_handler import RequestHandler
 from nix_remote.agent.server import Duties, Server
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.threads import Threads
 from nix_remote.cli import client_invocation, copy
 from nix_remote.cli import options as common
@@ -52,12 +53,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> Result:
     try:
-        folder = thin_client.folder()
+        folder = connecting.folder()
         actions = {"start": _start, "run": _serve, "status": _status, "stop": _stop}
         return Result(
             "agent", {"action": options.action, **actions[options.action](options, folder)}
         )
-    except (thin_client.Unusable, thin_client.Lost) as error:
+    except (framing.Unusable, framing.Lost) as error:
         raise AgentNotStarted(str(error) or "it ended") from None
 
 
@@ -128,7 +129,7 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
 
 
 def _own_place(folder: str) -> OwnSocket:
-    lead = thin_client.try_to_lead(folder)
+    lead = leadership.try_to_lead(folder)
     if lead is None:
         raise AgentNotStarted("another one serves already: nix-remote agent status")
     return OwnSocket(lead)
@@ -139,7 +140,7 @@ def _told(registry: QueueRegistry) -> str:
         {
             "kind": "agent",
             "pid": os.getpid(),
-            "version": thin_client.VERSION,
+            "version": framing.VERSION,
             "servers": registry.figures(),
         }
     )

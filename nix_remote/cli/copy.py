@@ -9,6 +9,7 @@ from typing import Final, Optional
 
 from nix_remote import settings
 from nix_remote.agent import leading, request_queue, thin_client
+from nix_remote.agent.thin_client import framing, leadership
 from nix_remote.cli import client_invocation, copy_options
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Answered, Command
@@ -84,15 +85,15 @@ def _run(options: argparse.Namespace) -> Result:
     return copy_options.result(request, done)
 
 
-def _lead(options: argparse.Namespace) -> Optional[thin_client.Lead]:
+def _lead(options: argparse.Namespace) -> Optional[leadership.Lead]:
     """The lead, if we have it; None if we are to do it alone. Raises `Answered`."""
     try:
         if options.lead is not None:
-            return thin_client.taken_over(options.lead)
+            return leadership.taken_over(options.lead)
         if not thin_client.wanted(options.arguments):
             return None
         outcome = thin_client.obtain(options.arguments)
-    except thin_client.Unusable:
+    except framing.Unusable:
         return None
     if isinstance(outcome, int):
         raise Answered(outcome)

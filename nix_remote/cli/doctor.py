@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from nix_remote import settings
-from nix_remote.agent import lifecycle, thin_client
+from nix_remote.agent import lifecycle
+from nix_remote.agent.thin_client import connecting, framing
 from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
@@ -84,8 +85,8 @@ def _run(options: argparse.Namespace) -> Result:
 def _agent() -> Finding:
     """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
     try:
-        told = lifecycle.told_by(thin_client.folder())
-    except (thin_client.Unusable, thin_client.Lost) as error:
+        told = lifecycle.told_by(connecting.folder())
+    except (framing.Unusable, framing.Lost) as error:
         fix = "remove what is in its place, or: nix-remote agent stop"
         return warning("here", "agent", f"it cannot be used: {error}", fix)
     if told is None:

@@ -321,8 +321,9 @@ def test_a_client_of_another_version_works_alone_and_the_agent_leaves(
 ) -> None:
     top = closures(lab)[-1]
     lab.workstation.sh(
-        "mkdir -p /tmp/other && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
-        " /src/nix_remote/nix_remote/agent/thin_client.py >/tmp/other/client.py"
+        "mkdir -p /tmp/other && cp -r /src/nix_remote/nix_remote/agent/thin_client /tmp/other/"
+        " && sed -i 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
+        " /tmp/other/thin_client/framing.py"
         f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/other#' {LAUNCHER} >/tmp/other/run"
     )
     command = herd.command(top)
@@ -361,9 +362,10 @@ def test_an_agent_without_room_for_its_log_works(lab: Lab, herd: Herd) -> None:
 def test_an_account_cannot_use_the_agent_of_another(lab: Lab, herd: Herd, agent: int) -> None:
     sshd.add_account(lab.workstation, "other")
     code = (
-        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent'); import thin_client\n"
-        f"try: print(thin_client.connect({FOLDER!r}))\n"
-        "except thin_client.Unusable as error: print(error)"
+        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent')\n"
+        "from thin_client import connecting, framing\n"
+        f"try: print(connecting.connect({FOLDER!r}))\n"
+        "except framing.Unusable as error: print(error)"
     )
     tried = lab.workstation.run(["python3", "-I", "-c", code], user="other").check()
     assert "Permission denied" in tried.stdout

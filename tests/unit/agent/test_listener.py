@@ -11,20 +11,20 @@ from typing import Iterator
 
 import pytest
 
-from nix_remote.agent import thin_client
 from nix_remote.agent.listener import InheritedSocket, OwnSocket, inherited
+from nix_remote.agent.thin_client import connecting, leadership
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return thin_client.folder()
+    return connecting.folder()
 
 
 def listen(folder: str) -> socket.socket:
     """As a service manager does, which puts its socket in the place of what is there."""
-    address = f"{folder}/{thin_client.SOCKET_NAME}"
+    address = f"{folder}/{connecting.SOCKET_NAME}"
     if os.path.lexists(address):
         os.unlink(address)
     listener = socket.socket(socket.AF_UNIX)
@@ -40,14 +40,14 @@ def manager(folder: str) -> Iterator[socket.socket]:
 
 
 def somebody_listens(folder: str) -> bool:
-    connection = thin_client.connect(folder)
+    connection = connecting.connect(folder)
     if connection is not None:
         connection.close()
     return connection is not None
 
 
 def own_place(folder: str) -> OwnSocket:
-    lead = thin_client.try_to_lead(folder)
+    lead = leadership.try_to_lead(folder)
     assert lead is not None
     return OwnSocket(lead)
 
@@ -55,7 +55,7 @@ def own_place(folder: str) -> OwnSocket:
 def test_nobody_leads_where_the_service_manager_listens(
     folder: str, manager: socket.socket
 ) -> None:
-    assert thin_client.try_to_lead(folder) is None
+    assert leadership.try_to_lead(folder) is None
     assert somebody_listens(folder)
     manager.close()
     own_place(folder).leave()
@@ -65,7 +65,7 @@ def test_who_leaves_removes_its_own_socket(folder: str) -> None:
     place = own_place(folder)
     assert somebody_listens(folder)
     place.leave()
-    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+    assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
     own_place(folder).leave()
 
 
@@ -74,7 +74,7 @@ def test_a_thread_that_still_waits_for_clients_is_not_taken_for_somebody_else(fo
     # What a thread in the middle of `accept` does to the socket.
     with socket.socket(fileno=os.dup(place.listener.fileno())):
         place.leave()
-        assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+        assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
 
 
 def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(folder: str) -> None:
@@ -87,7 +87,7 @@ def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(fold
 def test_a_socket_of_ones_own_that_is_removed_is_made_again(folder: str) -> None:
     place = own_place(folder)
     assert not place.mend()
-    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
+    os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
     assert place.mend()
     assert somebody_listens(folder)
     place.leave()
@@ -106,11 +106,11 @@ def test_the_service_managers_socket_is_not_made_again_by_us(
     folder: str, manager: socket.socket
 ) -> None:
     place = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
-    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
+    os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
     assert place.lost
     assert not place.mend()
     place.leave()
-    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+    assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
 
 
 @pytest.mark.parametrize("process", ["", "1"])
@@ -121,14 +121,14 @@ def test_what_was_handed_over_to_another_process_is_not_taken(folder: str, proce
 
 _TAKE = """
 import os, sys
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.listener import inherited
 try:
     place = inherited(os.environ, sys.argv[1])
-except thin_client.Unusable as error:
+except framing.Unusable as error:
     sys.exit(str(error))
 print(os.get_inheritable(3))
-thin_client.connect(sys.argv[1])
+connecting.connect(sys.argv[1])
 place.listener.accept()[0].close()
 """
 

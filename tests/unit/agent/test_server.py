@@ -14,10 +14,11 @@ from typing import Callable, Iterator
 import pytest
 
 from nix_remote.agent import server as serving
-from nix_remote.agent import thin_client as wire
+from nix_remote.agent import thin_client
 from nix_remote.agent.listener import OwnSocket
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.server import Client, Declined, Duties, Server
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.threads import CannotStart, Threads
 
 _CLIENTS = 50
@@ -28,7 +29,7 @@ _BOUND = 20.0
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return wire.folder()
+    return connecting.folder()
 
 
 class Agent:
@@ -37,7 +38,7 @@ class Agent:
     def __init__(self, folder: str) -> None:
         self.handle: Callable[[Run, Client], int] = lambda _request, _client: 0
         self.log: list[str] = []
-        lead = wire.try_to_lead(folder)
+        lead = leadership.try_to_lead(folder)
         assert lead is not None
         self.threads = Threads(self.log.append, lambda: None)
         duties = Duties(
@@ -61,10 +62,10 @@ def agent(folder: str) -> Iterator[Agent]:
 
 def ask(folder: str) -> int:
     """The exit status. Raises `Unusable` and `Lost`."""
-    connection = wire.connect(folder)
+    connection = connecting.connect(folder)
     assert connection is not None
     try:
-        return wire.ask(connection, wire.run_request(["copy"], terminal=False))
+        return thin_client.ask(connection, thin_client.run_request(["copy"], terminal=False))
     finally:
         connection.close()
 
@@ -73,7 +74,7 @@ def ask_all(folder: str) -> list[str]:
     """How each of many clients, all at once, was declined."""
 
     def declined(_: int) -> str:
-        with pytest.raises(wire.Unusable) as caught:
+        with pytest.raises(framing.Unusable) as caught:
             ask(folder)
         return str(caught.value)
 
@@ -187,7 +188,7 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
     def outcome(_: int) -> object:
         try:
             return ask(folder)
-        except wire.Unusable as declined:
+        except framing.Unusable as declined:
             return str(declined)
 
     with subprocess.Popen(
@@ -214,10 +215,10 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
 def test_a_refusal_is_heard_although_the_request_could_not_be_sent() -> None:
     """The server has answered and closed before the client writes."""
     here, there = socket.socketpair()
-    there.sendall(wire.hello() + wire.frame(wire.DECLINED, b"too many clients"))
+    there.sendall(framing.hello() + framing.frame(framing.DECLINED, b"too many clients"))
     there.close()
-    with here, pytest.raises(wire.Unusable, match="too many clients"):
-        wire.ask(here, wire.frame(wire.TELL))
+    with here, pytest.raises(framing.Unusable, match="too many clients"):
+        thin_client.ask(here, framing.frame(framing.STATUS))
 
 
 def test_a_thread_that_fails_is_noticed_and_said() -> None:
@@ -250,5 +251,5 @@ def test_declined_by_a_handler_is_passed_on(agent: Agent, folder: str) -> None:
         raise Declined("busy")
 
     agent.handle = decline
-    with pytest.raises(wire.Unusable, match="busy"):
+    with pytest.raises(framing.Unusable, match="busy"):
         ask(folder)

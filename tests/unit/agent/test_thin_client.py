@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import connecting, framing, leadership
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_folder_is_made_and_private(runtime: Path) -> None:
-    name = thin_client.folder()
+    name = connecting.folder()
     assert name == f"{runtime}/nix-remote"
     assert os.stat(name).st_mode & 0o777 == 0o700
 
@@ -38,57 +39,58 @@ def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how
         place.symlink_to("real")
     else:
         place.touch(0o600)
-    with pytest.raises(thin_client.Unusable):
-        thin_client.folder()
+    with pytest.raises(framing.Unusable):
+        connecting.folder()
 
 
 def test_a_runtime_folder_that_is_not_private_is_passed_by(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime.chmod(0o755)
-    assert not thin_client.folder().startswith(str(runtime))
+    assert not connecting.folder().startswith(str(runtime))
 
 
 def test_one_leads_and_no_other(runtime: Path) -> None:
-    lead = thin_client.try_to_lead(thin_client.folder())
+    lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
-    assert thin_client.try_to_lead(thin_client.folder()) is None
+    assert leadership.try_to_lead(connecting.folder()) is None
     os.close(lead.lock)
     lead.listener.close()
-    again = thin_client.try_to_lead(thin_client.folder())
+    again = leadership.try_to_lead(connecting.folder())
     assert again is not None
     os.close(again.lock)
     again.listener.close()
 
 
 def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
-    dead = thin_client.try_to_lead(thin_client.folder())
+    dead = leadership.try_to_lead(connecting.folder())
     assert dead is not None
     os.close(dead.lock)
     dead.listener.close()
-    assert thin_client.connect(thin_client.folder()) is None
+    assert connecting.connect(connecting.folder()) is None
     outcome = thin_client.obtain(["copy"])
-    assert isinstance(outcome, thin_client.Lead)
+    assert isinstance(outcome, leadership.Lead)
     os.close(outcome.lock)
     outcome.listener.close()
 
 
 def test_the_lead_survives_becoming_another_program(runtime: Path) -> None:
-    lead = thin_client.try_to_lead(thin_client.folder())
+    lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
     code = (
-        "import sys; from nix_remote.agent import thin_client; lead = thin_client.taken_over(sys.argv[1]);"
-        "connection, _ = lead.listener._accept(); print(thin_client.peer.__name__)"
+        "import sys; from nix_remote.agent.thin_client import connecting, leadership;"
+        "lead = leadership.taken_over(sys.argv[1]);"
+        "connection, _ = lead.listener._accept(); print(connecting.peer.__name__)"
     )
-    text = thin_client.hand_over(lead)
+    text = leadership.hand_over(lead)
     lock, listener = map(int, text.split(",")[:2])
     with subprocess.Popen(
         [sys.executable, "-c", code, text], pass_fds=(lock, listener), stdout=subprocess.PIPE
     ) as started:
         os.close(lock)
         os.close(listener)
-        assert thin_client.try_to_lead(thin_client.folder()) is None
-        connection = thin_client.connect(thin_client.folder())
+        assert leadership.try_to_lead(connecting.folder()) is None
+        connection = connecting.connect(connecting.folder())
         assert connection is not None
         output, _ = started.communicate(timeout=20)
         connection.close()
@@ -113,9 +115,9 @@ def serve(listener: object, *answers: bytes) -> threading.Thread:
 
 
 def test_a_client_whose_server_dies_asks_again_and_leads_in_the_end(runtime: Path) -> None:
-    lead = thin_client.try_to_lead(thin_client.folder())
+    lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
-    thread = serve(lead.listener, thin_client.hello(), b"")
+    thread = serve(lead.listener, framing.hello(), b"")
 
     def die() -> None:
         thread.join()
@@ -125,15 +127,15 @@ def test_a_client_whose_server_dies_asks_again_and_leads_in_the_end(runtime: Pat
     dying.start()
     outcome = thin_client.obtain(["copy"])
     dying.join()
-    assert isinstance(outcome, thin_client.Lead)
+    assert isinstance(outcome, leadership.Lead)
     os.close(outcome.lock)
     outcome.listener.close()
 
 
 def test_a_client_is_answered_by_who_serves(runtime: Path) -> None:
-    lead = thin_client.try_to_lead(thin_client.folder())
+    lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
-    thread = serve(lead.listener, thin_client.hello() + thin_client.frame(thin_client.EXIT, b"12"))
+    thread = serve(lead.listener, framing.hello() + framing.frame(framing.EXIT, b"12"))
     assert thin_client.obtain(["copy"]) == 12
     thread.join()
     os.close(lead.lock)
@@ -146,7 +148,7 @@ def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    with pytest.raises(thin_client.Unusable):
+    with pytest.raises(framing.Unusable):
         thin_client.obtain(["copy"])
 
 
@@ -160,10 +162,10 @@ def test_a_process_that_cannot_listen_does_not_keep_the_lock(
         raise OSError(24, "Too many open files")
 
     with monkeypatch.context() as patched:
-        patched.setattr(thin_client, step, fail)
-        with pytest.raises((OSError, thin_client.Unusable)):
-            thin_client.try_to_lead(thin_client.folder())
-    lead = thin_client.try_to_lead(thin_client.folder())
+        patched.setattr(leadership, step, fail)
+        with pytest.raises((OSError, framing.Unusable)):
+            leadership.try_to_lead(connecting.folder())
+    lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
     os.close(lead.lock)
     lead.listener.close()
@@ -224,8 +226,8 @@ def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
     here, there = socket.socketpair()
     name = os.fsencode(tmp_path)
     with here, there:
-        there.sendall(thin_client.frame(thin_client.FILE, name + b"\0text\n"))
-        there.sendall(thin_client.frame(thin_client.EXIT, told))
-        assert thin_client._follow(thin_client.Conversation(here)) == status
+        there.sendall(framing.frame(framing.FILE, name + b"\0text\n"))
+        there.sendall(framing.frame(framing.EXIT, told))
+        assert thin_client._follow(framing.Conversation(here)) == status
     said = capfd.readouterr().err
     assert f"{tmp_path} cannot be written: " in said
