@@ -15,7 +15,7 @@ from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket, inherited
 from nix_remote.agent.registry import QueueRegistry
 from nix_remote.agent.request_handler import RequestHandler
-from nix_remote.agent.server import Duties, Server
+from nix_remote.agent.server import Handlers, Server
 from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.threads import Threads
 from nix_remote.cli import client_invocation, copy
@@ -64,84 +64,84 @@ def _run(options: argparse.Namespace) -> Result:
 
 def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
     deadline = time.monotonic() + _START_UP
-    while lifecycle.is_lead(lifecycle.told_by(folder)) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)  # a copier serves: it leaves when its own copy is done
-    if lifecycle.told_by(folder) is None:
+    while lifecycle.is_lead(lifecycle.query_status(folder)) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)  # a lead serves, and ends with its own copy
+    if lifecycle.query_status(folder) is None:
         idle = [] if options.idle is None else [f"--idle={options.idle:g}s"]
         processes.start_detached(lifecycle.own_command("agent", "run", *idle))
         if not lifecycle.wait_for_server(folder, _START_UP):
-            raise AgentNotStarted(f"nobody listens in {folder} after {_START_UP:g} s")
-    told = lifecycle.told_by(folder)
-    if lifecycle.is_lead(told):
-        raise AgentNotStarted("a copy that has begun without an agent is not done yet")
-    return {"agent": told}
+            raise AgentNotStarted(f"no agent listens in {folder} after {_START_UP:g} s")
+    status = lifecycle.query_status(folder)
+    if lifecycle.is_lead(status):
+        raise AgentNotStarted("a copy that was started without an agent is still running")
+    return {"agent": status}
 
 
 def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
-    return {"agent": lifecycle.told_by(folder)}
+    return {"agent": lifecycle.query_status(folder)}
 
 
 def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
-    told = lifecycle.told_by(folder)
-    if told is None or lifecycle.is_lead(told):
+    status = lifecycle.query_status(folder)
+    if status is None or lifecycle.is_lead(status):
         return {"agent": None}
-    lifecycle.stop(folder, told["pid"])
-    return {"agent": told}
+    lifecycle.stop(folder, status["pid"])
+    return {"agent": status}
 
 
 def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     idle = options.idle if options.idle is not None else settings.agent_idle()
     environment = settings.own_environment()
-    place = inherited(environment, folder) or _own_place(folder)
+    listener = inherited(environment, folder) or _own_socket(folder)
     log = lifecycle.open_log(environment.get("XDG_STATE_HOME", ""))
-    # The folder in which it was started may go, and is none of its clients'.
+    # The folder in which it was started may be removed, and is not that of its clients.
     os.chdir("/")
-    stay = lifecycle.Stay(idle)
-    stay.obey_signals()
-    threads = Threads(log, stay.end)
+    lifetime = lifecycle.Lifetime(idle)
+    lifetime.handle_signals()
+    threads = Threads(log, lifetime.stop)
     registry = QueueRegistry(threads)
 
     def find_queue(request: CopyRequest) -> ContextManager[CopyQueue]:
         new_queue = partial(request_queue.new_queue, request)
         return registry.queue(request_queue.key(request), new_queue)
 
-    duties = Duties(
-        handle=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
-        tell=lambda: _told(registry),
-        stop=stay.end_and_wait,
-        other_version=stay.end,
+    handlers = Handlers(
+        run=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
+        status=lambda: _own_status(registry),
+        stop=lifetime.stop_and_wait,
+        other_version=lifetime.stop,
         log=log,
     )
-    server = Server(place, duties, threads)
-    registry.somebody_arrives = server.somebody_arrives
+    server = Server(listener, handlers, threads)
+    registry.clients_connecting = server.clients_connecting
     server.start()
     log(f"serving in {folder}")
-    why = stay.out(server, registry.close_replaced)
+    why = lifetime.wait(server, registry.close_replaced)
     if threads.failed:
-        why = "a thread of it has failed"
-    log(f"leaving: {why}")
-    server.resign()
+        why = "one of its threads failed"
+    log(f"stopping: {why}")
+    server.stop_accepting()
     registry.finish()
-    stay.left.set()
-    server.dismiss()
-    log("left")
+    lifetime.finished.set()
+    server.close_connections()
+    log("stopped")
     return {"agent": None, "why": why}
 
 
-def _own_place(folder: str) -> OwnSocket:
+def _own_socket(folder: str) -> OwnSocket:
     lead = leadership.try_to_lead(folder)
     if lead is None:
-        raise AgentNotStarted("another one serves already: nix-remote agent status")
+        raise AgentNotStarted("another agent is running (see: nix-remote agent status)")
     return OwnSocket(lead)
 
 
-def _told(registry: QueueRegistry) -> str:
+def _own_status(registry: QueueRegistry) -> str:
     return json.dumps(
         {
             "kind": "agent",
             "pid": os.getpid(),
             "version": framing.VERSION,
-            "servers": registry.figures(),
+            "servers": registry.status(),
         }
     )
 

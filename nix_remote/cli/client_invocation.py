@@ -1,4 +1,4 @@
-"""The command line of an agent's client: read, and answered, as `nix-remote copy` does its own."""
+"""Reads command lines of an agent's clients and renders outcomes, as `nix-remote copy` does."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 from dataclasses import dataclass
 from typing import NoReturn, Optional
 
+from nix_remote.agent.client_connection import Client, Declined
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.request_handler import Parse
-from nix_remote.agent.server import Client, Declined
 from nix_remote.cli import copy_options
 from nix_remote.cli.command import Command, add_command
 from nix_remote.cli.output import conclude
@@ -20,14 +20,14 @@ from nix_remote.errors import NixRemoteError
 
 
 def parse_with(command: Command) -> Parse:
-    """Reads clients' command lines; `command` is `nix-remote copy`."""
+    """A parser for clients' command lines; `command` is `nix-remote copy`."""
     parser = _Parser()
     add_command(parser.add_subparsers(required=True), command)
     return lambda run: ClientInvocation(command, parser.parse_args(run.arguments), run)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Neither prints nor exits: the full program explains a command line that it cannot read."""
+    """Declines instead of printing and exiting: the full program then shows help and errors."""
 
     def error(self, message: str) -> NoReturn:
         raise Declined(message)
@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class ClientInvocation:
-    """One invocation; an `Invocation`."""
+    """One invocation of a client."""
 
     command: Command
     options: argparse.Namespace

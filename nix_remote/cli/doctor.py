@@ -85,11 +85,11 @@ def _run(options: argparse.Namespace) -> Result:
 def _agent() -> Finding:
     """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
     try:
-        told = lifecycle.told_by(connecting.folder())
+        status = lifecycle.query_status(connecting.folder())
     except (framing.Unusable, framing.Lost) as error:
         fix = "remove what is in its place, or: nix-remote agent stop"
         return warning("here", "agent", f"it cannot be used: {error}", fix)
-    if told is None:
+    if status is None:
         return ok("here", "agent", "none runs; nix-remote agent start saves logins")
     return ok("here", "agent", "one runs, and copies for all")
 

@@ -12,7 +12,7 @@ from lab import nix, sshd
 from lab.content import Shape, make_closure
 from lab.host import wait_until
 from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
-from nix_remote.agent.freshness import LIFE
+from nix_remote.agent.freshness import FRESH_SECONDS
 from tests.conftest import AddEntry
 from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.copier import assert_kept_whole, new_closure, root_links
@@ -105,7 +105,7 @@ def test_what_the_agent_knows_costs_not_one_packet(
     tops = closures(lab)[-_COPIERS:]
     herd.copy_all(tops, alias=alias)
     # The first use after a while is followed by a renewal of the root, and no other soon.
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     herd.copy(tops[0], alias=alias, package="package-0").check()
 
     def figures() -> dict[str, int]:
@@ -128,7 +128,7 @@ def test_a_server_that_was_silent_is_asked_before_anything_is_believed(
     top = closures(lab)[-1]
     herd.copy(top).check()
     # Of the clock's own: it cannot be put on for a process of another host.
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     before = herd.packets()
     herd.copy(top).check()
     assert herd.packets() > before
@@ -215,7 +215,7 @@ def test_temporary_roots_lost_with_the_daemon_are_noticed(
     server.sh(f"rm -rf /home/{ACCOUNT}/.local/state/nix-remote/gcroots")
     nix.empty_store(server)
     assert not nix.is_valid(server, paths[0])
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     herd.copy(paths[-1], alias=server.name).check()
     assert_kept_whole(server, lab.workstation, paths)
 

@@ -13,8 +13,9 @@ import pytest
 
 from nix_remote import events
 from nix_remote.agent.batching import RENEWED_RECENTLY
-from nix_remote.agent.copy_queue import CopyQueue, PendingCopy
-from nix_remote.agent.freshness import LIFE, LastContact
+from nix_remote.agent.copy_queue import CopyQueue
+from nix_remote.agent.freshness import FRESH_SECONDS, LastContact
+from nix_remote.agent.queue_state import PendingCopy
 from nix_remote.agent.threads import Threads
 from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.retry import RetryPolicy
@@ -113,7 +114,7 @@ class Session:
         self.server = server
         self.ended = False
         self.dead = False
-        """Ended, and nobody knows."""
+        """Ended, unnoticed."""
 
     def _check(self) -> None:
         if self.ended or self.dead:
@@ -163,7 +164,7 @@ class Session:
 
 
 class Clock:
-    """Two clocks, which a test puts on."""
+    """Two clocks that a test advances."""
 
     def __init__(self) -> None:
         self.now = [100.0, 100.0]
@@ -184,10 +185,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def queue(server: Server, clock: Clock, tmp_path: Path) -> CopyQueue:
-    def turn(listener: events.Listener) -> UploadLock:
-        return UploadLock(tmp_path / "turn", patience=10, listener=listener)
+    def upload_lock(listener: events.Listener) -> UploadLock:
+        return UploadLock(tmp_path / "lock", patience=10, listener=listener)
 
-    return CopyQueue("s", Local(), server.open_with, turn, LastContact(clock))
+    return CopyQueue("s", Local(), server.open_with, upload_lock, LastContact(clock))
 
 
 @pytest.fixture
@@ -238,33 +239,35 @@ def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
     assert (server.logins, server.secured) == (1, 1)
 
 
-def test_who_arrives_during_the_login_is_waited_for(queue: CopyQueue, server: Server) -> None:
+def test_a_copy_waits_for_a_client_that_connects_during_the_login(
+    queue: CopyQueue, server: Server
+) -> None:
     others: list[PendingCopy] = []
 
-    def arrives() -> bool:
+    def connecting() -> bool:
         if not others:
             others.append(submit(queue, GLIBC, GCC))
             return True
         return False
 
-    queue.somebody_arrives = arrives
+    queue.clients_connecting = connecting
     queue.lead(submit(queue, GLIBC, BASH))
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.secured == 1
 
 
-def test_who_arrives_and_never_gets_in_line_is_not_waited_for_long(
+def test_a_copy_does_not_wait_long_for_a_client_that_submits_nothing(
     queue: CopyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nix_remote.agent.copy_queue._GATHER", 0.2)
-    monkeypatch.setattr("nix_remote.agent.copy_queue._LONGEST_STAY", 0.2)
-    queue.somebody_arrives = lambda: True
+    monkeypatch.setattr("nix_remote.agent.copy_worker._LONGEST_WAIT", 0.2)
+    monkeypatch.setattr("nix_remote.agent.copy_queue._LONGEST_LINGER", 0.2)
+    queue.clients_connecting = lambda: True
     begun = time.monotonic()
     queue.lead(submit(queue, GLIBC, BASH))
     assert time.monotonic() - begun < 10
 
 
-def test_who_leads_alone_waits_for_nobody(
+def test_a_lead_without_other_jobs_does_not_wait(
     queue: CopyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pending = submit(queue, GLIBC, BASH)
@@ -274,46 +277,46 @@ def test_who_leads_alone_waits_for_nobody(
     assert waits == []
 
 
-def test_who_leads_takes_along_those_who_came_meanwhile(queue: CopyQueue, server: Server) -> None:
+def test_a_lead_also_copies_jobs_submitted_meanwhile(queue: CopyQueue, server: Server) -> None:
     others: list[PendingCopy] = []
 
-    def somebody_comes() -> None:
+    def submit_another() -> None:
         if not others:
             others.append(submit(queue, GLIBC, GCC))
 
-    server.while_sending = somebody_comes
+    server.while_sending = submit_another
     queue.lead(submit(queue, GLIBC))
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
 
 
-def test_in_a_crowd_who_leads_stays_for_the_next_one(queue: CopyQueue, server: Server) -> None:
+def test_a_lead_with_other_jobs_lingers_for_the_next_one(queue: CopyQueue, server: Server) -> None:
     first, second = submit(queue, GLIBC), submit(queue, GLIBC, BASH)
     others: list[PendingCopy] = []
 
-    def arrives() -> bool:
+    def connecting() -> bool:
         if first.future.done() and not others:
             others.append(submit(queue, GLIBC, GCC))
         return False
 
-    queue.somebody_arrives = arrives
+    queue.clients_connecting = connecting
     queue.lead(first)
     outcome(second)
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
 
 
-def test_who_has_failed_waits_for_nobody(queue: CopyQueue, server: Server) -> None:
+def test_a_lead_that_failed_does_not_linger(queue: CopyQueue, server: Server) -> None:
     server.refuses = HostNotFound("s", "s", None)
     first = submit(queue, GLIBC)
     submit(queue, GLIBC, BASH)
     asked_afterwards: list[bool] = []
 
-    def arrives() -> bool:
+    def connecting() -> bool:
         asked_afterwards.extend([True] if first.future.done() else [])
         return False
 
-    queue.somebody_arrives = arrives
+    queue.clients_connecting = connecting
     with pytest.raises(HostNotFound):
         queue.lead(first)
     assert asked_afterwards == []
@@ -336,26 +339,26 @@ def test_what_is_known_costs_one_question_when_the_server_has_been_silent(
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
     asked = server.questions
-    clock.now[1 - stopped] += LIFE + 1
+    clock.now[1 - stopped] += FRESH_SECONDS + 1
     assert outcome(submit(agent, GLIBC, BASH)).sent == ()
     assert (server.questions, server.secured) == (asked + 1, 1)
-    clock.now[1 - stopped] += LIFE - 1
+    clock.now[1 - stopped] += FRESH_SECONDS - 1
     assert submit(agent, GLIBC, BASH).future.done()
 
 
-@pytest.mark.parametrize("put_back", [0, 1], ids=["boot-clock", "time-of-day"])
-def test_a_clock_that_was_put_back_costs_one_question(
-    agent: CopyQueue, server: Server, clock: Clock, put_back: int
+@pytest.mark.parametrize("set_back", [0, 1], ids=["boot-clock", "time-of-day"])
+def test_a_clock_that_was_set_back_costs_one_question(
+    agent: CopyQueue, server: Server, clock: Clock, set_back: int
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
     asked = server.questions
-    clock.now[put_back] -= 50
+    clock.now[set_back] -= 50
     assert outcome(submit(agent, GLIBC, BASH)).sent == ()
     assert server.questions == asked + 1
     assert submit(agent, GLIBC, BASH).future.done()
 
 
-def test_nothing_is_believed_when_the_session_has_ended(agent: CopyQueue, server: Server) -> None:
+def test_no_root_is_known_after_the_session_has_ended(agent: CopyQueue, server: Server) -> None:
     outcome(submit(agent, GLIBC, BASH))
     server.lose_everything()
     server.reboot()
@@ -363,14 +366,14 @@ def test_nothing_is_believed_when_the_session_has_ended(agent: CopyQueue, server
     assert server.logins == 2
 
 
-def test_nothing_is_believed_when_the_connection_died_in_silence(
+def test_no_root_is_known_after_the_connection_died_unnoticed(
     agent: CopyQueue, server: Server, clock: Clock
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
     server.lose_everything()
 
     server.sessions[-1].dead = True
-    clock.now[0] += LIFE + 1
+    clock.now[0] += FRESH_SECONDS + 1
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
 
 
@@ -380,14 +383,14 @@ def test_paths_deleted_in_spite_of_their_roots_are_found_by_the_question(
     outcome(submit(agent, GLIBC, BASH))
     outcome(submit(agent, GLIBC, GCC))
     server.lose_everything()
-    clock.now[0] += LIFE + 1
+    clock.now[0] += FRESH_SECONDS + 1
     outcome(submit(agent, GLIBC, BASH))
-    # The other one was answered as well: it is owed.
+    # The other one was answered as well: it is unconfirmed.
     assert server.valid == {GLIBC.path, BASH.path, GCC.path}
     assert len(server.roots) == 2
 
 
-def test_roots_are_made_once_more_before_the_server_is_let_go(
+def test_roots_are_made_once_more_before_the_session_is_closed(
     queue: CopyQueue, server: Server
 ) -> None:
     thread = threading.Thread(target=queue.work, daemon=True)
@@ -402,7 +405,9 @@ def test_roots_are_made_once_more_before_the_server_is_let_go(
     assert server.sessions[-1].ended
 
 
-def test_who_waits_when_it_stops_is_answered(queue: CopyQueue, server: Server) -> None:
+def test_a_job_that_waits_when_the_queue_stops_is_answered(
+    queue: CopyQueue, server: Server
+) -> None:
     pending = submit(queue, GLIBC, BASH)
     queue.stop()
     queue.work()
@@ -447,7 +452,7 @@ def test_a_login_that_breaks_is_tried_again_and_that_is_said(
     assert heard[0] == events.Retrying(broken, 0.001)
 
 
-def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
+def test_a_defect_is_the_outcome_of_its_jobs_and_the_queue_goes_on(
     agent: CopyQueue, server: Server
 ) -> None:
     def defect() -> None:
@@ -460,7 +465,7 @@ def test_a_defect_reaches_whom_it_concerns_and_the_line_goes_on(
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
 
 
-def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on(
+def test_an_unexpected_failure_is_the_outcome_of_all_pending_jobs_and_the_queue_goes_on(
     agent: CopyQueue, server: Server
 ) -> None:
     others: list[PendingCopy] = []
@@ -478,7 +483,7 @@ def test_what_nobody_expects_is_the_outcome_of_all_who_wait_and_the_line_goes_on
     assert outcome(submit(agent, GLIBC, BASH)).sent == (GLIBC.path, BASH.path)
 
 
-def test_a_line_that_cannot_make_sure_once_more_ends_all_the_same(
+def test_a_queue_that_cannot_confirm_its_roots_ends_all_the_same(
     queue: CopyQueue, server: Server
 ) -> None:
     failed = threading.Event()
@@ -497,7 +502,7 @@ def test_a_line_that_cannot_make_sure_once_more_ends_all_the_same(
     assert not failed.is_set()
 
 
-def test_a_root_that_was_used_from_knowledge_is_renewed_without_a_copy(
+def test_a_known_root_that_was_used_is_renewed_without_a_copy(
     agent: CopyQueue, server: Server, clock: Clock
 ) -> None:
     kept = outcome(submit(agent, GLIBC, BASH)).roots
@@ -511,7 +516,7 @@ def test_a_root_that_was_used_from_knowledge_is_renewed_without_a_copy(
     assert len(server.renewed) == 1
 
 
-def test_a_renewal_that_fails_makes_what_was_known_forgotten_and_is_tried_again(
+def test_a_renewal_that_fails_ends_the_session_and_is_tried_again(
     agent: CopyQueue, server: Server, clock: Clock
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
@@ -526,7 +531,7 @@ def test_a_renewal_that_fails_makes_what_was_known_forgotten_and_is_tried_again(
     assert server.logins == 2
 
 
-def test_what_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
+def test_a_root_that_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
     agent: CopyQueue, server: Server, clock: Clock
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
@@ -534,7 +539,7 @@ def test_what_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way(
 
     def long_copy() -> None:
         clock.now[0] += RENEWED_RECENTLY
-        agent.life.seen()
+        agent.last_contact.answered()
         asked.append(submit(agent, GLIBC, BASH))
         assert not asked[0].future.done()
 
@@ -563,12 +568,12 @@ def test_each_hears_of_the_paths_that_are_sent_for_it_or_that_it_waits_for(
     queue.stop()
     queue.work()
     sent: dict[str, list[str]] = {}
-    for name, told in heard.items():
-        (ready,) = [event for event in told if isinstance(event, events.PlanReady)]
+    for name, received in heard.items():
+        (ready,) = [event for event in received if isinstance(event, events.PlanReady)]
         assert [one.info for one in ready.plan.paths] == wanted[name]
         sent[name] = [info.path.split("-")[-1] for info in ready.plan.missing]
         followed = ready.plan.missing or ready.for_others
-        done = [event.path for event in told if isinstance(event, events.PathDone)]
+        done = [event.path for event in received if isinstance(event, events.PathDone)]
         assert done == [info.path for info in followed]
         assert len(ready.plan.missing) + len(ready.for_others) == 3
     assert sent == {"bash": ["glibc", "bash"], "gcc": ["gcc"], "glibc": [], "hello": []}

@@ -20,9 +20,9 @@ from nix_remote.agent.protocol import (
     Inbox,
     OtherVersion,
     ProtocolError,
+    QueryStatus,
     Run,
     Stop,
-    Tell,
 )
 from nix_remote.agent.server import ALIVE_EVERY
 from nix_remote.agent.thin_client import framing
@@ -57,7 +57,7 @@ def test_the_document_has_the_right_figures() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "message"),
-    [(framing.CANCEL, Cancel()), (framing.STATUS, Tell()), (framing.STOP, Stop())],
+    [(framing.CANCEL, Cancel()), (framing.STATUS, QueryStatus()), (framing.STOP, Stop())],
 )
 def test_requests_without_content(kind: bytes, message: object) -> None:
     assert Inbox().receive(framing.hello() + framing.frame(kind)) == [message]

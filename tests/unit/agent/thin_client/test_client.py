@@ -1,11 +1,9 @@
-"""Who serves, and who asks: the lock, the socket and the private folder."""
+"""What a client does with answers, and when it begins to serve."""
 
 from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -13,53 +11,6 @@ import pytest
 
 from nix_remote.agent import thin_client
 from nix_remote.agent.thin_client import connecting, framing, leadership
-
-
-@pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    tmp_path.chmod(0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return tmp_path
-
-
-def test_the_folder_is_made_and_private(runtime: Path) -> None:
-    name = connecting.folder()
-    assert name == f"{runtime}/nix-remote"
-    assert os.stat(name).st_mode & 0o777 == 0o700
-
-
-@pytest.mark.parametrize("how", ["open to others", "a link", "a file"])
-def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how: str) -> None:
-    place = runtime / "nix-remote"
-    if how == "open to others":
-        place.mkdir()
-        place.chmod(0o750)
-    elif how == "a link":
-        (runtime / "real").mkdir(mode=0o700)
-        place.symlink_to("real")
-    else:
-        place.touch(0o600)
-    with pytest.raises(framing.Unusable):
-        connecting.folder()
-
-
-def test_a_runtime_folder_that_is_not_private_is_passed_by(
-    runtime: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime.chmod(0o755)
-    assert not connecting.folder().startswith(str(runtime))
-
-
-def test_one_leads_and_no_other(runtime: Path) -> None:
-    lead = leadership.try_to_lead(connecting.folder())
-    assert lead is not None
-    assert leadership.try_to_lead(connecting.folder()) is None
-    os.close(lead.lock)
-    lead.listener.close()
-    again = leadership.try_to_lead(connecting.folder())
-    assert again is not None
-    os.close(again.lock)
-    again.listener.close()
 
 
 def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
@@ -72,29 +23,6 @@ def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
     assert isinstance(outcome, leadership.Lead)
     os.close(outcome.lock)
     outcome.listener.close()
-
-
-def test_the_lead_survives_becoming_another_program(runtime: Path) -> None:
-    lead = leadership.try_to_lead(connecting.folder())
-    assert lead is not None
-    code = (
-        "import sys; from nix_remote.agent.thin_client import connecting, leadership;"
-        "lead = leadership.taken_over(sys.argv[1]);"
-        "connection, _ = lead.listener._accept(); print(connecting.peer.__name__)"
-    )
-    text = leadership.hand_over(lead)
-    lock, listener = map(int, text.split(",")[:2])
-    with subprocess.Popen(
-        [sys.executable, "-c", code, text], pass_fds=(lock, listener), stdout=subprocess.PIPE
-    ) as started:
-        os.close(lock)
-        os.close(listener)
-        assert leadership.try_to_lead(connecting.folder()) is None
-        connection = connecting.connect(connecting.folder())
-        assert connection is not None
-        output, _ = started.communicate(timeout=20)
-        connection.close()
-    assert output == b"peer\n"
 
 
 def serve(listener: object, *answers: bytes) -> threading.Thread:
@@ -132,7 +60,7 @@ def test_a_client_whose_server_dies_asks_again_and_leads_in_the_end(runtime: Pat
     outcome.listener.close()
 
 
-def test_a_client_is_answered_by_who_serves(runtime: Path) -> None:
+def test_a_client_is_answered_by_the_serving_process(runtime: Path) -> None:
     lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
     thread = serve(lead.listener, framing.hello() + framing.frame(framing.EXIT, b"12"))
@@ -150,25 +78,6 @@ def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
     gone.rmdir()
     with pytest.raises(framing.Unusable):
         thin_client.obtain(["copy"])
-
-
-@pytest.mark.parametrize("step", ["connect", "listen"])
-def test_a_process_that_cannot_listen_does_not_keep_the_lock(
-    runtime: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """The others would wait for it to listen."""
-
-    def fail(_: str) -> None:
-        raise OSError(24, "Too many open files")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(leadership, step, fail)
-        with pytest.raises((OSError, framing.Unusable)):
-            leadership.try_to_lead(connecting.folder())
-    lead = leadership.try_to_lead(connecting.folder())
-    assert lead is not None
-    os.close(lead.lock)
-    lead.listener.close()
 
 
 @pytest.mark.parametrize(
@@ -219,15 +128,15 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["folder"]
 
 
-@pytest.mark.parametrize(("told", "status"), [(b"0", 2), (b"11", 11)])
+@pytest.mark.parametrize(("sent", "status"), [(b"0", 2), (b"11", 11)])
 def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], told: bytes, status: int
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], sent: bytes, status: int
 ) -> None:
     here, there = socket.socketpair()
     name = os.fsencode(tmp_path)
     with here, there:
         there.sendall(framing.frame(framing.FILE, name + b"\0text\n"))
-        there.sendall(framing.frame(framing.EXIT, told))
+        there.sendall(framing.frame(framing.EXIT, sent))
         assert thin_client._follow(framing.Conversation(here)) == status
     said = capfd.readouterr().err
     assert f"{tmp_path} cannot be written: " in said
