@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ DEFAULT_STALL_TIMEOUT: Final = 600.0
 DEFAULT_AGENT_IDLE: Final = 60.0
 """Seconds."""
 
+_USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
 _ALIAS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+%:@-]*")
 
 
@@ -95,6 +97,12 @@ def own_folder() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         raise WorkingFolderGone from None
+
+
+def user_name(environment: Mapping[str, str] = os.environ) -> str:
+    """The name of this user, as `getpass.getuser` determines it from that environment."""
+    named = (environment.get(name) for name in _USER_VARIABLES)
+    return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
 
 
 def agent_idle(environment: Mapping[str, str] = os.environ) -> float:

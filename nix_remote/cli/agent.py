@@ -7,7 +7,7 @@ import json
 import os
 import time
 from functools import partial
-from typing import ContextManager, Final
+from typing import Any, ContextManager, Final, Optional, TypedDict
 
 from nix_remote import processes, settings
 from nix_remote.agent import lifecycle, request_queue
@@ -31,38 +31,49 @@ _PAUSE: Final = 0.1
 
 _DESCRIPTION = """\
 The agent keeps one connection to each Nix server and copies for all invocations of this
-user: no login for each, no path sent twice, no question about what it knows already."""
+user: one login for all of them, no path sent twice, no round trip for roots that it knows."""
+
+
+class _AgentData(TypedDict):
+    action: str
+    agent: Optional[dict[str, Any]]
+    """The status of the agent; None if none runs."""
+
+
+class AgentData(_AgentData, total=False):
+    """The data of an action."""
+
+    why: str
+    """Why the agent has stopped; for `run`."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    start = add_action(actions, "start", "start one in the background, if there is none")
+    start = add_action(actions, "start", "start an agent in the background, if none runs")
     run = add_action(
-        actions, "run", "be one, in the foreground: for containers, CI steps and service managers"
+        actions, "run", "run an agent in the foreground, for containers and service managers"
     )
     for action in (start, run):
         action.add_argument(
             "--idle",
             type=common.duration,
             metavar="TIME",
-            help="leave when nobody came for so long (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
+            help="stop after this time without a client (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
         )
-    add_action(actions, "status", "tell whether there is one, and what it has done")
-    add_action(actions, "stop", "let it finish what has begun, and wait until it has left")
+    add_action(actions, "status", "show whether an agent runs, and what it has done")
+    add_action(actions, "stop", "let the agent finish its requests, and wait until it has exited")
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[AgentData]:
     try:
         folder = connecting.folder()
         actions = {"start": _start, "run": _serve, "status": _status, "stop": _stop}
-        return Result(
-            "agent", {"action": options.action, **actions[options.action](options, folder)}
-        )
+        return Result("agent", actions[options.action](options, folder))
     except (framing.Unusable, framing.Lost) as error:
-        raise AgentNotStarted(str(error) or "it ended") from None
+        raise AgentNotStarted(str(error) or "the agent exited") from None
 
 
-def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
+def _start(options: argparse.Namespace, folder: str) -> AgentData:
     deadline = time.monotonic() + _START_UP
     while lifecycle.is_lead(lifecycle.query_status(folder)) and time.monotonic() < deadline:
         time.sleep(_PAUSE)  # a lead serves, and ends with its own copy
@@ -74,22 +85,22 @@ def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
     status = lifecycle.query_status(folder)
     if lifecycle.is_lead(status):
         raise AgentNotStarted("a copy that was started without an agent is still running")
-    return {"agent": status}
+    return {"action": "start", "agent": status}
 
 
-def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
-    return {"agent": lifecycle.query_status(folder)}
+def _status(_options: argparse.Namespace, folder: str) -> AgentData:
+    return {"action": "status", "agent": lifecycle.query_status(folder)}
 
 
-def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
+def _stop(_options: argparse.Namespace, folder: str) -> AgentData:
     status = lifecycle.query_status(folder)
     if status is None or lifecycle.is_lead(status):
-        return {"agent": None}
+        return {"action": "stop", "agent": None}
     lifecycle.stop(folder, status["pid"])
-    return {"agent": status}
+    return {"action": "stop", "agent": status}
 
 
-def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
+def _serve(options: argparse.Namespace, folder: str) -> AgentData:
     idle = options.idle if options.idle is not None else settings.agent_idle()
     environment = settings.own_environment()
     listener = inherited(environment, folder) or _own_socket(folder)
@@ -125,7 +136,7 @@ def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
     lifetime.finished.set()
     server.close_connections()
     log("stopped")
-    return {"agent": None, "why": why}
+    return {"action": "run", "agent": None, "why": why}
 
 
 def _own_socket(folder: str) -> OwnSocket:
@@ -146,19 +157,19 @@ def _own_status(registry: QueueRegistry) -> str:
     )
 
 
-def _conclude(result: Result) -> str:
-    if result.data["action"] == "run":
-        return f"the agent has left: {result.data['why']}"
-    told = result.data["agent"]
-    if not isinstance(told, dict):
-        return "there is no agent"
-    done = "stopped" if result.data["action"] == "stop" else "serves"
-    lines = [f"the agent {told['pid']} (version {told['version']}) {done}"]
+def _conclude(data: AgentData) -> str:
+    if data["action"] == "run":
+        return f"the agent has stopped: {data['why']}"
+    status = data["agent"]
+    if status is None:
+        return "no agent is running"
+    state = "has stopped" if data["action"] == "stop" else "is running"
+    lines = [f"the agent {status['pid']} (version {status['version']}) {state}"]
     lines += [
-        f"  {each['host']}: {count_of(each['answered'], 'request')} answered,"
-        f" {each['without_copy']} of them without asking; {count_of(each['logins'], 'login')},"
-        f" {count_of(each['kept'], 'root')} kept"
-        for each in told["servers"]
+        f"  {each['host']}: {count_of(each['answered'], 'request')} answered"
+        f" ({each['without_copy']} without a copy), {count_of(each['logins'], 'login')},"
+        f" {count_of(each['kept'], 'known root')}"
+        for each in status["servers"]
     ]
     return "\n".join(lines)
 

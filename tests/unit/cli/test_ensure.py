@@ -124,6 +124,6 @@ def test_names_of_repositories_cannot_control_the_terminal(
     (support / "nix-out-link").symlink_to("/nix/store/x")
     assert main(["ensure", "--host=named", f"--output-base={tmp_path}"]) == 0
     text = capsys.readouterr().err
-    assert "@red was fetched and not copied" in text
+    assert "@red was fetched but not copied" in text
     assert "\x1b" not in text
     assert "\x07" not in text

@@ -12,10 +12,10 @@ import pytest
 
 from nix_remote.cli import copy
 from nix_remote.cli import main as cli
-from nix_remote.cli.doctor import COMMAND
+from nix_remote.cli.doctor import COMMAND, DoctorData
 from nix_remote.cli.main import main
 from nix_remote.cli.output import OwnStreams, conclude
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import CopyData, Result
 from nix_remote.errors import CRASHED, FileUnwritable
 
 
@@ -80,7 +80,9 @@ def test_a_file_of_a_result_that_cannot_be_written_is_an_error(
     file = str(tmp_path / "manifest")
     (tmp_path / "manifest").mkdir()
     options = argparse.Namespace(json=json_too, package="", error_file=None)
-    result = Result("doctor", {"host": "x", "findings": []}, files={file: "text"})
+    result: Result[DoctorData] = Result(
+        "doctor", {"host": "x", "findings": []}, files={file: "text"}
+    )
     assert conclude(COMMAND, options, result, OwnStreams()) == 2
     out, err = capsys.readouterr()
     if json_too:
@@ -116,7 +118,7 @@ def test_a_defect_is_called_one(
     assert main(["copy", "/nix/store"]) == CRASHED
     err = capsys.readouterr().err
     assert "ZeroDivisionError: oh" in err
-    assert "this is a defect" in err
+    assert "this is a bug" in err
 
 
 def test_an_interruption_is_no_defect(
@@ -174,7 +176,8 @@ def test_json_has_no_character_that_a_terminal_obeys(capsys: pytest.CaptureFixtu
 def test_a_manifest_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     options = argparse.Namespace(package=None, json=False, error_file=None)
-    result = Result("copy", {"sent": [], "sent_bytes": 0}, files={f"{tmp_path}/file/x": "text"})
+    data: CopyData = {"host": "s", "closure": [], "sent": [], "sent_bytes": 0, "roots": {}}
+    result = Result("copy", data, files={f"{tmp_path}/file/x": "text"})
     output = OwnStreams()
     assert conclude(copy.COMMAND, options, result, output) == FileUnwritable.exit_status
 
@@ -200,7 +203,7 @@ def test_an_error_file_that_cannot_be_written_hides_no_error(
 def test_a_process_that_may_have_too_little_is_told_so(
     lack: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: argparse.Namespace) -> Result:
+    def fail(_: argparse.Namespace) -> Result[CopyData]:
         raise lack
 
     monkeypatch.setattr(copy, "COMMAND", replace(copy.COMMAND, run=fail))
