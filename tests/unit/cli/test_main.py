@@ -46,7 +46,7 @@ def test_a_caller_gets_an_error_in_one_line_and_people_get_all_of_it(
     file = tmp_path / "error"
     assert main(["copy", "--error-file", str(file), "/nix/store"]) == 2
     assert "\n  fix: set BAZEL_NIX_REMOTE" in capsys.readouterr().err
-    assert file.read_text() == "error[no-host]: no Nix server is named\n"
+    assert file.read_text() == "error[no-host]: no Nix server given\n"
 
 
 def test_the_way_to_do_without_the_server_is_named_below_bazel_only(
