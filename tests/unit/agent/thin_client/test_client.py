@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -140,3 +142,20 @@ def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
         assert thin_client._follow(framing.Conversation(here)) == status
     said = capfd.readouterr().err
     assert f"{tmp_path} cannot be written: " in said
+
+
+def test_the_client_runs_from_its_folder_alone_and_becomes_the_full_program(
+    tmp_path: Path,
+) -> None:
+    """As the launcher that Bazel starts."""
+    program = tmp_path / "program.py"
+    program.write_text("import sys; print(sys.argv[1:])")
+    folder = Path(thin_client.__file__).parent.parent
+    code = (
+        f"import sys; sys.path.insert(0, {str(folder)!r}); import thin_client;"
+        " sys.exit(thin_client.main())"
+    )
+    started = [sys.executable, "-I", "-S", "-c", code, str(program)]
+    for words in (["plan", "x"], ["copy", "--no-agent", "x"]):
+        done = subprocess.run([*started, *words], capture_output=True, text=True, check=True)
+        assert done.stdout == f"{words}\n"
