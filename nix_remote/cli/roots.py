@@ -67,22 +67,22 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
             "--older-than",
             type=common.duration,
             metavar="AGE",
-            help="roots not used for this time: 12h, 30d, 2w",
+            help="select roots not used for this time: 12h, 30d, 2w",
         )
     listing.add_argument(
         "--workspace",
         metavar="NAME",
-        help="roots of all workspaces of this name, of every user; or of the one in this folder",
+        help="select roots of all workspaces of this name, or of the one in this folder",
     )
     pruning.add_argument(
         "--workspace",
         metavar="DIR",
-        help="roots of this user's workspace in DIR; or NAME-DIGEST, as in the list",
+        help="select roots of this user's workspace in DIR, or of NAME-DIGEST, as in the list",
     )
     pruning.add_argument(
         "--all-owners",
         action="store_true",
-        help="with the name of a workspace: roots of every user and machine",
+        help="with the name of a workspace: select roots of every user and machine",
     )
     pruning.add_argument(
         "--when-free-below",

@@ -47,7 +47,7 @@ def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
     assert batching.next_job is None
 
 
-def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
+def test_jobs_with_different_options_are_not_one_copy() -> None:
     batching = Batching()
     first = add(batching, GLIBC)
     other = add(batching, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
@@ -55,14 +55,14 @@ def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
     assert batching.take().jobs == (other,)
 
 
-def test_a_path_that_several_want_is_reported_as_sent_by_one() -> None:
+def test_a_path_of_several_jobs_is_reported_as_sent_for_one() -> None:
     batching = Batching()
     first, second = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
     sent = batching.take().attributed([GLIBC.path, BASH.path, GCC.path])
     assert sent == {first: [GLIBC.path, BASH.path], second: [GCC.path]}
 
 
-def test_what_was_kept_is_known_as_long_as_the_session_lives() -> None:
+def test_a_root_is_known_as_long_as_the_session_lives() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     assert not batching.is_known(job)
@@ -80,7 +80,7 @@ def test_the_same_path_under_another_name_is_not_known() -> None:
     assert not batching.is_known(Job((), (root("bash", "other-"),)))
 
 
-def test_a_job_that_wants_contents_compared_is_never_known() -> None:
+def test_a_job_that_checks_contents_is_never_known() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
@@ -95,7 +95,7 @@ def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
     assert batching.closure_of(roots[1:]) == (GLIBC, GCC)
 
 
-def test_what_was_answered_is_made_sure_of_with_the_next_copy() -> None:
+def test_answered_jobs_are_confirmed_with_the_next_copy() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
@@ -117,7 +117,7 @@ def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
     assert batching.next_job is None
 
 
-def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
+def test_a_path_that_fails_fails_only_the_jobs_that_need_it() -> None:
     batching = Batching()
     good, bad = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
     assert batching.failed(batching.take(), MISSING) == []
@@ -148,7 +148,7 @@ def test_a_withdrawn_job_is_not_begun() -> None:
     assert not batching.withdraw(other)
 
 
-def test_a_root_that_is_used_all_the_time_is_renewed_once_per_interval() -> None:
+def test_a_root_in_constant_use_is_renewed_once_per_interval() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
@@ -171,7 +171,7 @@ def test_a_root_that_is_not_used_is_not_renewed() -> None:
     assert batching.due_for_renewal(NOW + 2e6) == ()
 
 
-def test_what_cannot_be_renewed_is_tried_less_and_less_often_and_not_given_up() -> None:
+def test_a_root_that_cannot_be_renewed_is_tried_again_after_longer_and_longer_delays() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
@@ -187,7 +187,7 @@ def test_what_cannot_be_renewed_is_tried_less_and_less_often_and_not_given_up() 
     assert waits[-1] == 3600
 
 
-def test_the_interval_is_well_below_what_pruning_always_keeps() -> None:
+def test_the_interval_is_well_below_the_grace_time() -> None:
     assert max(RENEWAL_INTERVAL, RENEWED_RECENTLY) <= GRACE / 4
 
 

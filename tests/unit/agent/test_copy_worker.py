@@ -78,7 +78,7 @@ def test_a_copy_does_not_wait_long_for_a_client_that_submits_nothing(
     assert time.monotonic() - begun < 10
 
 
-def test_what_is_known_is_answered_without_a_question(agent: CopyQueue, server: Server) -> None:
+def test_a_known_job_is_answered_without_a_question(agent: CopyQueue, server: Server) -> None:
     outcome(submit(agent, GLIBC, BASH))
     asked = server.questions, server.secured
     again = submit(agent, GLIBC, BASH)
@@ -90,7 +90,7 @@ def test_what_is_known_is_answered_without_a_question(agent: CopyQueue, server: 
 
 
 @pytest.mark.parametrize("stopped", [0, 1], ids=["boot-clock-stops", "time-of-day-stops"])
-def test_what_is_known_costs_one_question_when_the_server_has_been_silent(
+def test_a_known_job_costs_one_question_when_the_server_has_been_silent(
     agent: CopyQueue, server: Server, clock: Clock, stopped: int
 ) -> None:
     outcome(submit(agent, GLIBC, BASH))
@@ -183,7 +183,7 @@ def test_a_login_that_fails_is_the_failure_of_all_and_tried_once(
 
 
 @pytest.mark.parametrize("broken", [BROKEN, DaemonNotReached("s", "me", "no socket")])
-def test_a_login_that_breaks_is_tried_again_and_that_is_said(
+def test_a_login_that_breaks_is_tried_again_with_an_event(
     queue: CopyQueue, server: Server, broken: NixRemoteError
 ) -> None:
     server.refuses = broken
@@ -295,7 +295,7 @@ def test_a_root_that_was_not_renewed_for_long_waits_for_a_copy_that_is_under_way
     assert outcome(asked[0]).sent == ()
 
 
-def test_each_hears_of_the_paths_that_are_sent_for_it_or_that_it_waits_for(
+def test_each_job_gets_the_events_of_its_paths_or_of_those_it_waits_for(
     queue: CopyQueue, server: Server
 ) -> None:
     server.valid.add(HELLO.path)

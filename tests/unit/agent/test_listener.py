@@ -84,7 +84,7 @@ def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(fold
         assert is_listening(folder)
 
 
-def test_a_socket_of_ones_own_that_is_removed_is_made_again(folder: str) -> None:
+def test_an_own_socket_that_is_removed_is_made_again(folder: str) -> None:
     listener = own_socket(folder)
     assert not listener.restore()
     os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
@@ -102,9 +102,7 @@ def test_the_service_managers_socket_outlives_the_agent(
     assert is_listening(folder)
 
 
-def test_the_service_managers_socket_is_not_made_again_by_us(
-    folder: str, manager: socket.socket
-) -> None:
+def test_the_service_managers_socket_is_not_made_again(folder: str, manager: socket.socket) -> None:
     listener = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
     os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
     assert listener.lost

@@ -66,7 +66,7 @@ def test_requests_without_content(kind: bytes, message: object) -> None:
 
 
 @given(st.lists(WORDS, min_size=1), st.booleans(), st.integers(1, 50))
-def test_a_command_arrives_as_it_is_in_pieces_of_any_size(
+def test_a_command_is_preserved_in_pieces_of_any_size(
     arguments: list[str], terminal: bool, size: int
 ) -> None:
     data = framing.hello() + thin_client.run_request(arguments, terminal=terminal)
@@ -76,7 +76,7 @@ def test_a_command_arrives_as_it_is_in_pieces_of_any_size(
     assert run == Run(tuple(arguments), os.getcwd(), dict(os.environ), terminal)
 
 
-def test_bytes_that_are_no_text_arrive_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_that_are_not_text_are_preserved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environb, b"ODD", b"\xff=\xfe")
     data = framing.hello() + thin_client.run_request([os.fsdecode(b"\xff")], terminal=False)
     (run,) = Inbox().receive(data)
@@ -91,12 +91,12 @@ def test_of_another_version_only_the_greeting_is_understood() -> None:
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_nothing_but_a_protocol_error_comes_of_nonsense(data: bytes, greeted: bool) -> None:
+def test_invalid_bytes_raise_only_protocol_errors(data: bytes, greeted: bool) -> None:
     with contextlib.suppress(ProtocolError):
         Inbox().receive((framing.hello() if greeted else b"") + data)
 
 
-def test_a_message_that_would_be_too_long_is_refused_before_it_is_there() -> None:
+def test_a_message_that_is_too_long_is_refused_before_it_is_received() -> None:
     head = framing.RUN + (LARGEST_REQUEST + 1).to_bytes(4, "big")
     with pytest.raises(ProtocolError):
         Inbox().receive(framing.hello() + head)
@@ -109,7 +109,7 @@ def converse(*frames: bytes) -> tuple[socket.socket, socket.socket]:
     return here, there
 
 
-def test_the_client_passes_on_what_it_is_told(
+def test_the_client_writes_the_texts_of_the_agent(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     name = os.fsencode(tmp_path / "folder" / "file")
@@ -128,7 +128,7 @@ def test_the_client_passes_on_what_it_is_told(
 
 
 @pytest.mark.parametrize("cut", [0, 3, 30, -1])
-def test_a_connection_that_ends_without_an_exit_status_says_nothing(cut: int) -> None:
+def test_a_connection_that_ends_without_an_exit_status_is_lost(cut: int) -> None:
     said = framing.hello() + framing.frame(framing.EXIT, b"0")
     here, there = converse(said[:cut])
     there.close()
@@ -152,7 +152,9 @@ def test_the_client_works_alone_when_it_is_not_served(said: bytes) -> None:
         thin_client.ask(here, framing.frame(framing.STATUS))
 
 
-def test_the_client_works_alone_when_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_client_works_alone_without_messages_of_the_agent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     here, there = converse(framing.hello(), framing.frame(framing.ALIVE))
     here.settimeout(0.1)
     with here, there, pytest.raises(framing.Unusable):

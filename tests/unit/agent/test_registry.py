@@ -74,7 +74,7 @@ def test_a_queue_is_not_replaced_while_a_request_uses_it(queues: QueueRegistry) 
     assert old.stopped.is_set()
 
 
-def test_two_that_are_used_by_turns_are_both_kept_for_a_while(
+def test_two_queues_in_alternating_use_are_both_kept_for_a_while(
     queues: QueueRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "REPLACED_AFTER", 3600.0)

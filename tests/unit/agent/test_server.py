@@ -89,7 +89,7 @@ def ask_all(folder: str) -> list[str]:
 @pytest.mark.parametrize(
     "error", [ValueError("²"), MemoryError(), OSError(24, "no descriptors"), CannotStart("no")]
 )
-def test_what_the_handler_does_not_expect_is_declined(
+def test_an_unexpected_failure_of_the_handler_is_declined(
     agent: Agent, folder: str, error: Exception
 ) -> None:
     def fail(_request: Run, _client: Client) -> int:
@@ -213,7 +213,7 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
         assert process.wait(_BOUND) == 0
 
 
-def test_a_refusal_is_heard_although_the_request_could_not_be_sent() -> None:
+def test_a_refusal_is_received_although_the_request_could_not_be_sent() -> None:
     """The server has answered and closed before the client writes."""
     here, there = socket.socketpair()
     there.sendall(framing.hello() + framing.frame(framing.DECLINED, b"too many clients"))

@@ -11,7 +11,7 @@ from nix_remote.agent.threads import CannotStart, Threads
 _BOUND = 20.0
 
 
-def test_a_thread_that_fails_is_noticed_and_said() -> None:
+def test_a_thread_that_fails_is_reported() -> None:
     logged: list[str] = []
     ended = threading.Event()
     threads = Threads(logged.append, ended.set)

@@ -14,7 +14,7 @@ def test_a_process_can_be_at_the_end_of_a_socket() -> None:
         assert cat.failure() == "all is said"
 
 
-def test_what_an_attached_process_has_started_ends_with_it() -> None:
+def test_children_of_an_attached_process_end_with_it() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         with attached(["sh", "-c", "sleep 1000 & echo $!; wait"], theirs):

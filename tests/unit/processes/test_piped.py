@@ -5,13 +5,13 @@ import pytest
 from nix_remote.processes import ProcessFailed, process
 
 
-def test_a_process_can_be_talked_to() -> None:
+def test_a_process_is_written_to_and_read_from() -> None:
     with process(["cat"]) as cat:
         cat.write(b"hello")
         assert cat.read(5) == b"hello"
 
 
-def test_a_program_that_does_not_exist_is_named() -> None:
+def test_the_error_names_a_program_that_does_not_exist() -> None:
     with (
         pytest.raises(ProcessFailed, match=r"no-such-program: No such file"),
         process(["no-such-program"]),

@@ -37,7 +37,7 @@ def wait_until_gone(pid: int) -> None:
         threading.Event().wait(0.01)
 
 
-def test_a_polled_process_never_makes_anybody_wait(started: list[PolledProcess]) -> None:
+def test_waits_for_a_polled_process_are_bounded(started: list[PolledProcess]) -> None:
     started.append(sleeping := PolledProcess(["sleep", "1000"]))
     with pytest.raises(TimeoutError):
         sleeping.read(1, 0.01)
@@ -67,7 +67,7 @@ def test_a_polled_process_is_read_while_it_is_written_to(started: list[PolledPro
     assert cat.wait(BOUND) == 0
 
 
-def test_only_the_end_of_what_is_said_is_kept(started: list[PolledProcess]) -> None:
+def test_only_the_end_of_standard_error_is_kept(started: list[PolledProcess]) -> None:
     script = "yes loud | head -c 1000000 >&2; echo the end >&2; exit 3"
     started.append(shouting := PolledProcess(["sh", "-c", script], stderr_tail=100))
     assert shouting.wait(BOUND) == 3
@@ -76,7 +76,7 @@ def test_only_the_end_of_what_is_said_is_kept(started: list[PolledProcess]) -> N
     assert shouting.said_count == 1_000_008
 
 
-def test_writing_to_a_process_that_is_gone_says_so(started: list[PolledProcess]) -> None:
+def test_writing_to_a_process_that_has_ended_fails(started: list[PolledProcess]) -> None:
     started.append(gone := PolledProcess(["true"]))
     assert gone.wait(BOUND) == 0
     with pytest.raises(BrokenPipeError):
@@ -101,31 +101,31 @@ def test_ending_a_process_ends_what_it_started_and_frees_a_reader(
         shell.write(b"x", BOUND)
 
 
-def test_a_process_that_ignores_being_asked_is_killed() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     stubborn = PolledProcess(["sh", "-c", "trap '' TERM; echo; while :; do sleep 0.1; done"])
     assert stubborn.read(1, BOUND)
     stubborn.end()
     assert stubborn.wait(BOUND) == -signal.SIGKILL
 
 
-def test_a_polled_process_that_does_not_exist_is_named() -> None:
+def test_the_error_names_a_polled_program_that_does_not_exist() -> None:
     with pytest.raises(ProcessFailed, match=r"no-such-program: No such file"):
         PolledProcess(["no-such-program"])
 
 
-def test_a_bound_process_tells_its_own_status(started: list[PolledProcess]) -> None:
+def test_a_bound_process_has_its_own_exit_status(started: list[PolledProcess]) -> None:
     started.append(failing := BoundProcess(["sh", "-c", "echo why >&2; exit 7"]))
     assert failing.wait(BOUND) == 7
     assert failing.said.plain == "why\n"
 
 
-def test_what_a_bound_process_leaves_behind_ends_with_it(started: list[PolledProcess]) -> None:
+def test_children_of_a_bound_process_end_with_it(started: list[PolledProcess]) -> None:
     started.append(leaving := BoundProcess(["sh", "-c", "sleep 1000 & echo $! >&2"]))
     assert leaving.wait(BOUND) == 0
     wait_until_gone(int(leaving.said.plain))
 
 
-def test_a_bound_process_ends_when_we_are_killed() -> None:
+def test_a_bound_process_ends_when_its_parent_is_killed() -> None:
     code = """
 import sys
 from nix_remote.processes import BoundProcess

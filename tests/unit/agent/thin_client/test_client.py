@@ -15,7 +15,7 @@ from nix_remote.agent import thin_client
 from nix_remote.agent.thin_client import connecting, framing, leadership
 
 
-def test_what_a_dead_one_left_behind_is_replaced(runtime: Path) -> None:
+def test_a_stale_socket_is_replaced(runtime: Path) -> None:
     dead = leadership.try_to_lead(connecting.folder())
     assert dead is not None
     os.close(dead.lock)
@@ -71,7 +71,7 @@ def test_a_client_is_answered_by_the_serving_process(runtime: Path) -> None:
     os.close(lead.lock)
 
 
-def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
+def test_a_client_whose_working_directory_was_removed_uses_the_full_program(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = runtime / "gone"
@@ -93,14 +93,14 @@ def test_a_client_in_a_folder_that_is_gone_leaves_it_to_the_full_program(
         ([], "", False),
     ],
 )
-def test_only_copies_are_for_an_agent_and_only_if_it_may(
+def test_only_copies_use_an_agent_and_only_if_it_is_allowed(
     monkeypatch: pytest.MonkeyPatch, arguments: list[str], variable: str, wanted: bool
 ) -> None:
     monkeypatch.setenv("NIX_REMOTE_AGENT", variable)
     assert thin_client.wanted(arguments) is wanted
 
 
-def test_a_file_is_put_in_its_place_at_once(tmp_path: Path) -> None:
+def test_a_file_is_written_atomically(tmp_path: Path) -> None:
     name = tmp_path / "new" / "manifest.json"
     thin_client.write_file(str(name), b"first")
     with open(name, "rb") as opened:
@@ -110,7 +110,7 @@ def test_a_file_is_put_in_its_place_at_once(tmp_path: Path) -> None:
     assert os.listdir(name.parent) == ["manifest.json"]
 
 
-def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_replaced_by_the_file(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("other")
     (tmp_path / "link").symlink_to(tmp_path / "other")
     thin_client.write_file(str(tmp_path / "link"), b"new")
@@ -131,7 +131,7 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sent", "status"), [(b"0", 2), (b"11", 11)])
-def test_a_file_that_cannot_be_written_is_no_crash_and_no_success(
+def test_a_file_that_cannot_be_written_is_an_error(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], sent: bytes, status: int
 ) -> None:
     here, there = socket.socketpair()

@@ -17,7 +17,9 @@ def test_the_folder_is_made_and_private(runtime: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["open to others", "a link", "a file"])
-def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how: str) -> None:
+def test_a_folder_that_another_user_could_have_prepared_is_not_used(
+    runtime: Path, how: str
+) -> None:
     place = runtime / "nix-remote"
     if how == "open to others":
         place.mkdir()
@@ -31,7 +33,7 @@ def test_a_folder_that_others_could_have_prepared_is_not_used(runtime: Path, how
         connecting.folder()
 
 
-def test_a_runtime_folder_that_is_not_private_is_passed_by(
+def test_a_runtime_folder_that_is_not_private_is_skipped(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime.chmod(0o755)

@@ -12,7 +12,7 @@ import pytest
 from nix_remote.agent.thin_client import connecting, framing, leadership
 
 
-def test_one_leads_and_no_other(runtime: Path) -> None:
+def test_only_one_process_leads(runtime: Path) -> None:
     lead = leadership.try_to_lead(connecting.folder())
     assert lead is not None
     assert leadership.try_to_lead(connecting.folder()) is None
