@@ -75,10 +75,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--fsid", default="", help="fsid of the export, if the file system has no UUID: 1"
     )
     parser.add_argument(
-        "--threads",
-        type=common.number,
-        default=32,
-        help="NFS threads (default: %(default)s)",
+        "--threads", type=common.number, default=32, help="NFS threads (default: %(default)s)"
     )
     policy = Policy()
     parser.add_argument(
