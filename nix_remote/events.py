@@ -1,7 +1,7 @@
-"""What the copier tells whoever watches it: frozen values, no text meant for people.
+"""The events of a copy: frozen values, without text for people.
 
-`nix_remote.cli.render` turns them into lines and progress; a program that
-uses the library may do what it likes with them.
+`nix_remote.cli.render` turns them into lines and progress. Programs that use the library may
+handle them in any way.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ class Connected:
 
     host: str
     description: str
-    """Transport, cipher, protocol and versions, in words."""
+    """Transport, cipher, protocol and versions, as text."""
 
 
 @dataclass(frozen=True)
 class PlanReady:
-    """It is known what has to be sent."""
+    """The plan of the copy is known."""
 
     plan: Plan
     for_others: tuple[PathInfo, ...] = ()
-    """What other invocations send in the same copy, which ends when all of it is there."""
+    """Paths that are sent for other invocations in the same copy, which ends with all of them."""
 
 
 @dataclass(frozen=True)
 class BytesSent:
-    """So many more bytes of a path's NAR have gone out."""
+    """`count` more bytes of a path's NAR were sent."""
 
     path: StorePath
     count: int
@@ -58,7 +58,7 @@ class RootMade:
 
 @dataclass(frozen=True)
 class RootsVisited:
-    """So many of the durable roots to be removed are gone, or were found in use and stay."""
+    """`done` of the durable roots to remove were removed, or kept because they are in use."""
 
     done: int
     total: int
@@ -66,7 +66,7 @@ class RootsVisited:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Nothing has moved for a while."""
+    """There was no progress for some seconds."""
 
     waiting_for: str
     seconds: float
@@ -74,21 +74,21 @@ class Waiting:
 
 @dataclass(frozen=True)
 class SubstitutionAbandoned:
-    """The server could not get paths from its own caches, or not in time; they are sent."""
+    """The server did not substitute all paths, or not in time; the missing ones are sent."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class SessionNotAdded:
-    """The server gave us no further session to send through; it goes on with those there are."""
+    """The server accepted no further session for sending; the copy uses the open ones."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Retrying:
-    """The copy is begun again on a new connection, after a while."""
+    """The copy begins again on a new connection, after a delay."""
 
     cause: NixRemoteError
     seconds: float

@@ -1,23 +1,24 @@
-"""What a run is to do, put together from options, environment and defaults.
+"""The settings of a run, from options, environment and defaults.
 
-The only module that reads the environment. (The SSH and Nix programs and
-libraries read theirs themselves: HOME, SSH_AUTH_SOCK, NIX_*.)
+The only module that reads the environment. (SSH and Nix programs and libraries read their own
+variables: HOME, SSH_AUTH_SOCK, NIX_*.)
 
     BAZEL_NIX_REMOTE             the Nix server: a Host entry of the SSH config
     NIX_REMOTE_SSH_CONFIG        the SSH config to read instead of the user's and the system's
-    NIX_REMOTE_SIGN_KEY_FILE     a secret key of Nix's, to sign what is sent
-    NIX_REMOTE_STALL_TIMEOUT     seconds without any movement before giving up (600)
-    NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: what makes the SSH connection
-    NIX_REMOTE_PROTOCOL          auto, worker or serve: what to speak with Nix on the server
+    NIX_REMOTE_SIGN_KEY_FILE     a Nix secret key that signs the sent paths
+    NIX_REMOTE_STALL_TIMEOUT     seconds without progress before a copy fails (600)
+    NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: the SSH implementation
+    NIX_REMOTE_PROTOCOL          auto, worker or serve: the protocol of Nix on the server
     NIX_REMOTE_AGENT             auto or off: whether invocations share an agent
-    NIX_REMOTE_AGENT_IDLE        seconds without work after which an agent leaves (60)
-    NIX_REMOTE, NIX_STATE_DIR    as for Nix itself: which local store is meant
+    NIX_REMOTE_AGENT_IDLE        seconds without a client after which an agent stops (60)
+    NIX_REMOTE, NIX_STATE_DIR    the local store, as for Nix itself
 """
 
 from __future__ import annotations
 
 import enum
 import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,57 +28,58 @@ from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost, WorkingF
 from nix_remote.text import decimal_fraction
 
 DEFAULT_STALL_TIMEOUT: Final = 600.0
-"""Seconds. Longer than a garbage collection of an ordinary server takes."""
+"""Seconds. Longer than a typical garbage collection takes."""
 
 DEFAULT_AGENT_IDLE: Final = 60.0
 """Seconds."""
 
+_USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
 _ALIAS: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+%:@-]*")
 
 
 @dataclass(frozen=True)
 class LocalStoreSettings:
-    """Which store of this machine is meant; as Nix itself takes it from the environment."""
+    """The local store, as Nix itself reads it from the environment."""
 
     remote: str = ""
-    """`NIX_REMOTE`: empty, `auto` and `daemon` mean the ordinary store."""
+    """`NIX_REMOTE`: empty, `auto` and `daemon` mean the default store."""
     state_directory: Path = Path("/nix/var/nix")
 
 
 class TransportChoice(enum.Enum):
-    """What makes the SSH connection."""
+    """The SSH implementation."""
 
     AUTO = "auto"
-    """paramiko, and OpenSSH where the SSH config asks for what paramiko cannot do."""
+    """paramiko, or OpenSSH if the SSH config needs features that paramiko does not have."""
     PARAMIKO = "paramiko"
     OPENSSH = "openssh"
 
 
 class StoreProtocol(enum.Enum):
-    """Which protocol to speak with Nix on the server."""
+    """The protocol of Nix on the server."""
 
     AUTO = "auto"
-    """Worker, and serve where an account or a server has only that."""
+    """Worker, or serve if the account or the server supports only that."""
     WORKER = "worker"
     SERVE = "serve"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One run's settings."""
+    """The settings of one run."""
 
     host: str
     workspace: Path
-    """The folder the copy is made for; it names the durable roots."""
+    """The folder that needs the paths; part of the durable roots' names."""
     package: Optional[str]
-    """What the copied paths are called there; None: by the store paths' own names."""
+    """The paths' name in the workspace; None: the name of each store path."""
     ssh_config: Optional[Path]
     """The SSH config to read; None: the user's and the system's."""
     environment: Mapping[str, str]
-    """What the SSH config's `${NAME}` stand for."""
+    """The values of `${NAME}` in the SSH config."""
     transport: TransportChoice
     sign_key_file: Optional[Path]
-    """A secret key of Nix's, to sign what is sent; None: nothing is signed."""
+    """The Nix secret key that signs the sent paths; None: they are not signed."""
     stall_timeout: float
     """Seconds."""
     protocol: StoreProtocol
@@ -90,23 +92,29 @@ def own_environment() -> Mapping[str, str]:
 
 
 def own_folder() -> Path:
-    """The folder that relative names begin at. Raises `WorkingFolderGone`."""
+    """The working directory. Raises `WorkingFolderGone`."""
     try:
         return Path.cwd()
     except FileNotFoundError:
         raise WorkingFolderGone from None
 
 
+def user_name(environment: Mapping[str, str] = os.environ) -> str:
+    """The name of this user, as `getpass.getuser` determines it from that environment."""
+    named = (environment.get(name) for name in _USER_VARIABLES)
+    return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
+
+
 def agent_idle(environment: Mapping[str, str] = os.environ) -> float:
-    """Seconds without work after which an agent leaves. Raises `InvalidSetting`."""
+    """Seconds without a client after which an agent stops. Raises `InvalidSetting`."""
     return _seconds(environment, "NIX_REMOTE_AGENT_IDLE", DEFAULT_AGENT_IDLE)
 
 
 def check_alias(alias: str) -> str:
-    """Returns the alias if it can be one; raises `InvalidHostAlias` otherwise.
+    """Returns the alias if it is valid; raises `InvalidHostAlias` otherwise.
 
-    The name reaches the SSH config and, in messages, a terminal: what a
-    shell or a terminal could read as something else is refused.
+    The name reaches the SSH config and, in messages, a terminal: characters that are special
+    to a shell or a terminal are refused.
     """
     if not _ALIAS.fullmatch(alias):
         raise InvalidHostAlias(alias)
@@ -114,7 +122,7 @@ def check_alias(alias: str) -> str:
 
 
 def hosts(environment: Mapping[str, str] = os.environ, *, host: Optional[str] = None) -> list[str]:
-    """The Nix servers that the user names, each once: `host`, else those of the environment.
+    """The Nix servers that the user names, each once: `host`, or those of the environment.
 
     Raises `NoHost` and `InvalidHostAlias`.
     """
@@ -133,7 +141,7 @@ def choose(
     transport: Optional[str] = None,
     sign_key_file: Optional[Path] = None,
 ) -> Settings:
-    """Settings for a run; arguments that are given win over the environment.
+    """Settings for a run; arguments override the environment.
 
     Raises `UsageError`.
     """
@@ -156,7 +164,7 @@ def choose(
 
 
 def local_store(environment: Mapping[str, str] = os.environ) -> LocalStoreSettings:
-    """Which store of this machine is meant."""
+    """The settings of the local store."""
     return LocalStoreSettings(
         environment.get("NIX_REMOTE", ""),
         Path(environment.get("NIX_STATE_DIR") or LocalStoreSettings.state_directory),
@@ -172,7 +180,7 @@ def _one_of(
     name: str,
     given: Optional[str] = None,
 ) -> Choice:
-    """What is given, else what the variable says, else the first choice."""
+    """The given value, else the variable's value, else the first choice."""
     values = [choice.value for choice in choices]
     text = given or environment.get(name) or values[0]
     try:

@@ -20,7 +20,7 @@ _DEPENDENCY: Final = re.compile(r'(?<=bazel_dep\(name = "nix_remote", version = 
 _PLACES: Final = {
     "MODULE.bazel": re.compile(r'(?<=    name = "nix_remote",\n    version = ")[^"]+'),
     "nix_remote/__init__.py": re.compile(r'(?<=^__version__ = ")[^"]+', re.M),
-    "nix_remote/agent/*.py": re.compile(r'(?<=^VERSION: Final = ")[^"]+', re.M),
+    "nix_remote/agent/**/*.py": re.compile(r'(?<=^VERSION: Final = ")[^"]+', re.M),
     "README.md": _DEPENDENCY,
     "bzl/**/*.bzl": _DEPENDENCY,
     "bzl/**/*.sh": _DEPENDENCY,

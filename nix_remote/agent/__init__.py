@@ -1,4 +1,4 @@
-"""One process that copies for all others: it holds the connection, and what is known of the server.
+"""One process that copies for all others: it keeps the connection, and which roots are known.
 
-PROTOCOL.md says what goes over its socket and what may be relied on.
+PROTOCOL.md describes the messages on its socket and what clients can rely on.
 """

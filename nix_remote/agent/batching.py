@@ -1,17 +1,17 @@
-"""Who waits for what on one server, what is known of it, and what is copied next. Sans-IO.
+"""The jobs that wait for one server, which roots are known, and what is copied next. Sans-IO.
 
-*Group commit*: whatever waits when a copy begins is one copy, of the union of
-the closures; whoever comes meanwhile is in the next one. So a path that
-several want is sent once.
+*Group commit*: all jobs that wait when a copy begins are one copy, of the union of
+their closures; jobs that are submitted meanwhile are in the next one. So a path that
+several jobs need is sent once.
 
-*Belief*: a root that was made in the session that is open now, whose closure
-the session's temporary roots keep, is answered without asking. When the
-session ends, nothing is believed any more; but what was answered while it was
-believed is owed: it is made sure of again, with the next copy or before leaving.
+*Known roots*: a root is known if it was made in the open session, whose temporary roots keep its
+closure. A job whose roots are known is answered without a question to the server. When the session
+ends, no root is known any more, and those that were known are unconfirmed: they are made again with
+the next copy, or before the agent stops.
 
-*Renewal*: a root's time on the server is the time of its last use, and roots that are old
-are removed. A root that was used without asking the server is renewed soon afterwards, and
-at most once per `RENEWAL_INTERVAL`.
+*Renewal*: a root's time on the server is the time of its last use, and old roots are pruned.
+A root that was used without a question to the server is renewed soon afterwards, and at most once
+per `RENEWAL_INTERVAL`.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ from nix_remote.server.stores.base import DurableRoot
 from nix_remote.store.closure import in_dependency_order
 from nix_remote.store.paths import PathInfo, StorePath
 
-_OF_ITS_PATHS: Final = (LocalStoreError, PromiseError, TransferError, TrustError)
-"""Failures that one job's paths may have caused; all others would meet every job."""
+_PATH_SPECIFIC: Final = (LocalStoreError, PromiseError, TransferError, TrustError)
+"""Failures that one job's paths may have caused; all others affect every job."""
 
 
 RENEWAL_INTERVAL: Final = 60.0
-"""Seconds between two renewals of one root that is used all the time."""
+"""Seconds between two renewals of a root that is in constant use."""
 _FIRST_RENEWAL: Final = 5.0
-"""Seconds after a copy has made a root, during which that counts for later uses as well."""
+"""Seconds after a copy has made a root, during which a later use needs no renewal."""
 RENEWED_RECENTLY: Final = 900.0
-"""Seconds. Well below the time for which pruning keeps every root that was used."""
+"""Seconds. Well below the grace time, for which pruning keeps every root that was used."""
 _LONGEST_DELAY: Final = 3600.0
 """Seconds between two attempts to renew a root that cannot be renewed."""
 
 
-def is_of_paths(error: Exception) -> bool:
-    """Whether other paths may fare better."""
-    return isinstance(error, _OF_ITS_PATHS)
+def is_path_specific(error: Exception) -> bool:
+    """Whether a copy of other paths may succeed."""
+    return isinstance(error, _PATH_SPECIFIC)
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What one invocation wants: the closure of some paths, kept by these roots."""
+    """The request of one invocation: a closure to copy, kept by these roots."""
 
     closure: tuple[PathInfo, ...]
     """In dependency order."""
@@ -66,14 +66,14 @@ class Group:
     """Jobs that are one copy."""
 
     jobs: tuple[Job, ...]
-    renewed: tuple[Job, ...]
-    """What is owed: nobody waits for it."""
+    reconfirmed: tuple[Job, ...]
+    """Jobs that were answered before and are unconfirmed; no client waits for them."""
 
     @property
     def closure(self) -> tuple[PathInfo, ...]:
         """The union of the closures, in dependency order."""
         infos: dict[StorePath, PathInfo] = {}
-        for job in (*self.jobs, *self.renewed):
+        for job in (*self.jobs, *self.reconfirmed):
             for info in job.closure:
                 infos.setdefault(info.path, info)
         return tuple(infos.values())
@@ -81,16 +81,16 @@ class Group:
     @property
     def roots(self) -> tuple[DurableRoot, ...]:
         """All roots, each once."""
-        every = (root for job in (*self.jobs, *self.renewed) for root in job.roots)
+        every = (root for job in (*self.jobs, *self.reconfirmed) for root in job.roots)
         return tuple(dict.fromkeys(every))
 
     @property
     def options(self) -> CopyOptions:
-        """The same for all of them. For what nobody waits for, nothing is tried twice."""
+        """The options of all jobs, which are the same. Without a waiting client, no retries."""
         return self.jobs[0].options if self.jobs else CopyOptions(retry=RetryPolicy(retries=0))
 
     def attributed(self, sent: Iterable[StorePath]) -> dict[Job, list[StorePath]]:
-        """Which job a path was sent for: the first that wants it."""
+        """The sent paths by job: a path counts for the first job that needs it."""
         owners: dict[StorePath, Job] = {}
         for job in self.jobs:
             for info in job.closure:
@@ -104,181 +104,182 @@ class Group:
 
 @dataclass(frozen=True)
 class _Renewal:
-    """When a root was made or renewed, and for how long that counts for later uses."""
+    """When a root was made or renewed, and for how long later uses need no renewal."""
 
     time: float
     lasts: float
     """Seconds."""
 
     def is_younger(self, seconds: float, now: float) -> bool:
-        """Also false if the clock was put back."""
+        """Also false if the clock was set back."""
         return 0 <= now - self.time < seconds
 
 
 class Batching:
-    """The state of one server's line."""
+    """The state of one server's queue."""
 
     def __init__(self) -> None:
         self._waiting: list[Job] = []
-        self._alone: list[Group] = []
-        """Those whose group failed, perhaps because of another one's paths."""
+        self._retried: list[Group] = []
+        """One job each: their group failed, perhaps because of another job's paths."""
         self._infos: dict[StorePath, PathInfo] = {}
-        self._believed: dict[DurableRoot, Job] = {}
-        self._owed: dict[DurableRoot, Job] = {}
+        self._known: dict[DurableRoot, Job] = {}
+        self._unconfirmed: dict[DurableRoot, Job] = {}
         self._renewals: dict[DurableRoot, _Renewal] = {}
         self._used: dict[DurableRoot, None] = {}
-        """Answered from knowledge since they were made or renewed."""
+        """Used without a question to the server since they were made or renewed."""
 
     @property
     def waiting(self) -> int:
         """How many jobs wait for a copy to begin."""
-        return len(self._waiting) + sum(len(group.jobs) for group in self._alone)
+        return len(self._waiting) + sum(len(group.jobs) for group in self._retried)
 
     @property
-    def believed(self) -> frozenset[DurableRoot]:
-        """What is known to be kept, while the session lives."""
-        return frozenset(self._believed)
+    def known(self) -> frozenset[DurableRoot]:
+        """The roots that are known to keep their closures, while the session lives."""
+        return frozenset(self._known)
 
     @property
-    def owes(self) -> bool:
-        """Whether something that was answered has to be made sure of again."""
-        return bool(self._owed)
+    def has_unconfirmed(self) -> bool:
+        """Whether roots of answered jobs have to be made again."""
+        return bool(self._unconfirmed)
 
-    def knows(self, job: Job) -> bool:
-        """Whether the job is done already, if the session lives.
+    def is_known(self, job: Job) -> bool:
+        """Whether the job is done already, while the session lives.
 
-        Only what was asked of the server counts: a job that wants more than
-        validity has to be asked for.
+        Only validity is known: a job that checks more than that needs the server.
         """
         return job.options.check is CopyOptions.check and all(
-            root in self._believed for root in job.roots
+            root in self._known for root in job.roots
         )
 
-    def used(self, roots: Iterable[DurableRoot]) -> None:
-        """These were answered from knowledge just now."""
+    def mark_used(self, roots: Iterable[DurableRoot]) -> None:
+        """A job with these roots was answered without a question to the server."""
         self._used.update(dict.fromkeys(roots))
 
     def renewed_recently(self, roots: Iterable[DurableRoot], now: float) -> bool:
-        """Whether the server knows that these are in use, as far as pruning is concerned.
+        """Whether these roots' times on the server are recent enough for pruning.
 
         `now` in seconds, on the clock that `succeeded` is given.
         """
         return all(self._renewals[root].is_younger(RENEWED_RECENTLY, now) for root in roots)
 
-    def due(self, now: float) -> tuple[DurableRoot, ...]:
-        """The roots that are to be renewed."""
+    def due_for_renewal(self, now: float) -> tuple[DurableRoot, ...]:
+        """The roots to renew now."""
         return tuple(
             root
             for root in self._used
             if not self._renewals[root].is_younger(self._renewals[root].lasts, now)
         )
 
-    def renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
-        """The server has the time of these."""
+    def mark_renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
+        """These roots have the current time on the server."""
         for root in roots:
             self._used.pop(root, None)
             self._renewals[root] = _Renewal(now, RENEWAL_INTERVAL)
 
-    def not_renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
-        """That failed; it is tried again, less and less often."""
+    def mark_not_renewed(self, roots: Iterable[DurableRoot], now: float) -> None:
+        """The renewal failed; it is tried again after a longer delay each time."""
         for root in roots:
             before = self._renewals[root].lasts
             lasts = min(max(2 * before, RENEWAL_INTERVAL), _LONGEST_DELAY)
             self._renewals[root] = _Renewal(now, lasts)
 
-    def owed_for(self, roots: Iterable[DurableRoot]) -> Group:
-        """A copy that makes those roots again whose session is over."""
-        jobs = dict.fromkeys(self._owed[root] for root in roots if root in self._owed)
+    def unconfirmed_for(self, roots: Iterable[DurableRoot]) -> Group:
+        """A copy that makes the unconfirmed ones of these roots again."""
+        unconfirmed = self._unconfirmed
+        jobs = dict.fromkeys(unconfirmed[root] for root in roots if root in unconfirmed)
         return Group((), tuple(jobs))
 
     def closure_of(self, roots: Sequence[DurableRoot]) -> tuple[PathInfo, ...]:
-        """The closure of roots that are believed. Raises `KeyError` for another one."""
+        """The closure of known roots. Raises `KeyError` for any other root."""
         infos: dict[StorePath, PathInfo] = {}
         for root in roots:
-            infos.update((info.path, info) for info in self._believed[root].closure)
+            infos.update((info.path, info) for info in self._known[root].closure)
         return tuple(in_dependency_order(infos, [root.path for root in roots]))
 
     def add(
         self, closure: Iterable[PathInfo], roots: Iterable[DurableRoot], options: CopyOptions
     ) -> Job:
-        """Somebody wants this."""
-        job = Job(tuple(map(self._shared, closure)), tuple(roots), options)
+        """Adds a job to those that wait."""
+        job = Job(tuple(map(self._interned, closure)), tuple(roots), options)
         self._waiting.append(job)
         return job
 
-    def _shared(self, info: PathInfo) -> PathInfo:
-        """The same object for all closures: thirty of them have most paths in common."""
+    def _interned(self, info: PathInfo) -> PathInfo:
+        """One object for all closures, which have most paths in common."""
         if self._infos.get(info.path) != info:
             self._infos[info.path] = info
         return self._infos[info.path]
 
     def withdraw(self, job: Job) -> bool:
-        """Nobody wants this any more; false if it has begun, and goes on."""
+        """Removes a job that waits; returns false if its copy has begun, which goes on."""
         before = self.waiting
         self._waiting = [each for each in self._waiting if each is not job]
-        self._alone = [group for group in self._alone if group.jobs != (job,)]
+        self._retried = [group for group in self._retried if group.jobs != (job,)]
         return self.waiting < before
 
     def take_known(self) -> list[Job]:
-        """Those that wait although what they want is known by now."""
-        known = [job for job in self._waiting if self.knows(job)]
-        self._waiting = [job for job in self._waiting if not self.knows(job)]
+        """Removes the waiting jobs that are known by now, and returns them."""
+        known = [job for job in self._waiting if self.is_known(job)]
+        self._waiting = [job for job in self._waiting if not self.is_known(job)]
         return known
 
     @property
     def next_job(self) -> Optional[Job]:
-        """One that `take` will take; None if nobody waits."""
-        return next((job for group in self._alone for job in group.jobs), None) or next(
+        """A job that `take` will take; None if no job waits."""
+        return next((job for group in self._retried for job in group.jobs), None) or next(
             iter(self._waiting), None
         )
 
     def take(self) -> Group:
-        """What is copied next: of those that wait, all that want it done in the same way.
+        """The group to copy next: all waiting jobs with the same options, and unconfirmed ones.
 
-        The group has no jobs if nobody waits; it has what is owed all the same.
+        The group has no jobs if none waits; it has the unconfirmed ones even then.
         """
-        if self._alone:
-            return self._alone.pop(0)
+        if self._retried:
+            return self._retried.pop(0)
         options = self._waiting[0].options if self._waiting else CopyOptions()
         jobs = tuple(job for job in self._waiting if job.options == options)
         self._waiting = [job for job in self._waiting if job.options != options]
-        owed = dict.fromkeys(self._owed.values()) if options.check is CopyOptions.check else ()
-        return Group(jobs, tuple(owed))
+        if options.check is not CopyOptions.check:
+            return Group(jobs, ())
+        return Group(jobs, tuple(dict.fromkeys(self._unconfirmed.values())))
 
     def succeeded(self, group: Group, now: float) -> None:
-        """The copy was made; its session is still there. `now` in seconds."""
-        for job in (*group.jobs, *group.renewed):
+        """The copy succeeded; its session is still open. `now` in seconds."""
+        for job in (*group.jobs, *group.reconfirmed):
             for root in job.roots:
-                self._believed[root] = job
-                self._owed.pop(root, None)
+                self._known[root] = job
+                self._unconfirmed.pop(root, None)
                 self._used.pop(root, None)
                 self._renewals[root] = _Renewal(now, _FIRST_RENEWAL)
 
     def failed(self, group: Group, error: NixRemoteError) -> list[Job]:
-        """The copy failed, and its session is gone. Returns whose failure it is.
+        """The copy failed, and its session has ended. Returns the jobs that have failed.
 
-        The others are tried again, each alone, lest one job's path is the
-        failure of all.
+        The other jobs are tried again, each in a copy of its own, so that one job's paths do not
+        fail all of them.
         """
-        self.forget()
-        if not is_of_paths(error):
+        self.session_ended()
+        if not is_path_specific(error):
             return list(group.jobs)
-        if len(group.jobs) + len(group.renewed) == 1:
-            for job in group.renewed:
+        if len(group.jobs) + len(group.reconfirmed) == 1:
+            for job in group.reconfirmed:
                 for root in job.roots:
-                    self._owed.pop(root, None)
+                    self._unconfirmed.pop(root, None)
                     self._used.pop(root, None)
             return list(group.jobs)
-        self._alone += [Group((job,), ()) for job in group.jobs]
-        self._alone += [Group((), (job,)) for job in group.renewed]
+        self._retried += [Group((job,), ()) for job in group.jobs]
+        self._retried += [Group((), (job,)) for job in group.reconfirmed]
         return []
 
     def abandon(self) -> None:
-        """Those that wait will not be copied."""
+        """Removes all waiting jobs."""
         self._waiting.clear()
-        self._alone = [group for group in self._alone if not group.jobs]
+        self._retried = [group for group in self._retried if not group.jobs]
 
-    def forget(self) -> None:
-        """The session is over, and with it its temporary roots."""
-        self._owed.update(self._believed)
-        self._believed.clear()
+    def session_ended(self) -> None:
+        """The session has ended, and with it its temporary roots: no root is known any more."""
+        self._unconfirmed.update(self._known)
+        self._known.clear()

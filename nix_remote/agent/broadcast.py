@@ -1,7 +1,7 @@
-"""Who hears what of a copy that several invocations share.
+"""Passes the events of a copy on to the invocations that share it.
 
-Each hears of the paths that are sent for it; one for which nothing is sent hears of those that
-it waits for. What is about the connection, all hear. Not here: texts.
+An invocation gets the events of the paths that are sent for it, or, if none are, of the paths that
+it waits for. Events of the connection go to all. Not here: texts.
 """
 
 from __future__ import annotations
@@ -19,76 +19,78 @@ from nix_remote.store.plan import Plan, PlannedPath, Reason
 
 
 @dataclass
-class _Audience:
+class _Recipient:
     """One job's listener."""
 
     listener: events.Listener
     closure: frozenset[StorePath] = frozenset()
     followed: frozenset[StorePath] = frozenset()
-    """The paths whose progress is told."""
+    """The paths whose progress it gets."""
 
 
 class Broadcast:
-    """A listener that hands events on to those whom they concern."""
+    """A listener that passes each event on to the listeners that it concerns."""
 
     def __init__(self) -> None:
-        self._audience: Mapping[Job, _Audience] = {}
-        self._everybody: Sequence[events.Listener] = ()
+        self._recipients: Mapping[Job, _Recipient] = {}
+        self._listeners: Sequence[events.Listener] = ()
         self._group: Optional[Group] = None
-        self._life: Optional[LastContact] = None
+        self._last_contact: Optional[LastContact] = None
         self._made: dict[tuple[StorePath, str], str] = {}
-        """Where the server has made roots in this session."""
+        """The locations of the roots that were made in this session."""
 
     def locations(self, roots: Sequence[DurableRoot]) -> dict[StorePath, str]:
-        """Where roots are on the server: not always where they were asked for."""
+        """The locations of roots on the server, which may differ from the requested ones."""
         return {
             root.path: self._made.get((root.path, root.location), root.location) for root in roots
         }
 
-    def forget(self) -> None:
-        """The session is over: in the next one roots may be made in another place."""
+    def session_ended(self) -> None:
+        """Roots may have other locations in the next session."""
         self._made.clear()
 
-    def aim(self, listeners: Sequence[events.Listener], life: LastContact) -> None:
-        """From now on events are about the connection, and for these."""
-        self._group, self._audience = None, {}
-        self._everybody, self._life = listeners, life
-
-    def follow(
-        self, group: Group, listeners: Mapping[Job, events.Listener], life: LastContact
+    def follow_connection(
+        self, listeners: Sequence[events.Listener], last_contact: LastContact
     ) -> None:
-        """From now on events are about a copy; `listeners` are those of the group's jobs."""
-        self._audience = {
-            job: _Audience(listener, frozenset(info.path for info in job.closure))
+        """Events from now on are about the connection, and for these listeners."""
+        self._group, self._recipients = None, {}
+        self._listeners, self._last_contact = listeners, last_contact
+
+    def follow_copy(
+        self, group: Group, listeners: Mapping[Job, events.Listener], last_contact: LastContact
+    ) -> None:
+        """Events from now on are about a copy; `listeners` are those of the group's jobs."""
+        self._recipients = {
+            job: _Recipient(listener, frozenset(info.path for info in job.closure))
             for job, listener in listeners.items()
         }
-        self._everybody = tuple(listeners.values())
-        self._group, self._life = group, life
+        self._listeners = tuple(listeners.values())
+        self._group, self._last_contact = group, last_contact
 
     def __call__(self, event: events.Event) -> None:
-        if isinstance(event, events.PathDone) and self._life is not None:
-            self._life.seen()
+        if isinstance(event, events.PathDone) and self._last_contact is not None:
+            self._last_contact.answered()
         if isinstance(event, events.PlanReady):
-            self._tell_plans(event.plan)
+            self._send_plans(event.plan)
         elif isinstance(event, (events.BytesSent, events.PathDone)):
-            for each in self._audience.values():
+            for each in self._recipients.values():
                 if event.path in each.followed:
                     each.listener(event)
         elif isinstance(event, events.RootMade):
             self._made[event.path, asked_location(event.location)] = event.location
-            for each in self._audience.values():
+            for each in self._recipients.values():
                 if event.path in each.closure:
                     each.listener(event)
         else:
-            for listener in self._everybody:
+            for listener in self._listeners:
                 listener(event)
 
-    def _tell_plans(self, plan: Plan) -> None:
+    def _send_plans(self, plan: Plan) -> None:
         if self._group is None:
             return
         missing = [info.path for info in plan.missing]
         for job, sent in self._group.attributed(missing).items():
-            each, own = self._audience[job], frozenset(sent)
+            each, own = self._recipients[job], frozenset(sent)
             others = tuple(info for info in plan.missing if info.path not in own)
             each.followed = own or frozenset(info.path for info in others)
             paths = tuple(

@@ -1,102 +1,67 @@
-"""One server's queue: jobs are submitted by any thread, one thread copies for them all.
+"""One server's copy queue: any thread submits jobs, one thread copies for all of them.
 
-What is shared and what is believed, `batching.py` decides; here are the lock,
-the session and the futures. The thread calls `work` for an agent that stays,
-or `lead` for an invocation that serves as long as its own job lasts.
+The thread calls `work` for an agent, or `lead` for an invocation that serves others as long as its
+own copy lasts. Not here: what that thread does (`copy_worker.py`), and which jobs share a copy
+(`batching.py`).
 
-A failure that is not expected is the outcome of every job in the queue, and the queue goes on with
-a new session.
+An unexpected failure is the outcome of every pending job; the queue goes on with a new session.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Callable, ContextManager, Final, Optional, Sequence
+from typing import Callable, Final, Sequence
 
 from nix_remote import events
-from nix_remote.agent.batching import Batching, Group, Job, is_of_paths
-from nix_remote.agent.broadcast import Broadcast
+from nix_remote.agent.batching import Job
+from nix_remote.agent.copy_worker import POLL_INTERVAL, CopyWorker
 from nix_remote.agent.freshness import LastContact
+from nix_remote.agent.queue_state import PendingCopy, QueueState
 from nix_remote.agent.session_cache import OpenStore, SessionCache
-from nix_remote.copy.engine import Copy, CopyOptions, CopyResult
-from nix_remote.copy.retry import TRANSIENT
-from nix_remote.errors import NixRemoteError
+from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.local.store import LocalStore
-from nix_remote.server.nix_errors import ReferenceVanished
-from nix_remote.server.stores.base import DurableRoot, Question, RemoteStore
+from nix_remote.server.stores.base import DurableRoot
 from nix_remote.server.upload_lock import UploadLock
 from nix_remote.store.paths import PathInfo
-from nix_remote.store.plan import make_plan
 
-_LOOK_AROUND: Final = 0.5
-_GATHER: Final = 2.0
-"""Seconds that a copy is put off at most for those who arrive."""
-_GLANCE: Final = 0.01
-_STAY: Final = 0.4
-"""Seconds that one who leads stays for the next one, if there have been others: about what it
-costs the next one to lead."""
-_LONGEST_STAY: Final = 5.0
-_RENEWED_AT_ONCE: Final = 50
-"""Roots. Those who wait for a copy come between two renewals."""
+_DUE_INTERVAL: Final = 0.5
+"""Seconds between two checks for roots to renew."""
+_LINGER: Final = 0.4
+"""Seconds that a lead waits for the next job after its own copy, if there have been others: about
+what a login costs the next lead."""
+_LONGEST_LINGER: Final = 5.0
 
 Closure = Callable[[], Sequence[PathInfo]]
 OpenWith = Callable[[events.Listener], OpenStore]
 
 
 @dataclass
-class PendingCopy:
-    """A job's place in the queue."""
-
-    future: Future[CopyResult]
-    listener: events.Listener
-    job: Optional[Job] = None
-
-
-@dataclass
-class _Figures:
-    """For `nix-remote agent status`."""
-
-    answered: int = 0
-    without_copy: int = 0
-    copies: int = 0
-    renewed: int = 0
-    """Roots, without a copy."""
-
-
-@dataclass
 class CopyQueue:
-    """Everything one process does for one server and one configuration."""
+    """All that one process copies to one server with one configuration."""
 
     alias: str
     local: LocalStore
     open_with: OpenWith
     """Opens sessions whose events go to a listener."""
     make_lock: Callable[[events.Listener], UploadLock]
-    life: LastContact = field(default_factory=LastContact)
-    figures: _Figures = field(default_factory=_Figures)
+    last_contact: LastContact = field(default_factory=LastContact)
 
     def __post_init__(self) -> None:
-        self._lock = threading.Condition()
-        self._batching = Batching()
-        self._pending: dict[Job, PendingCopy] = {}
-        self._listeners = Broadcast()
+        self._state = QueueState(self.last_contact)
+        broadcast = self._state.broadcast
         self._session = SessionCache(
-            self.open_with(self._listeners), self.make_lock(self._listeners), self._forget
+            self.open_with(broadcast), self.make_lock(broadcast), self._state.session_ended
         )
         self._stopping = False
-        self._copying = False
-        self.at_work: Callable[[], bool] = lambda: True
-        """Whether the thread of the queue runs, so that submitted jobs will be answered."""
-        self.somebody_arrives: Callable[[], bool] = lambda: False
+        self.is_running: Callable[[], bool] = lambda: True
+        """Whether the thread of the queue runs, so that submitted jobs get an outcome."""
+        self.clients_connecting: Callable[[], bool] = lambda: False
         """Whether a client is about to submit a job: a copy waits a moment for it."""
-
-    def _forget(self) -> None:
-        with self._lock:
-            self._batching.forget()
-            self._listeners.forget()
+        self._worker = CopyWorker(
+            self.alias, self.local, self._state, self._session, lambda: self.clients_connecting()
+        )
 
     # From any thread
 
@@ -107,297 +72,104 @@ class CopyQueue:
         options: CopyOptions,
         listener: events.Listener,
     ) -> PendingCopy:
-        """Submits a job. The future of what is returned has the outcome, at once if it is known.
+        """Submits a job. Its future has the outcome, at once if the roots are known.
 
-        `closure` is asked for only if it is needed; what it raises comes out here.
+        `closure` is called only if it is needed; its exceptions are raised here.
         """
+        state = self._state
         pending = PendingCopy(Future(), listener)
-        with self._lock:
+        with state.lock:
             if self._may_answer(Job((), tuple(roots), options)):
-                self._answer_known(pending, roots)
-                self._lock.notify_all()
+                state.answer_known(pending, roots)
+                state.lock.notify_all()
                 return pending
         needed = closure()
-        with self._lock:
-            pending.job = self._batching.add(needed, roots, options)
-            self._pending[pending.job] = pending
-            self._lock.notify_all()
+        with state.lock:
+            pending.job = state.batching.add(needed, roots, options)
+            state.pending[pending.job] = pending
+            state.lock.notify_all()
         return pending
 
     def _may_answer(self, wanted: Job) -> bool:
         """Whether a job can be answered at once."""
-        if not (self._session.alive and self.life.fresh and self._batching.knows(wanted)):
+        batching = self._state.batching
+        if not (self._session.alive and self.last_contact.fresh and batching.is_known(wanted)):
             return False
-        # Nothing can be renewed before a copy that is under way has ended.
-        return not self._copying or self._batching.renewed_recently(wanted.roots, self.life.time)
+        # No root can be renewed before the end of a copy that is under way.
+        return not self._state.copying or batching.renewed_recently(
+            wanted.roots, self.last_contact.time
+        )
 
     def withdraw(self, pending: PendingCopy) -> None:
-        """Nobody waits for it any more."""
-        with self._lock:
-            if pending.job is not None and self._batching.withdraw(pending.job):
-                del self._pending[pending.job]
+        """The client no longer waits for the job; it is not copied unless its copy has begun."""
+        with self._state.lock:
+            if pending.job is not None and self._state.batching.withdraw(pending.job):
+                del self._state.pending[pending.job]
 
     def stop(self) -> None:
-        """Lets `work` return once everybody who waits is answered."""
-        with self._lock:
+        """Lets `work` return once all pending jobs have an outcome."""
+        with self._state.lock:
             self._stopping = True
-            self._lock.notify_all()
+            self._state.lock.notify_all()
 
     def status(self) -> dict[str, object]:
-        """For `nix-remote agent status`."""
-        with self._lock:
+        """Counts for `nix-remote agent status`."""
+        with self._state.lock:
+            counters = self._state.counters
             return {
                 "host": self.alias,
-                "answered": self.figures.answered,
-                "without_copy": self.figures.without_copy,
-                "copies": self.figures.copies,
-                "renewed": self.figures.renewed,
-                "waiting": len(self._pending),
+                "answered": counters.answered,
+                "without_copy": counters.without_copy,
+                "copies": counters.copies,
+                "renewed": counters.renewed,
+                "waiting": len(self._state.pending),
                 "logins": self._session.opened,
-                "kept": len(self._batching.believed) if self._session.alive else 0,
+                "kept": len(self._state.batching.known) if self._session.alive else 0,
             }
 
     # In the thread of the queue
 
     def work(self) -> None:
-        """Copies for whoever comes, until `stop`; then lets go of the server."""
+        """Copies until `stop`; then confirms the roots of answered jobs and closes the session."""
+        lock, batching = self._state.lock, self._state.batching
         while True:
-            with self._lock:
-                while not (self._stopping or self._batching.waiting or self._due):
-                    self._lock.wait(_LOOK_AROUND)
-                if self._stopping and not self._batching.waiting:
+            with lock:
+                while not (self._stopping or batching.waiting or self._worker.due):
+                    lock.wait(_DUE_INTERVAL)
+                if self._stopping and not batching.waiting:
                     break
-            self._next()
-        self._answering(self._let_go)
-
-    @property
-    def _due(self) -> tuple[DurableRoot, ...]:
-        with self._lock:
-            return self._batching.due(self.life.time)[:_RENEWED_AT_ONCE]
+            self._worker.next()
+        self._worker.release()
 
     def lead(self, pending: PendingCopy) -> CopyResult:
-        """Copies until that job is done, and a little longer in a crowd. Raises its failure.
+        """Copies until that job is done, and lingers if there are other jobs. Raises its failure.
 
-        Everybody who is in the same group is answered as well; the others
-        have to look for somebody else.
+        The jobs in the same group are answered as well; the clients of the others have to find
+        another process.
         """
         try:
             while not pending.future.done():
-                self._next()
+                self._worker.next()
             if pending.future.exception() is None:
-                self._stay()
+                self._linger()
         finally:
             self._session.end()
         return pending.future.result()
 
-    def _stay(self) -> None:
-        """Serves on as long as others keep coming: the next one to lead would log in anew."""
+    def _linger(self) -> None:
+        """Goes on as long as clients keep coming, because the next lead would need a login."""
+        counters = self._state.counters
         now = time.monotonic()
-        at_most = now + _LONGEST_STAY
-        served, until = 1, now  # who was alone does not wait for anybody
+        at_most = now + _LONGEST_LINGER
+        answered, until = 1, now  # a lead without other jobs does not wait
         while now < at_most:
-            with self._lock:
-                waiting = self._batching.waiting
+            with self._state.lock:
+                waiting = self._state.batching.waiting
             if waiting:
-                self._next()
+                self._worker.next()
             now = time.monotonic()
-            if self.figures.answered != served or self.somebody_arrives():
-                served, until = self.figures.answered, now + _STAY
+            if counters.answered != answered or self.clients_connecting():
+                answered, until = counters.answered, now + _LINGER
             if now >= until:
                 return
-            time.sleep(_GLANCE)
-
-    def _next(self) -> None:
-        """Answers those it can, carries out one group, and renews what is due."""
-        self._answering(self._step)
-        self._answering(self._renew)
-
-    def _answering(self, work: Callable[[], None]) -> None:
-        """Does one thing; whatever it raises is the outcome of all who wait."""
-        try:
-            work()
-        except Exception as error:
-            self._fail_all(error)
-
-    def _fail_all(self, error: Exception) -> None:
-        with self._lock:
-            abandoned, self._pending = self._pending, {}
-            self._batching.abandon()
-            self.figures.answered += len(abandoned)
-        for pending in abandoned.values():
-            pending.future.set_exception(error)
-        # In what state it is, is not known.
-        self._session.end()
-
-    def _renew(self) -> None:
-        """Gives roots that were used from knowledge the time of now."""
-        roots = self._due
-        if not roots:
-            return
-        if not self._session.alive:
-            self._session.end()  # what was believed is owed from now on
-        with self._lock:
-            lost = self._batching.owed_for(roots)
-        failure: Optional[Exception] = None
-        if lost.renewed:
-            roots = lost.roots
-            failure = self._copy(lost)
-        else:
-            try:
-                with self._session.use(_NOTHING) as remote:
-                    remote.renew(roots)
-            except (NixRemoteError, ReferenceVanished) as error:
-                failure = error  # and the session is over, so they are owed
-        with self._lock:
-            if failure is not None:
-                self._batching.not_renewed(roots, self.life.time)
-                return
-            self._batching.renewed(roots, self.life.time)
-        self.figures.renewed += len(roots)
-        self.life.seen()
-
-    def _step(self) -> None:
-        self._settle_known()
-        with self._lock:
-            job = self._batching.next_job
-            everybody = list(self._pending.values())
-        if job is None:
-            return
-        self._listeners.aim([each.listener for each in everybody], self.life)
-        broken: Optional[NixRemoteError] = None
-        try:
-            # Before it is decided who is in the group: many come while we log in.
-            self._session.ensure(_question(job.closure, job.roots))
-        except TRANSIENT as error:
-            broken = error  # the copy tries again, after a while
-        except NixRemoteError as error:
-            while self._batching.next_job is not None:
-                self._fail(error)
-            return
-        self._wait_for_arrivals()
-        with self._lock:
-            group = self._batching.take()
-        self._copy(group, broken)
-
-    def _wait_for_arrivals(self) -> None:
-        """A client that has connected and not submitted would need a copy of its own."""
-        deadline = time.monotonic() + _GATHER
-        while self.somebody_arrives() and time.monotonic() < deadline:
-            time.sleep(_GLANCE)
-
-    def _settle_known(self) -> None:
-        with self._lock:
-            if not self._session.alive or not any(map(self._batching.knows, self._pending)):
-                return
-            believed = self._batching.believed
-        if not self.life.fresh and not self._confirm(believed):
-            return
-        with self._lock:
-            for job in self._batching.take_known():
-                self._answer_known(self._pending.pop(job), job.roots)
-
-    def _confirm(self, roots: frozenset[DurableRoot]) -> bool:
-        """One question: whether the session still is what we think it is."""
-        tops = tuple(sorted({root.path for root in roots}))
-        question = Question(tops, lock=tops)
-        try:
-            with self._session.use(question) as remote:
-                valid = remote.ask(question)
-        except NixRemoteError:
-            return False
-        if not valid.issuperset(tops):
-            # Deleted in spite of its roots: nothing that this session says counts.
-            self._session.end()
-            return False
-        self.life.seen()
-        return True
-
-    def _answer_known(self, pending: PendingCopy, roots: Sequence[DurableRoot]) -> None:
-        closure = self._batching.closure_of(roots)
-        self._batching.used(roots)
-        self.figures.answered += 1
-        self.figures.without_copy += 1
-        there = frozenset(info.path for info in closure)
-        pending.listener(events.PlanReady(make_plan(closure, there)))
-        pending.future.set_result(CopyResult(closure, (), 0, self._listeners.locations(roots)))
-
-    def _copy(self, group: Group, broken: Optional[NixRemoteError] = None) -> Optional[Exception]:
-        """Carries out a group and answers its jobs; returns why it failed, if it did.
-
-        `broken` is how the first attempt to log in has ended.
-        """
-        failures = [broken] if broken is not None else []
-
-        def open_remote(question: Question) -> ContextManager[RemoteStore]:
-            if failures:
-                raise failures.pop()
-            return self._session.use(question)
-
-        self._listeners.follow(
-            group, {job: self._pending[job].listener for job in group.jobs}, self.life
-        )
-        self.figures.copies += 1
-        self._copying = True
-        copy = Copy(
-            closure=group.closure,
-            roots=group.roots,
-            alias=self.alias,
-            local=self.local,
-            open_remote=open_remote,
-            listener=self._listeners,
-            options=group.options,
-        )
-        try:
-            result = copy.run()
-        except NixRemoteError as error:
-            self._fail(error, group)
-            return error
-        else:
-            self.life.seen()
-            self._answer(group, result)
-        finally:
-            self._copying = False
-            self._listeners.aim([], self.life)
-        return None
-
-    def _answer(self, group: Group, result: CopyResult) -> None:
-        with self._lock:
-            self._batching.succeeded(group, self.life.time)
-            sizes = {info.path: info.nar_size for info in result.closure}
-            for job, sent in group.attributed(result.sent).items():
-                self.figures.answered += 1
-                self._pending.pop(job).future.set_result(
-                    CopyResult(
-                        closure=job.closure,
-                        sent=tuple(sent),
-                        sent_bytes=sum(sizes[path] for path in sent),
-                        roots=self._listeners.locations(job.roots),
-                    )
-                )
-
-    def _fail(self, error: NixRemoteError, group: Optional[Group] = None) -> None:
-        with self._lock:
-            for job in self._batching.failed(group or self._batching.take(), error):
-                self.figures.answered += 1
-                self._pending.pop(job).future.set_exception(error)
-
-    def _let_go(self) -> None:
-        """Makes sure once more of the durable roots that were vouched for, and closes."""
-        with self._lock:
-            self._batching.forget()
-        while self._batching.owes:
-            with self._lock:
-                group = self._batching.take()
-            failure = self._copy(group)
-            if failure is not None and not is_of_paths(failure):
-                break  # the server cannot be asked; nobody is there to be told
-        self._session.end()
-
-
-_NOTHING: Final = Question(())
-
-
-def _question(closure: Sequence[PathInfo], roots: Sequence[DurableRoot]) -> Question:
-    return Question(
-        paths=tuple(info.path for info in closure), lock=tuple(root.path for root in roots)
-    )
+            time.sleep(POLL_INTERVAL)

@@ -1,7 +1,7 @@
-"""Whether the programs of the local store would see the same environment for a client.
+"""Checks that a client's environment equals the agent's, as far as the local store reads it.
 
-The agent starts them in its own environment: a client whose environment differs in what they
-read must copy by itself.
+The agent starts Nix programs of the local store in its own environment. A client whose environment
+differs in the variables that they read has to copy alone.
 """
 
 from __future__ import annotations
@@ -9,32 +9,31 @@ from __future__ import annotations
 import shutil
 from typing import Final, Mapping, Optional
 
-from nix_remote.agent.server import Declined
+from nix_remote.agent.client_connection import Declined
 
-# What the programs of the local store read, which get the environment of this process.
-_OF_CHILDREN: Final = "HOME"
+_HOME: Final = "HOME"
 _OF_NIX: Final = "NIX_"
 _OURS: Final = "NIX_REMOTE_"
 _OF_SHELLS: Final = frozenset(
     {"NIX_PATH", "NIX_PROFILES", "NIX_SSL_CERT_FILE", "NIX_USER_PROFILE_DIR"}
 )
-"""What Nix sets in login shells, and no service has: about evaluating and downloading, which
-we do not."""
-_SEARCHED: Final = "PATH"
+"""Nix sets these in login shells, services do not have them. They are about evaluation and
+downloads, which nix_remote does not do."""
+_PATH: Final = "PATH"
 _LOCAL_PROGRAM: Final = "nix-store"
 
 
 def check(clients: Mapping[str, str], own: Mapping[str, str]) -> None:
-    """Raises `Declined` if the client's environment differs in what matters."""
+    """Raises `Declined` if the client's environment differs in a variable that counts."""
     names = {*clients, *own} - _OF_SHELLS
-    needed = [_OF_CHILDREN]
+    needed = [_HOME]
     needed += [name for name in names if name.startswith(_OF_NIX) and not name.startswith(_OURS)]
     for name in needed:
         if clients.get(name) != own.get(name):
             raise Declined(f"{name} differs from the agent's")
     if _found(_LOCAL_PROGRAM, clients) != _found(_LOCAL_PROGRAM, own):
-        raise Declined(f"PATH leads to another {_LOCAL_PROGRAM} than the agent's")
+        raise Declined(f"PATH has another {_LOCAL_PROGRAM} than the agent's")
 
 
 def _found(program: str, environment: Mapping[str, str]) -> Optional[str]:
-    return shutil.which(program, path=environment.get(_SEARCHED))
+    return shutil.which(program, path=environment.get(_PATH))

@@ -1,9 +1,9 @@
-"""Whether a failure says something about the copy, or only about the process that made it.
+"""Tells a failure of a copy from a shortage of resources in the process that copies.
 
-A process that serves lives longer than its clients, and under other limits: it may run out of
-descriptors, threads or memory, or lose its folder for temporary files, where a client by itself
-would not. Errors do not always say so: a name that cannot be looked up for want of a descriptor
-looks like a name that does not exist. So the cause is looked for, and what a copy needs is tried.
+A process that serves runs longer than its clients and under other limits: it may run out of
+descriptors, threads or memory, or lose its folder for temporary files, where a client would not.
+Errors do not always show that: without a free descriptor, a host name lookup fails as if the name
+did not exist. So the causes of the error are examined, and the resources of a copy are tried.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from contextlib import ExitStack
 from typing import Final, Iterator, Optional
 
 _DESCRIPTORS: Final = 24
-"""More than a copy needs: pipes of a few programs, sockets, files."""
+"""More than a copy needs for the pipes of a few programs, sockets and files."""
 _LACKING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 def of_this_process(error: BaseException) -> Optional[str]:
-    """What this process lacks, in words, if that may have caused the error."""
+    """The shortage that may have caused the error, as the system describes it."""
     return behind(error) or _lacking_now()
 
 
 def behind(error: BaseException) -> Optional[str]:
-    """What this process lacked, in words, if the error was raised for that."""
+    """The shortage that the error was raised for, as the system describes it."""
     for cause in _causes(error):
         if isinstance(cause, MemoryError) or (
             isinstance(cause, OSError) and cause.errno in _LACKING
@@ -38,7 +38,7 @@ def behind(error: BaseException) -> Optional[str]:
 
 
 def _causes(error: Optional[BaseException]) -> Iterator[BaseException]:
-    """The error, and what it was raised for, shown or not."""
+    """The error and its chain of causes, including suppressed ones."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

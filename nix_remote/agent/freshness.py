@@ -1,8 +1,8 @@
-"""How long what is known of a server may be believed after it last gave a sign of life.
+"""How long the agent's knowledge of a server stays fresh after the server's last answer.
 
-A connection may be dead without our knowing it: a laptop that slept, a server
-that was switched off. What was true when it was last heard of is believed for
-`LIFE` seconds; after that, one question comes first.
+A connection can be dead unnoticed: a laptop slept, a server lost power. What was true at the
+last answer counts as known for `FRESH_SECONDS`; after that, the server has to answer a question
+first.
 """
 
 from __future__ import annotations
@@ -10,42 +10,42 @@ from __future__ import annotations
 import time
 from typing import Callable, Final
 
-LIFE: Final = 5.0
-"""Seconds. Nothing that could go wrong meanwhile is quicker: for a path to vanish, its durable
-root has to be removed, the connection has to die in silence, and a collection has to run."""
+FRESH_SECONDS: Final = 5.0
+"""Too short for a path to vanish: its durable root would have to be removed, the connection would
+have to die unnoticed, and a garbage collection would have to run."""
 
 Clocks = Callable[[], tuple[float, ...]]
 
 
 def clocks() -> tuple[float, ...]:
-    """Seconds on clocks of which one goes on whatever stops the others.
+    """Seconds on two clocks; at least one of them advances during every pause.
 
-    The monotonic clock stops while the machine sleeps; a virtual machine that
-    was paused finds out by the time of day.
+    The monotonic clock stops while the machine sleeps; after a pause of a virtual machine only
+    the time of day is right.
     """
     boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime(boot), time.time()
 
 
 class LastContact:
-    """When the server was last heard of."""
+    """The time of the server's last answer."""
 
     def __init__(self, now: Clocks = clocks) -> None:
         self._now = now
-        self._seen: tuple[float, ...] = ()
+        self._answered: tuple[float, ...] = ()
 
-    def seen(self) -> None:
-        """It has answered just now."""
-        self._seen = self._now()
+    def answered(self) -> None:
+        """The server has answered just now."""
+        self._answered = self._now()
 
     @property
     def fresh(self) -> bool:
-        """Whether what it said may still be believed. A clock that was put back proves nothing."""
-        return bool(self._seen) and all(
-            0 <= now - then <= LIFE for now, then in zip(self._now(), self._seen)
+        """Whether the last answer is recent enough. False after a clock was set back."""
+        return bool(self._answered) and all(
+            0 <= now - then <= FRESH_SECONDS for now, then in zip(self._now(), self._answered)
         )
 
     @property
     def time(self) -> float:
-        """Now, in seconds on a clock that goes on while the machine sleeps."""
+        """Now, in seconds on a clock that advances while the machine sleeps."""
         return self._now()[0]

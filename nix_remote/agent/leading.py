@@ -1,4 +1,4 @@
-"""An invocation that leads: while it copies, it takes others' requests to the same server."""
+"""The lead: an invocation that, while it copies, serves the requests of others to its server."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import os
 from contextlib import contextmanager
 from typing import Iterator, Optional
 
-from nix_remote.agent import request_queue, thin_client
+from nix_remote.agent import request_queue
+from nix_remote.agent.client_connection import Declined
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket
 from nix_remote.agent.request_handler import Parse, RequestHandler
-from nix_remote.agent.server import Declined, Duties, Server
+from nix_remote.agent.server import Handlers, Server
+from nix_remote.agent.thin_client import framing, leadership
 from nix_remote.agent.threads import CannotStart, Threads
 from nix_remote.copy.request import CopyRequest
 
 
 @contextmanager
 def serving(
-    parse: Parse, own: CopyRequest, queue: CopyQueue, lead: Optional[thin_client.Lead]
+    parse: Parse, own: CopyRequest, queue: CopyQueue, lead: Optional[leadership.Lead]
 ) -> Iterator[None]:
-    """Takes requests that can share the queue of our own, in a `with` block."""
+    """In the `with` block, carries out requests that can share the copy queue of `own`."""
     if lead is None:
         yield
         return
@@ -31,13 +33,13 @@ def serving(
             raise Declined("this process copies to another server")
         yield queue
 
-    duties = Duties(
-        handle=RequestHandler(parse, find_queue).handle,
-        tell=lambda: json.dumps(
+    handlers = Handlers(
+        run=RequestHandler(parse, find_queue).handle,
+        status=lambda: json.dumps(
             {
                 "kind": "lead",
                 "pid": os.getpid(),
-                "version": thin_client.VERSION,
+                "version": framing.VERSION,
                 "servers": [queue.status()],
             }
         ),
@@ -45,16 +47,16 @@ def serving(
         other_version=lambda: None,
         log=lambda _: None,
     )
-    # If a thread fails, no more clients are taken; the copy goes on.
-    threads = Threads(lambda _: None, lambda: server.resign())
-    server = Server(OwnSocket(lead), duties, threads)
-    queue.somebody_arrives = server.somebody_arrives
+    # If a thread fails, no more clients are accepted; the copy goes on.
+    threads = Threads(lambda _: None, lambda: server.stop_accepting())
+    server = Server(OwnSocket(lead), handlers, threads)
+    queue.clients_connecting = server.clients_connecting
     try:
         try:
             server.start()
         except CannotStart:
-            server.resign()
+            server.stop_accepting()
         yield
     finally:
-        server.resign()
-        server.dismiss()
+        server.stop_accepting()
+        server.close_connections()

@@ -1,6 +1,6 @@
-"""The life of an agent that stays: its beginning, its idle end, and an orderly stop.
+"""The lifetime of an agent: its start, its idle timeout, its orderly stop; also its log.
 
-Also its log. What it does for clients is `server.py` and `copy_queue.py`.
+Not here: what it does for clients (`server.py`, `copy_queue.py`).
 """
 
 from __future__ import annotations
@@ -18,24 +18,30 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Final, Optional
 
-from nix_remote.agent import thin_client
 from nix_remote.agent.server import Server
+from nix_remote.agent.thin_client import connecting, framing
 
-_LOOK_AROUND: Final = 0.2
-_LAST_MOMENTS: Final = 5.0
+_POLL_INTERVAL: Final = 0.2
+_CONNECT_INTERVAL: Final = 0.02
+_EXIT_TIMEOUT: Final = 5.0
+"""Seconds for the process to exit after it has answered that it is done."""
 _LOG_SIZE: Final = 1_000_000
+"""Bytes."""
 _OLD_LOGS: Final = 2
 
 
 class _Log(logging.handlers.RotatingFileHandler):
-    """A log that is lost when it cannot be written: no copy fails because of it."""
+    """A log that drops lines it cannot write: no copy fails because of the log."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         pass
 
 
 def open_log(given: str) -> Callable[[str], None]:
-    """A log in the state folder; returns what adds a line to it. `given` is XDG_STATE_HOME."""
+    """Opens the log in the state folder; returns a function that adds a line.
+
+    `given` is XDG_STATE_HOME.
+    """
     logger = logging.getLogger("nix_remote.agent")
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -45,56 +51,56 @@ def open_log(given: str) -> Callable[[str], None]:
         handler = _Log(
             folder / "agent.log", maxBytes=_LOG_SIZE, backupCount=_OLD_LOGS, errors="replace"
         )
-    except (OSError, RuntimeError):  # the latter: there is no home folder
+    except (OSError, RuntimeError):  # `Path.home` raises the latter without a home folder
         return lambda _: None
     handler.setFormatter(logging.Formatter("%(asctime)s [%(process)d] %(message)s"))
     logger.addHandler(handler)
     return logger.info
 
 
-class Stay:
-    """How long an agent stays: until it is told to leave, or nobody has come for a while."""
+class Lifetime:
+    """How long an agent runs: until it is asked to stop, or has had no client for a while."""
 
     def __init__(self, idle: float) -> None:
         """`idle` in seconds."""
         self._idle = idle
-        self._told = threading.Event()
-        self.left = threading.Event()
+        self._stopping = threading.Event()
+        self.finished = threading.Event()
         """Set once everything is done."""
 
-    def end(self) -> None:
-        """Tells the agent to leave."""
-        self._told.set()
+    def stop(self) -> None:
+        """Asks the agent to stop."""
+        self._stopping.set()
 
-    def end_and_wait(self) -> None:
-        """Tells it, and returns when it has left."""
-        self.end()
-        self.left.wait()
+    def stop_and_wait(self) -> None:
+        """Asks the agent to stop, and returns when it has finished."""
+        self.stop()
+        self.finished.wait()
 
-    def obey_signals(self) -> None:
-        """SIGTERM and SIGINT mean to leave in order; the second one means at once."""
+    def handle_signals(self) -> None:
+        """The first SIGTERM or SIGINT asks for an orderly stop; the second one interrupts."""
 
-        def obey(_number: int, _frame: Optional[FrameType]) -> None:
-            if self._told.is_set():
+        def handle(_number: int, _frame: Optional[FrameType]) -> None:
+            if self._stopping.is_set():
                 raise KeyboardInterrupt
-            self.end()
+            self.stop()
 
-        signal.signal(signal.SIGTERM, obey)
-        signal.signal(signal.SIGINT, obey)
+        signal.signal(signal.SIGTERM, handle)
+        signal.signal(signal.SIGINT, handle)
 
-    def out(self, server: Server, look: Callable[[], object]) -> str:
-        """Returns when it is over; says why. Calls `look` now and then meanwhile."""
-        while not self._told.wait(_LOOK_AROUND):
-            look()
+    def wait(self, server: Server, periodically: Callable[[], object]) -> str:
+        """Returns when it is over, with the reason. Calls `periodically` meanwhile."""
+        while not self._stopping.wait(_POLL_INTERVAL):
+            periodically()
             if server.idle_seconds > self._idle:
-                return f"nobody came for {self._idle:g} s"
-            if server.lost_its_place:
-                return "its folder is gone, or somebody else's"
-        return "told to"
+                return f"no client for {self._idle:g} s"
+            if server.socket_lost:
+                return "its folder was removed or replaced"
+        return "asked to stop"
 
 
 def own_command(*arguments: str) -> list[str]:
-    """A command that runs this same program with other arguments, wherever it was started from."""
+    """A command that runs this same program with other arguments."""
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; "
         "from nix_remote.cli.main import main; sys.exit(main())"
@@ -104,66 +110,66 @@ def own_command(*arguments: str) -> list[str]:
 
 
 def wait_for_server(folder: str, seconds: float) -> bool:
-    """Whether somebody serves within that time."""
+    """Whether a process serves within that time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            connection = thin_client.connect(folder)
-        except thin_client.Unusable:
+            connection = connecting.connect(folder)
+        except framing.Unusable:
             return False
         if connection is not None:
             connection.close()
             return True
-        time.sleep(_LOOK_AROUND / 10)
+        time.sleep(_CONNECT_INTERVAL)
     return False
 
 
-def told_by(folder: str) -> Optional[dict[str, Any]]:
-    """What whoever serves says of itself; None if nobody does.
+def query_status(folder: str) -> Optional[dict[str, Any]]:
+    """The status of the process that serves; None if none does.
 
     Raises `Unusable` and `Lost`.
     """
-    text = _asked(folder, thin_client.TELL)
+    text = _request(folder, framing.STATUS)
     return None if text is None else json.loads(text)
 
 
-def is_lead(told: Optional[dict[str, Any]]) -> bool:
-    """Whether what serves is a copier, which stays as long as its own copy lasts."""
-    return told is not None and told["kind"] == "lead"
+def is_lead(status: Optional[dict[str, Any]]) -> bool:
+    """Whether the serving process is a lead, which serves as long as its own copy lasts."""
+    return status is not None and status["kind"] == "lead"
 
 
 def stop(folder: str, process: int) -> None:
-    """Has whoever serves leave in order; returns when that is done, and its process gone.
+    """Stops the process that serves in an orderly way; returns when it has exited.
 
     Raises `Unusable`.
     """
-    with contextlib.suppress(thin_client.Lost):
-        _asked(folder, thin_client.STOP)
-    deadline = time.monotonic() + _LAST_MOMENTS
+    with contextlib.suppress(framing.Lost):
+        _request(folder, framing.STOP)
+    deadline = time.monotonic() + _EXIT_TIMEOUT
     while time.monotonic() < deadline:
         try:
             os.kill(process, 0)
         except ProcessLookupError:
             return
-        time.sleep(_LOOK_AROUND / 10)
+        time.sleep(_CONNECT_INTERVAL)
 
 
-def _asked(folder: str, kind: bytes) -> Optional[bytes]:
-    connection = thin_client.connect(folder)
+def _request(folder: str, kind: bytes) -> Optional[bytes]:
+    connection = connecting.connect(folder)
     if connection is None:
         return None
-    said = b""
-    conversation = thin_client.Conversation(connection)
-    conversation.send(thin_client.hello() + thin_client.frame(kind))
+    text = b""
+    conversation = framing.Conversation(connection)
+    conversation.send(framing.hello() + framing.frame(kind))
     conversation.check_greeting()
     while True:
         kind, content = conversation.receive()
-        if kind == thin_client.OUTPUT_TEXT:
-            said += content
-        elif kind == thin_client.DECLINED:
-            raise thin_client.Unusable(content.decode(errors="replace"))
-        elif kind == thin_client.EXIT:
-            return said
+        if kind == framing.OUTPUT_TEXT:
+            text += content
+        elif kind == framing.DECLINED:
+            raise framing.Unusable(content.decode(errors="replace"))
+        elif kind == framing.EXIT:
+            return text
 
 
 def _state_folder(given: str) -> Path:

@@ -1,7 +1,6 @@
-"""Where whoever serves listens: a socket of its own, or one that the service manager lends it.
+"""The socket of the process that serves: its own, or one inherited from the service manager.
 
-Belongs here: making, losing, mending and leaving that place. Not: what is done
-with those who come there.
+Belongs here: making, losing, restoring and closing it. Not: accepting clients (`server.py`).
 """
 
 from __future__ import annotations
@@ -11,36 +10,36 @@ import socket
 from contextlib import suppress
 from typing import Final, Mapping, Optional, Protocol
 
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import connecting, framing, leadership
 
-_FIRST_HANDED_OVER: Final = 3
-"""The descriptor; see sd_listen_fds(3)."""
+_FIRST_INHERITED: Final = 3
+"""The first descriptor that a service manager passes on; see sd_listen_fds(3)."""
 
 
 class ListeningSocket(Protocol):
-    """A place to serve at."""
+    """A socket on which clients connect."""
 
     listener: socket.socket
 
     @property
     def folder(self) -> str:
-        """Where clients look for it."""
+        """The folder in which clients look for it."""
 
     @property
     def lost(self) -> bool:
-        """Whether clients cannot find it any more, and it is not ours to change that."""
+        """Whether clients can no longer reach it, and this process may not change that."""
 
-    def mend(self) -> bool:
-        """Listens anew if somebody has removed the socket; whether that was so."""
+    def restore(self) -> bool:
+        """Listens again if the socket was removed; returns whether it was."""
 
-    def leave(self) -> None:
-        """Listens no more. Somebody else may serve."""
+    def close(self) -> None:
+        """Stops listening. Another process may serve."""
 
 
 class OwnSocket:
-    """The lock, and a socket that goes with it."""
+    """The lock, and the socket that its holder makes."""
 
-    def __init__(self, lead: thin_client.Lead) -> None:
+    def __init__(self, lead: leadership.Lead) -> None:
         self.listener = _as_socket(lead.listener)
         self._lead = lead
 
@@ -50,40 +49,40 @@ class OwnSocket:
 
     @property
     def lost(self) -> bool:
-        """Whether the lock that others see is not the one that we hold."""
+        """Whether the lock file of the folder is not the one that this process holds."""
         try:
-            seen = os.stat(f"{self.folder}/{thin_client.LOCK_NAME}")
+            seen = os.stat(f"{self.folder}/{connecting.LOCK_NAME}")
             held = os.fstat(self._lead.lock)
         except OSError:
             return True
         return (seen.st_dev, seen.st_ino) != (held.st_dev, held.st_ino)
 
-    def mend(self) -> bool:
-        if self.lost or os.path.exists(f"{self.folder}/{thin_client.SOCKET_NAME}"):
+    def restore(self) -> bool:
+        if self.lost or os.path.exists(f"{self.folder}/{connecting.SOCKET_NAME}"):
             return False
         try:
-            renewed = _as_socket(thin_client.listen(self.folder))
+            renewed = _as_socket(leadership.listen(self.folder))
         except OSError:
             return False
         self.listener.close()
         self.listener = renewed
         return True
 
-    def leave(self) -> None:
-        # Closed alone, it would still take clients while another thread waits for one.
+    def close(self) -> None:
+        # After `close` alone it would still accept clients while another thread waits in `accept`.
         with suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         if not self.lost and not _is_listened_to(self.folder):
             with suppress(OSError):
-                os.unlink(f"{self.folder}/{thin_client.SOCKET_NAME}")
+                os.unlink(f"{self.folder}/{connecting.SOCKET_NAME}")
         os.close(self._lead.lock)
 
 
 class InheritedSocket:
-    """A socket of the service manager: it was there before us, and stays when we go.
+    """A socket of the service manager: older than this process, and not removed when it ends.
 
-    Nobody else serves while the manager listens, so there is no lock to hold.
+    No other process serves while the manager listens, so there is no lock to hold.
     """
 
     def __init__(self, listener: socket.socket, folder: str) -> None:
@@ -96,48 +95,46 @@ class InheritedSocket:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket's name is gone: only the manager can make it again."""
-        return not os.path.exists(f"{self._folder}/{thin_client.SOCKET_NAME}")
+        """Whether the socket's file was removed: only the manager can make it again."""
+        return not os.path.exists(f"{self._folder}/{connecting.SOCKET_NAME}")
 
-    def mend(self) -> bool:
+    def restore(self) -> bool:
         return False
 
-    def leave(self) -> None:
+    def close(self) -> None:
         self.listener.close()
 
 
 def inherited(environment: Mapping[str, str], folder: str) -> Optional[InheritedSocket]:
-    """The socket that a service manager has handed over to this process; None if none has.
+    """The socket that a service manager has passed to this process; None if it has not.
 
-    Raises `Unusable` if it is not the one that clients look for.
+    Raises `Unusable` if clients do not connect to that socket.
     """
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return None
     count = environment.get("LISTEN_FDS")
     if count != "1":
-        raise thin_client.Unusable(f"the service manager hands over {count} sockets instead of one")
+        raise framing.Unusable(f"the service manager passes {count} sockets instead of one")
     try:
-        listener = socket.socket(fileno=_FIRST_HANDED_OVER)
+        listener = socket.socket(fileno=_FIRST_INHERITED)
     except OSError as error:
-        raise thin_client.Unusable(
-            f"what the service manager hands over: {error.strerror}"
-        ) from None
-    # For `ssh` and whatever else we start, it would be one descriptor too many.
+        raise framing.Unusable(f"the socket of the service manager: {error.strerror}") from None
+    # `ssh` and other child processes do not need it.
     listener.set_inheritable(False)
-    address = f"{folder}/{thin_client.SOCKET_NAME}"
+    address = f"{folder}/{connecting.SOCKET_NAME}"
     if listener.family != socket.AF_UNIX or listener.getsockname() != address:
         listens_at = listener.getsockname()
         listener.close()
-        raise thin_client.Unusable(
-            f"the service manager listens at {listens_at}, and clients come to {address}"
+        raise framing.Unusable(
+            f"the service manager listens at {listens_at}, clients connect to {address}"
         )
     return InheritedSocket(listener, folder)
 
 
 def _is_listened_to(folder: str) -> bool:
     try:
-        connection = thin_client.connect(folder)
-    except thin_client.Unusable:
+        connection = connecting.connect(folder)
+    except framing.Unusable:
         return True
     if connection is not None:
         connection.close()

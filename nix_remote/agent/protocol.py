@@ -1,6 +1,6 @@
 """The agent's side of PROTOCOL.md: frames in, requests out. Sans-IO.
 
-The client's side is `thin_client.py`, which has to do without this module.
+The client's side is `thin_client`, which does not import this module.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Mapping, Union
 
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import framing
 from nix_remote.text import decimal
 
 LARGEST_REQUEST: Final = 8 * 1024 * 1024
@@ -18,7 +18,7 @@ _HEAD: Final = 5
 
 
 class ProtocolError(Exception):
-    """A client sent what no correct client sends."""
+    """A client has violated the protocol."""
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,36 @@ class Run:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The client does not want it any more."""
+    """The client was interrupted and wants its request cancelled."""
 
 
 @dataclass(frozen=True)
-class Tell:
-    """How the agent is."""
+class QueryStatus:
+    """Report the agent's status."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Leave, once what has begun is done."""
+    """Stop, once the requests that have begun are done."""
 
 
 @dataclass(frozen=True)
 class OtherVersion:
-    """The client is of another version; it knows what to do when it hears ours."""
+    """The client has another version. It works alone when it receives the agent's version."""
 
 
-Message = Union[Run, Cancel, Tell, Stop, OtherVersion]
+Message = Union[Run, Cancel, QueryStatus, Stop, OtherVersion]
 
 
 class Inbox:
-    """What one client sends, from bytes that arrive in pieces of any size."""
+    """Messages of one client, from bytes that arrive in pieces of any size."""
 
     def __init__(self) -> None:
         self._pending = b""
         self._greeted = False
 
     def receive(self, data: bytes) -> list[Message]:
-        """The messages that are complete now. Raises `ProtocolError`."""
+        """The messages that `data` completes. Raises `ProtocolError`."""
         self._pending += data
         messages: list[Message] = []
         while len(self._pending) >= _HEAD:
@@ -77,11 +77,11 @@ class Inbox:
             payload = self._pending[_HEAD : _HEAD + length]
             self._pending = self._pending[_HEAD + length :]
             if not self._greeted:
-                if kind != thin_client.HELLO:
+                if kind != framing.HELLO:
                     raise ProtocolError("no greeting")
                 self._greeted = True
-                if thin_client.frame(kind, payload) != thin_client.hello():
-                    # What else it says may mean something else.
+                if framing.frame(kind, payload) != framing.hello():
+                    # In another version its messages may have another meaning.
                     self._pending = b""
                     return [OtherVersion()]
                 continue
@@ -90,12 +90,12 @@ class Inbox:
 
 
 def _parse(kind: bytes, payload: bytes) -> Message:
-    if kind == thin_client.RUN:
+    if kind == framing.RUN:
         return _parse_run(payload)
     simple: dict[bytes, Message] = {
-        thin_client.CANCEL: Cancel(),
-        thin_client.TELL: Tell(),
-        thin_client.STOP: Stop(),
+        framing.CANCEL: Cancel(),
+        framing.STATUS: QueryStatus(),
+        framing.STOP: Stop(),
     }
     if kind not in simple or payload:
         raise ProtocolError(f"a message of kind {kind!r}")
@@ -110,7 +110,7 @@ def _parse_run(payload: bytes) -> Run:
         raise ProtocolError("a request without its fields") from None
     number = decimal(count, at_most=len(rest))
     if not number or terminal not in ("0", "1") or not folder.startswith("/"):
-        raise ProtocolError("a request that makes no sense")
+        raise ProtocolError("an invalid request")
     variables = (each.partition("=") for each in rest[number:])
     return Run(
         arguments=tuple(rest[:number]),

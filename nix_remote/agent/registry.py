@@ -1,7 +1,7 @@
-"""The queues of an agent: which are kept, and for how long.
+"""The copy queues of an agent: which are kept, and for how long.
 
 A queue keeps a session with a server. A queue that no request uses is closed when a newer one to
-the same host takes its place, and when there are too many. Not here: what a queue does.
+the same host has replaced it, and when there are too many. Not here: what a queue does.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable, Final, Hashable, Iterator
 
+from nix_remote.agent.client_connection import Declined
 from nix_remote.agent.copy_queue import CopyQueue
-from nix_remote.agent.server import Declined
 from nix_remote.agent.threads import Threads
 
 MOST_QUEUES: Final = 8
 REPLACED_AFTER: Final = 5.0
-"""Seconds without a request after which a queue is closed that a newer one has replaced."""
-_LOOK_AROUND: Final = 0.2
+"""Seconds without a request after which a replaced queue is closed."""
+_POLL_INTERVAL: Final = 0.2
 
 
 @dataclass(frozen=True)
 class QueueKey:
-    """What requests must have in common to go over one connection."""
+    """What requests must have in common to use one connection."""
 
     host: Hashable
-    """Which server is meant, by name."""
+    """The server, by name."""
     how: Hashable
     """Everything that decides how it is reached and with which rights."""
 
 
 class _Kept:
-    """A queue, its thread, and who uses it."""
+    """A queue, its thread, and the number of requests that use it."""
 
     def __init__(self, key: QueueKey, queue: CopyQueue, thread: threading.Thread) -> None:
         self.key = key
@@ -50,9 +50,10 @@ class QueueRegistry:
         self._threads = threads
         self._lock = threading.Lock()
         self._kept: dict[QueueKey, _Kept] = {}
-        """In the order in which they were used last."""
+        """In the order of their last use."""
         self._ending: list[_Kept] = []
-        self.somebody_arrives: Callable[[], bool] = lambda: False
+        self.clients_connecting: Callable[[], bool] = lambda: False
+        """See `CopyQueue.clients_connecting`."""
 
     @contextmanager
     def queue(self, key: QueueKey, make: Callable[[], CopyQueue]) -> Iterator[CopyQueue]:
@@ -74,18 +75,18 @@ class QueueRegistry:
     def _new(self, key: QueueKey, make: Callable[[], CopyQueue]) -> _Kept:
         if len(self._kept) == MOST_QUEUES:
             idle = next((each for each in self._kept.values() if not each.users), None)
-            # One that is closed may take a while: as many again may be about to.
+            # A queue may take a while to close: at most as many again may be closing.
             if idle is None or len(self._still_ending()) == MOST_QUEUES:
                 raise Declined("too many servers and configurations")
             self._end(idle)
         queue = make()
-        queue.somebody_arrives = self.somebody_arrives
+        queue.clients_connecting = self.clients_connecting
         thread = self._threads.start(queue.alias, queue.work)
-        queue.at_work = thread.is_alive
+        queue.is_running = thread.is_alive
         return _Kept(key, queue, thread)
 
     def close_replaced(self) -> None:
-        """Closes the queues that a newer one to the same host has replaced. Does not wait."""
+        """Closes the replaced queues that are not in use. Does not wait."""
         now = time.monotonic()
         with self._lock:
             newest = {each.key.host: each for each in self._kept.values()}
@@ -95,7 +96,7 @@ class QueueRegistry:
                     self._end(each)
 
     def _end(self, kept: _Kept) -> None:
-        """Lets a queue finish what it has begun and close its session, in its own thread."""
+        """Lets a queue finish its jobs and close its session, in its own thread."""
         del self._kept[kept.key]
         kept.queue.stop()
         self._ending.append(kept)
@@ -104,14 +105,14 @@ class QueueRegistry:
         self._ending = [each for each in self._ending if each.thread.is_alive()]
         return self._ending
 
-    def figures(self) -> list[dict[str, object]]:
-        """For `nix-remote agent status`."""
+    def status(self) -> list[dict[str, object]]:
+        """The status of each queue, for `nix-remote agent status`."""
         with self._lock:
             queues = [each.queue for each in self._kept.values()]
         return [queue.status() for queue in queues]
 
     def finish(self) -> None:
-        """Returns when all that is in queue is answered and the servers are let go.
+        """Closes all queues; returns when all jobs have an outcome and all sessions are closed.
 
         Returns at once if a thread has failed.
         """
@@ -121,4 +122,4 @@ class QueueRegistry:
             ending = self._still_ending()
         for each in ending:
             while each.thread.is_alive() and not self._threads.failed:
-                each.thread.join(_LOOK_AROUND)
+                each.thread.join(_POLL_INTERVAL)

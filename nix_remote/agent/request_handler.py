@@ -1,8 +1,7 @@
-"""Carries out the requests of clients: for an agent, and for an invocation that leads.
+"""Carries out the requests of clients: for an agent, and for a lead.
 
-It does for them what `nix-remote copy` does for itself. How a command line is read and how
-its outcome is shown, the command line gives it (`Invocation`), so that texts and exit
-statuses are the same.
+It copies as `nix-remote copy` does. The command line's package passes in the code that reads
+command lines and renders outcomes (`Invocation`), so that texts and exit statuses are the same.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import Callable, ContextManager, Protocol
 
 from nix_remote import events, settings
 from nix_remote.agent import environment_check, exhaustion
+from nix_remote.agent.client_connection import Client, Declined
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.protocol import Run
-from nix_remote.agent.server import Client, Declined
 from nix_remote.copy.engine import CopyResult
 from nix_remote.copy.request import CopyRequest
 from nix_remote.errors import NixRemoteError
@@ -24,37 +23,37 @@ class Renderer(Protocol):
     """Shows the events of a copy."""
 
     def __call__(self, event: events.Event, /) -> None:
-        """Shows one."""
+        """Shows one event."""
 
     def close(self) -> None:
-        """There are no more."""
+        """Leaves the terminal with a clean line."""
 
 
 class Invocation(Protocol):
     """A command line that asks for a copy."""
 
     def prepare(self) -> CopyRequest:
-        """What it asks for. Raises `NixRemoteError`."""
+        """The copy request. Raises `NixRemoteError`."""
 
     def renderer(self, request: CopyRequest, client: Client) -> Renderer:
-        """Shows the events of the copy to the client."""
+        """The renderer that shows the events of the copy to the client."""
 
     def succeed(self, request: CopyRequest, done: CopyResult, client: Client) -> int:
-        """Tells the client of the outcome; returns the exit status."""
+        """Sends the outcome to the client; returns the exit status."""
 
     def fail(self, error: NixRemoteError, client: Client) -> int:
-        """Tells the client of the failure; returns the exit status."""
+        """Sends the failure to the client; returns the exit status."""
 
 
 Parse = Callable[[Run], Invocation]
-"""Reads the command line of a request. Raises `Declined` if only the full program can answer it."""
+"""Reads the command line of a request. Raises `Declined` if only the full program can run it."""
 
 FindQueue = Callable[[CopyRequest], ContextManager[CopyQueue]]
-"""The queue for a request, in a `with` block; raises `Declined` if there is none."""
+"""The copy queue for a request, in a `with` block; raises `Declined` if there is none."""
 
 
 class RequestHandler:
-    """Takes the requests of clients."""
+    """Carries out `Run` messages."""
 
     def __init__(self, parse: Parse, find_queue: FindQueue) -> None:
         self._parse = parse
@@ -71,7 +70,7 @@ class RequestHandler:
         except NixRemoteError as error:
             lacking = exhaustion.of_this_process(error)
             if lacking is not None:
-                raise Declined(f"{error.code}, perhaps because of this: {lacking}") from None
+                raise Declined(f"{error.code}, possibly caused by: {lacking}") from None
             return invocation.fail(error, client)
         return invocation.succeed(request, done, client)
 
@@ -79,6 +78,6 @@ class RequestHandler:
         with self._find_queue(request) as queue, closing(renderer):
             pending = queue.submit(request.roots, request.closure, request.options, renderer)
             try:
-                return client.wait(pending.future, queue.at_work)
+                return client.wait(pending.future, queue.is_running)
             finally:
                 queue.withdraw(pending)

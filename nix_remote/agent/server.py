@@ -1,175 +1,66 @@
-"""The socket side of the process that serves: takes clients, answers them, and lets them go.
+"""Accepts clients on a socket, reads their messages, and writes the answers.
 
-What a request means, a handler knows. Two threads per client: one carries the
+What a request means is up to `Handlers`. Each client has two threads: one runs the
 handler, one writes, so that a client which does not read delays no other.
 
-Every client gets an answer. What the handler does not expect, and what keeps this
-process from taking a client at all, is answered with `DECLINED`: the client can do
-without. A client is told that the server is alive only while its handler runs.
+Every client gets an answer. An unexpected failure of the handler, and everything that keeps this
+process from accepting a client, is answered with `DECLINED`: the client can work alone. `ALIVE` is
+sent only while the handler runs.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import queue
 import select
 import socket
 import threading
 import time
 import traceback
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Final, Iterator, Optional, TypeVar
+from typing import Callable, Final, Optional
 
-from nix_remote.agent import thin_client as wire
+from nix_remote.agent.client_connection import Client, Declined, Gone, encoded
 from nix_remote.agent.listener import ListeningSocket
 from nix_remote.agent.protocol import (
     Cancel,
     Inbox,
     OtherVersion,
     ProtocolError,
+    QueryStatus,
     Run,
     Stop,
-    Tell,
 )
+from nix_remote.agent.spare_descriptor import SpareDescriptor
+from nix_remote.agent.thin_client import connecting, framing
 from nix_remote.agent.threads import Threads
-from nix_remote.errors import Interrupted
-
-T = TypeVar("T")
 
 ALIVE_EVERY: Final = 5.0
-"""Seconds between signs of life to a client that waits."""
-_LOOK_AROUND: Final = 0.5
-_GREETING: Final = 10.0
-"""Seconds for a client to say what it wants."""
-_UNREAD: Final = 30.0
+"""Seconds between `ALIVE` frames to a client that waits."""
+_POLL_INTERVAL: Final = 0.5
+_REQUEST_TIMEOUT: Final = 10.0
+"""Seconds for a client to send its request."""
+_WRITE_TIMEOUT: Final = 30.0
 """Seconds for a client to read what it is sent."""
 _MOST_CLIENTS: Final = 512
-_FAREWELL: Final = 2.0
+_CLOSE_TIMEOUT: Final = 2.0
+"""Seconds for clients to read the last frame when the process ends."""
 _READ_SIZE: Final = 64 * 1024
 _NO_DESCRIPTOR: Final = (errno.EMFILE, errno.ENFILE)
 
 
-class Declined(Exception):
-    """The client has to do it without this process."""
-
-
-class Gone(Exception):
-    """The client does not wait any more."""
-
-
 class _Unanswered(Exception):
-    """The handler of a request has ended, and has said nothing."""
-
-
-class Client:
-    """A client, as the handler of its request sees it. Also a text stream: its standard error."""
-
-    def __init__(self) -> None:
-        self.terminal = False
-        """Whether a person looks at its standard error."""
-        self._frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._wake = threading.Event()
-        self._cancelled = False
-        self._ended = False
-        self._awaited: Optional[Future[Any]] = None
-        self.arriving = True
-        """Whether it may still get in line for a copy."""
-        self.greeted = False
-        """Whether it has been sent the first frame."""
-        self.finished = threading.Event()
-        """Set when its connection is closed."""
-
-    @property
-    def answered(self) -> bool:
-        """Whether the outcome is known, so that only writing it is left."""
-        return self._ended or (self._awaited is not None and self._awaited.done())
-
-    def write(self, text: str) -> int:
-        """To its standard error."""
-        self._put(wire.ERROR_TEXT, _encoded(text))
-        return len(text)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def isatty(self) -> bool:
-        """Whether a person looks at its standard error."""
-        return self.terminal
-
-    def output(self, text: str) -> None:
-        """To its standard output."""
-        self._put(wire.OUTPUT_TEXT, _encoded(text))
-
-    def file(self, name: str, text: str) -> None:
-        """Has it write a file."""
-        self._put(wire.FILE, _encoded(name) + b"\0" + _encoded(text))
-
-    def wait(self, future: Future[T], at_work: Callable[[], bool]) -> T:
-        """The outcome, as long as `at_work` says that one will come.
-
-        Raises `Interrupted` if the client cancels, `Gone` if it is gone, and `Declined`
-        if there will be no outcome.
-        """
-        self._awaited = future
-        self.arriving = False
-        future.add_done_callback(lambda _: self._wake.set())
-        while not self._wake.wait(_LOOK_AROUND):
-            if not at_work() and not future.done():
-                raise Declined("the thread that copies has failed")
-        if future.done():
-            return future.result()
-        if self._cancelled:
-            raise Interrupted
-        raise Gone
-
-    def _put(self, kind: bytes, payload: bytes) -> None:
-        self._frames.put(wire.frame(kind, payload))
-
-    def end(self, kind: bytes, payload: bytes) -> None:
-        """The last frame."""
-        self._ended = True
-        self.arriving = False
-        self._put(kind, payload)
-        self._frames.put(b"")
-
-    def cancel(self) -> None:
-        """It wants to be told that it was interrupted."""
-        self._cancelled = True
-        self._wake.set()
-
-    def leave(self) -> None:
-        """It is gone, or sent away."""
-        self._wake.set()
-
-    def next_frames(self, seconds: float) -> Optional[bytes]:
-        """What is to be written: nothing after that time, None when there is no more."""
-        try:
-            data = self._frames.get(timeout=seconds)
-        except queue.Empty:
-            return b""
-        while data and not self._frames.empty():
-            more = self._frames.get()
-            if not more:
-                self._frames.put(b"")
-                break
-            data += more
-        return data or None
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")
+    """The handler of a request has ended without an answer."""
 
 
 @dataclass(frozen=True)
-class Duties:
-    """What a server does when it is asked."""
+class Handlers:
+    """What a server calls for each kind of message."""
 
-    handle: Callable[[Run, Client], int]
+    run: Callable[[Run, Client], int]
     """Carries a request out and returns its exit status. May raise `Declined` and `Gone`."""
-    tell: Callable[[], str]
+    status: Callable[[], str]
     stop: Callable[[], None]
     """Returns when everything is done."""
     other_version: Callable[[], None]
@@ -177,54 +68,54 @@ class Duties:
 
 
 class Server:
-    """Takes clients from a socket until it is closed."""
+    """Accepts clients on a socket until it is closed."""
 
-    def __init__(self, place: ListeningSocket, duties: Duties, threads: Threads) -> None:
-        self._place = place
-        self._duties = duties
+    def __init__(self, socket_: ListeningSocket, handlers: Handlers, threads: Threads) -> None:
+        self._socket = socket_
+        self._handlers = handlers
         self._threads = threads
         self._lock = threading.Lock()
         self._connections: dict[Client, socket.socket] = {}
         self._closing = threading.Event()
         self._last_used = time.monotonic()
-        self._reserve = _Reserve()
+        self._spare = SpareDescriptor()
 
     def start(self) -> None:
-        """Takes clients from now on. Raises `CannotStart`."""
+        """Accepts clients from now on. Raises `CannotStart`."""
         self._threads.start("accept", self._accept_all)
 
     @property
     def idle_seconds(self) -> float:
-        """Since when there has been no client."""
+        """How long there has been no client."""
         with self._lock:
             return 0.0 if self._connections else time.monotonic() - self._last_used
 
-    def somebody_arrives(self) -> bool:
-        """Whether there is a client that does not wait for an outcome yet."""
+    def clients_connecting(self) -> bool:
+        """Whether a client is connected that has not submitted a job yet."""
         with self._lock:
-            return any(client.arriving for client in self._connections)
+            return any(client.connecting for client in self._connections)
 
     @property
-    def lost_its_place(self) -> bool:
-        """Whether no more clients can come."""
-        return self._place.lost
+    def socket_lost(self) -> bool:
+        """Whether clients can no longer reach the socket."""
+        return self._socket.lost
 
-    def resign(self) -> None:
-        """Takes no more clients; another process may serve. Those that are there stay."""
+    def stop_accepting(self) -> None:
+        """Accepts no more clients; another process may serve. Connected clients stay."""
         with self._lock:
             if self._closing.is_set():
                 return
             self._closing.set()
-        self._place.leave()
+        self._socket.close()
 
-    def dismiss(self) -> None:
-        """Waits until those who are answered have read it; sends the others away."""
+    def close_connections(self) -> None:
+        """Waits until the answered clients have read the answer; disconnects the others."""
         with self._lock:
             connections = dict(self._connections)
         for client in connections:
             if not client.answered:
-                client.leave()
-        deadline = time.monotonic() + _FAREWELL
+                client.disconnect()
+        deadline = time.monotonic() + _CLOSE_TIMEOUT
         for client, connection in connections.items():
             if client.answered:
                 client.finished.wait(max(deadline - time.monotonic(), 0))
@@ -238,40 +129,40 @@ class Server:
             if connection is None:
                 continue
             try:
-                self._admit(connection)
+                self._start_client(connection)
             except Exception as error:
-                self._duties.log(f"turned a client away: {error!r}")
-                _turn_away(connection, str(error))
+                self._handlers.log(f"declined a client: {error!r}")
+                _decline(connection, str(error))
 
     def _next_connection(self) -> Optional[socket.socket]:
-        """The next client's; None if none came for a moment."""
+        """The next client's connection; None if none came for a moment."""
         try:
-            listener = self._place.listener
-            listener.settimeout(_LOOK_AROUND)
+            listener = self._socket.listener
+            listener.settimeout(_POLL_INTERVAL)
             connection, _ = listener.accept()
         except socket.timeout:
-            if not self._closing.is_set() and self._place.mend():
-                self._duties.log("the socket was gone: made it again")
+            if not self._closing.is_set() and self._socket.restore():
+                self._handlers.log("the socket was removed: made it again")
         except OSError as error:
-            if error.errno not in _NO_DESCRIPTOR or not self._turn_next_away():
-                self._closing.wait(_LOOK_AROUND)  # closed, or a condition that may pass
+            if error.errno not in _NO_DESCRIPTOR or not self._decline_next():
+                self._closing.wait(_POLL_INTERVAL)  # closed, or a condition that may pass
         else:
             return connection
         return None
 
-    def _turn_next_away(self) -> bool:
-        """Answers the next client with the descriptor in reserve; whether that was possible."""
-        with self._reserve.lent():
+    def _decline_next(self) -> bool:
+        """Declines the next client with the spare descriptor; returns whether that was possible."""
+        with self._spare.released():
             try:
-                connection, _ = self._place.listener.accept()
+                connection, _ = self._socket.listener.accept()
             except OSError:
                 return False
-            self._duties.log("turned a client away: no descriptor is free")
-            _turn_away(connection, "no descriptor is free")
+            self._handlers.log("declined a client: no descriptor is free")
+            _decline(connection, "no descriptor is free")
         return True
 
-    def _admit(self, connection: socket.socket) -> None:
-        if wire.peer(connection)[1] != os.getuid():
+    def _start_client(self, connection: socket.socket) -> None:
+        if connecting.peer(connection)[1] != os.getuid():
             connection.close()
             return
         client = Client()
@@ -280,7 +171,7 @@ class Server:
                 raise Declined("too many clients")
             self._connections[client] = connection
         try:
-            self._threads.start("client", lambda: self._attend(connection, client))
+            self._threads.start("client", lambda: self._serve_client(connection, client))
         except BaseException:
             self._forget(client)
             raise
@@ -291,22 +182,22 @@ class Server:
             self._last_used = time.monotonic()
         client.finished.set()
 
-    def _attend(self, connection: socket.socket, client: Client) -> None:
+    def _serve_client(self, connection: socket.socket, client: Client) -> None:
         try:
             self._converse(connection, client)
         except (OSError, ProtocolError) as error:
-            self._duties.log(f"a client: {error}")
+            self._handlers.log(f"a client: {error}")
         except Exception as error:
-            self._duties.log(f"turned a client away: {error!r}")
-            _turn_away(connection, str(error), greeted=client.greeted)
+            self._handlers.log(f"declined a client: {error!r}")
+            _decline(connection, str(error), greeted=client.greeted)
         finally:
-            client.leave()
+            client.disconnect()
             connection.close()
             self._forget(client)
 
     def _converse(self, connection: socket.socket, client: Client) -> None:
         inbox = Inbox()
-        connection.settimeout(_GREETING)
+        connection.settimeout(_REQUEST_TIMEOUT)
         messages = inbox.receive(b"")
         while not messages:
             data = connection.recv(_READ_SIZE)
@@ -314,102 +205,79 @@ class Server:
                 return
             messages = inbox.receive(data)
         message = messages[0]
-        connection.settimeout(_UNREAD)
-        connection.sendall(wire.hello())
+        connection.settimeout(_WRITE_TIMEOUT)
+        connection.sendall(framing.hello())
         client.greeted = True
         if isinstance(message, OtherVersion):
-            self._duties.other_version()
+            self._handlers.other_version()
             return
-        client.arriving = isinstance(message, Run)
-        handler = self._threads.start("handler", lambda: self._serve(message, client))
+        client.connecting = isinstance(message, Run)
+        handler = self._threads.start("handler", lambda: self._handle(message, client))
         _write_all(connection, client, inbox, handler)
 
-    def _serve(self, message: object, client: Client) -> None:
-        """Carries out one message; whatever happens, the client gets its last frame."""
+    def _handle(self, message: object, client: Client) -> None:
+        """Carries out one message; the client gets its last frame in every case."""
         try:
             if isinstance(message, Run):
                 client.terminal = message.terminal
-                status = self._duties.handle(message, client)
-            elif isinstance(message, Tell):
-                client.output(self._duties.tell())
+                status = self._handlers.run(message, client)
+            elif isinstance(message, QueryStatus):
+                client.output(self._handlers.status())
                 status = 0
             elif isinstance(message, Stop):
-                self._duties.stop()
+                self._handlers.stop()
                 status = 0
             else:
                 raise Declined("not a request")
         except Declined as declined:
-            self._duties.log(f"declined a client: {declined}")
-            client.end(wire.DECLINED, _encoded(str(declined)))
+            self._handlers.log(f"declined a client: {declined}")
+            client.end(framing.DECLINED, encoded(str(declined)))
         except Gone:
-            client.end(wire.DECLINED, b"")
+            client.end(framing.DECLINED, b"")
         except Exception as error:
-            # By itself the client may fare better; otherwise it shows what is wrong.
-            self._duties.log(traceback.format_exc())
-            client.end(wire.DECLINED, _encoded(repr(error)))
+            # Alone the client may succeed; if it does not, it shows the cause.
+            self._handlers.log(traceback.format_exc())
+            client.end(framing.DECLINED, encoded(repr(error)))
         else:
-            client.end(wire.EXIT, b"%d" % status)
+            client.end(framing.EXIT, b"%d" % status)
 
 
 def _write_all(
     connection: socket.socket, client: Client, inbox: Inbox, handler: threading.Thread
 ) -> None:
-    """Writes what there is to be written, and notices when the client goes.
+    """Writes the client's frames until the last one, or until the client closes its connection.
 
-    Raises `_Unanswered` if nothing more will come.
+    Raises `_Unanswered` if the handler has ended without a last frame.
     """
     quiet_since = time.monotonic()
     readable = select.poll()
     readable.register(connection, select.POLLIN)
     while True:
-        # Asked first: what a handler that has ended had to say is there to be written.
-        at_work = handler.is_alive()
-        data = client.next_frames(_LOOK_AROUND)
+        # Checked before the frames: those of a handler that has ended are all there.
+        is_running = handler.is_alive()
+        data = client.next_frames(_POLL_INTERVAL)
         if data is None:
             return
         if data:
             connection.sendall(data)
             quiet_since = time.monotonic()
-        elif not at_work:
+        elif not is_running:
             raise _Unanswered("the handler of the request has failed")
         elif time.monotonic() - quiet_since >= ALIVE_EVERY:
-            connection.sendall(wire.frame(wire.ALIVE))
+            connection.sendall(framing.frame(framing.ALIVE))
             quiet_since = time.monotonic()
         if not readable.poll(0):
             continue
-        said = connection.recv(_READ_SIZE)
-        if not said:
+        received = connection.recv(_READ_SIZE)
+        if not received:
             return
-        if any(isinstance(message, Cancel) for message in inbox.receive(said)):
+        if any(isinstance(message, Cancel) for message in inbox.receive(received)):
             client.cancel()
 
 
-def _turn_away(connection: socket.socket, why: str, *, greeted: bool = False) -> None:
-    """Declines, whatever the client wants, and closes the connection."""
-    hello = b"" if greeted else wire.hello()
+def _decline(connection: socket.socket, why: str, *, greeted: bool = False) -> None:
+    """Declines any request, and closes the connection."""
+    hello = b"" if greeted else framing.hello()
     with suppress(OSError), connection:
-        connection.settimeout(_FAREWELL)
-        connection.sendall(hello + wire.frame(wire.DECLINED, _encoded(why)))
-
-
-class _Reserve:
-    """A descriptor that is given up when there is no other one."""
-
-    def __init__(self) -> None:
-        self._descriptor: Optional[int] = None
-        self._fill()
-
-    def _fill(self) -> None:
-        with suppress(OSError):
-            self._descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """One descriptor more may be had, in a `with` block."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        try:
-            yield
-        finally:
-            self._fill()
+        connection.settimeout(_CLOSE_TIMEOUT)
+        connection.sendall(hello + framing.frame(framing.DECLINED, encoded(why)))

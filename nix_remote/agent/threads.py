@@ -1,8 +1,8 @@
-"""The one place that starts the threads of a process that serves.
+"""The only module that starts threads of a process that serves.
 
-A thread that ends by an exception has left somebody without an answer, so the process must
-stop serving: its clients then find another one, or do their work alone. Not here: what a thread
-does about failures that it expects.
+A thread that ends by an exception leaves a client without an answer, so the process must stop
+serving: its clients then find another process, or work alone. Not here: failures that a thread
+handles itself.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class CannotStart(Exception):
 
 
 class Threads:
-    """Starts threads, and notices when one of them fails."""
+    """Starts threads, and reports a thread that fails."""
 
     def __init__(self, log: Callable[[str], object], on_failure: Callable[[], object]) -> None:
-        """`on_failure` is called in the thread that has failed; it must not wait."""
+        """`on_failure` is called in the thread that failed; it must not block."""
         self._log = log
         self._on_failure = on_failure
         self._failed = threading.Event()

@@ -1,1 +1,1 @@
-"""The command line: options, texts for people, JSON for machines, exit statuses."""
+"""The command line: options, text for people, JSON for programs, exit statuses."""

@@ -7,15 +7,16 @@ import json
 import os
 import time
 from functools import partial
-from typing import ContextManager, Final
+from typing import Any, ContextManager, Final, Optional, TypedDict
 
 from nix_remote import processes, settings
-from nix_remote.agent import lifecycle, request_queue, thin_client
+from nix_remote.agent import lifecycle, request_queue
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket, inherited
 from nix_remote.agent.registry import QueueRegistry
 from nix_remote.agent.request_handler import RequestHandler
-from nix_remote.agent.server import Duties, Server
+from nix_remote.agent.server import Handlers, Server
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.threads import Threads
 from nix_remote.cli import client_invocation, copy
 from nix_remote.cli import options as common
@@ -30,134 +31,145 @@ _PAUSE: Final = 0.1
 
 _DESCRIPTION = """\
 The agent keeps one connection to each Nix server and copies for all invocations of this
-user: no login for each, no path sent twice, no question about what it knows already."""
+user: one login for all of them, no path sent twice, no round trip for roots that it knows."""
+
+
+class _AgentData(TypedDict):
+    action: str
+    agent: Optional[dict[str, Any]]
+    """The status of the agent; None if none runs."""
+
+
+class AgentData(_AgentData, total=False):
+    """The data of an action."""
+
+    why: str
+    """Why the agent has stopped; for `run`."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    start = add_action(actions, "start", "start one in the background, if there is none")
+    start = add_action(actions, "start", "start an agent in the background, if none runs")
     run = add_action(
-        actions, "run", "be one, in the foreground: for containers, CI steps and service managers"
+        actions, "run", "run an agent in the foreground, for containers and service managers"
     )
     for action in (start, run):
         action.add_argument(
             "--idle",
             type=common.duration,
             metavar="TIME",
-            help="leave when nobody came for so long (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
+            help="stop after this time without a client (default: NIX_REMOTE_AGENT_IDLE, else 60s)",
         )
-    add_action(actions, "status", "tell whether there is one, and what it has done")
-    add_action(actions, "stop", "let it finish what has begun, and wait until it has left")
+    add_action(actions, "status", "show whether an agent runs, and what it has done")
+    add_action(actions, "stop", "let the agent finish its requests, and wait until it has exited")
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[AgentData]:
     try:
-        folder = thin_client.folder()
+        folder = connecting.folder()
         actions = {"start": _start, "run": _serve, "status": _status, "stop": _stop}
-        return Result(
-            "agent", {"action": options.action, **actions[options.action](options, folder)}
-        )
-    except (thin_client.Unusable, thin_client.Lost) as error:
-        raise AgentNotStarted(str(error) or "it ended") from None
+        return Result("agent", actions[options.action](options, folder))
+    except (framing.Unusable, framing.Lost) as error:
+        raise AgentNotStarted(str(error) or "the agent exited") from None
 
 
-def _start(options: argparse.Namespace, folder: str) -> dict[str, object]:
+def _start(options: argparse.Namespace, folder: str) -> AgentData:
     deadline = time.monotonic() + _START_UP
-    while lifecycle.is_lead(lifecycle.told_by(folder)) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)  # a copier serves: it leaves when its own copy is done
-    if lifecycle.told_by(folder) is None:
+    while lifecycle.is_lead(lifecycle.query_status(folder)) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)  # a lead serves, and ends with its own copy
+    if lifecycle.query_status(folder) is None:
         idle = [] if options.idle is None else [f"--idle={options.idle:g}s"]
         processes.start_detached(lifecycle.own_command("agent", "run", *idle))
         if not lifecycle.wait_for_server(folder, _START_UP):
-            raise AgentNotStarted(f"nobody listens in {folder} after {_START_UP:g} s")
-    told = lifecycle.told_by(folder)
-    if lifecycle.is_lead(told):
-        raise AgentNotStarted("a copy that has begun without an agent is not done yet")
-    return {"agent": told}
+            raise AgentNotStarted(f"no agent listens in {folder} after {_START_UP:g} s")
+    status = lifecycle.query_status(folder)
+    if lifecycle.is_lead(status):
+        raise AgentNotStarted("a copy that was started without an agent is still running")
+    return {"action": "start", "agent": status}
 
 
-def _status(_options: argparse.Namespace, folder: str) -> dict[str, object]:
-    return {"agent": lifecycle.told_by(folder)}
+def _status(_options: argparse.Namespace, folder: str) -> AgentData:
+    return {"action": "status", "agent": lifecycle.query_status(folder)}
 
 
-def _stop(_options: argparse.Namespace, folder: str) -> dict[str, object]:
-    told = lifecycle.told_by(folder)
-    if told is None or lifecycle.is_lead(told):
-        return {"agent": None}
-    lifecycle.stop(folder, told["pid"])
-    return {"agent": told}
+def _stop(_options: argparse.Namespace, folder: str) -> AgentData:
+    status = lifecycle.query_status(folder)
+    if status is None or lifecycle.is_lead(status):
+        return {"action": "stop", "agent": None}
+    lifecycle.stop(folder, status["pid"])
+    return {"action": "stop", "agent": status}
 
 
-def _serve(options: argparse.Namespace, folder: str) -> dict[str, object]:
+def _serve(options: argparse.Namespace, folder: str) -> AgentData:
     idle = options.idle if options.idle is not None else settings.agent_idle()
     environment = settings.own_environment()
-    place = inherited(environment, folder) or _own_place(folder)
+    listener = inherited(environment, folder) or _own_socket(folder)
     log = lifecycle.open_log(environment.get("XDG_STATE_HOME", ""))
-    # The folder in which it was started may go, and is none of its clients'.
+    # The folder in which it was started may be removed, and is not that of its clients.
     os.chdir("/")
-    stay = lifecycle.Stay(idle)
-    stay.obey_signals()
-    threads = Threads(log, stay.end)
+    lifetime = lifecycle.Lifetime(idle)
+    lifetime.handle_signals()
+    threads = Threads(log, lifetime.stop)
     registry = QueueRegistry(threads)
 
     def find_queue(request: CopyRequest) -> ContextManager[CopyQueue]:
         new_queue = partial(request_queue.new_queue, request)
         return registry.queue(request_queue.key(request), new_queue)
 
-    duties = Duties(
-        handle=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
-        tell=lambda: _told(registry),
-        stop=stay.end_and_wait,
-        other_version=stay.end,
+    handlers = Handlers(
+        run=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
+        status=lambda: _own_status(registry),
+        stop=lifetime.stop_and_wait,
+        other_version=lifetime.stop,
         log=log,
     )
-    server = Server(place, duties, threads)
-    registry.somebody_arrives = server.somebody_arrives
+    server = Server(listener, handlers, threads)
+    registry.clients_connecting = server.clients_connecting
     server.start()
     log(f"serving in {folder}")
-    why = stay.out(server, registry.close_replaced)
+    why = lifetime.wait(server, registry.close_replaced)
     if threads.failed:
-        why = "a thread of it has failed"
-    log(f"leaving: {why}")
-    server.resign()
+        why = "one of its threads failed"
+    log(f"stopping: {why}")
+    server.stop_accepting()
     registry.finish()
-    stay.left.set()
-    server.dismiss()
-    log("left")
-    return {"agent": None, "why": why}
+    lifetime.finished.set()
+    server.close_connections()
+    log("stopped")
+    return {"action": "run", "agent": None, "why": why}
 
 
-def _own_place(folder: str) -> OwnSocket:
-    lead = thin_client.try_to_lead(folder)
+def _own_socket(folder: str) -> OwnSocket:
+    lead = leadership.try_to_lead(folder)
     if lead is None:
-        raise AgentNotStarted("another one serves already: nix-remote agent status")
+        raise AgentNotStarted("another agent is running (see: nix-remote agent status)")
     return OwnSocket(lead)
 
 
-def _told(registry: QueueRegistry) -> str:
+def _own_status(registry: QueueRegistry) -> str:
     return json.dumps(
         {
             "kind": "agent",
             "pid": os.getpid(),
-            "version": thin_client.VERSION,
-            "servers": registry.figures(),
+            "version": framing.VERSION,
+            "servers": registry.status(),
         }
     )
 
 
-def _conclude(result: Result) -> str:
-    if result.data["action"] == "run":
-        return f"the agent has left: {result.data['why']}"
-    told = result.data["agent"]
-    if not isinstance(told, dict):
-        return "there is no agent"
-    done = "stopped" if result.data["action"] == "stop" else "serves"
-    lines = [f"the agent {told['pid']} (version {told['version']}) {done}"]
+def _conclude(data: AgentData) -> str:
+    if data["action"] == "run":
+        return f"the agent has stopped: {data['why']}"
+    status = data["agent"]
+    if status is None:
+        return "no agent is running"
+    state = "has stopped" if data["action"] == "stop" else "is running"
+    lines = [f"the agent {status['pid']} (version {status['version']}) {state}"]
     lines += [
-        f"  {each['host']}: {count_of(each['answered'], 'request')} answered,"
-        f" {each['without_copy']} of them without asking; {count_of(each['logins'], 'login')},"
-        f" {count_of(each['kept'], 'root')} kept"
-        for each in told["servers"]
+        f"  {each['host']}: {count_of(each['answered'], 'request')} answered"
+        f" ({each['without_copy']} without a copy), {count_of(each['logins'], 'login')},"
+        f" {count_of(each['kept'], 'known root')}"
+        for each in status["servers"]
     ]
     return "\n".join(lines)
 

@@ -1,33 +1,33 @@
-"""The command line of an agent's client: read, and answered, as `nix-remote copy` does its own."""
+"""Reads command lines of an agent's clients and renders outcomes, as `nix-remote copy` does."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import NoReturn, Optional
+from typing import NoReturn, Optional, Union
 
+from nix_remote.agent.client_connection import Client, Declined
 from nix_remote.agent.protocol import Run
 from nix_remote.agent.request_handler import Parse
-from nix_remote.agent.server import Client, Declined
 from nix_remote.cli import copy_options
 from nix_remote.cli.command import Command, add_command
 from nix_remote.cli.output import conclude
 from nix_remote.cli.render import Renderer
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import CopyData, Failure, Result
 from nix_remote.copy.engine import CopyResult
 from nix_remote.copy.request import CopyRequest
 from nix_remote.errors import NixRemoteError
 
 
-def parse_with(command: Command) -> Parse:
-    """Reads clients' command lines; `command` is `nix-remote copy`."""
+def parse_with(command: Command[CopyData]) -> Parse:
+    """A parser for clients' command lines; `command` is that of `nix-remote copy`."""
     parser = _Parser()
     add_command(parser.add_subparsers(required=True), command)
     return lambda run: ClientInvocation(command, parser.parse_args(run.arguments), run)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Neither prints nor exits: the full program explains a command line that it cannot read."""
+    """Declines instead of printing and exiting: the full program then shows help and errors."""
 
     def error(self, message: str) -> NoReturn:
         raise Declined(message)
@@ -38,9 +38,9 @@ class _Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class ClientInvocation:
-    """One invocation; an `Invocation`."""
+    """One invocation of a client."""
 
-    command: Command
+    command: Command[CopyData]
     options: argparse.Namespace
     run: Run
 
@@ -57,7 +57,7 @@ class ClientInvocation:
         return self._conclude(copy_options.result(request, done), client)
 
     def fail(self, error: NixRemoteError, client: Client) -> int:
-        return self._conclude(Result(self.command.name, error=error), client)
+        return self._conclude(Failure(self.command.name, error), client)
 
-    def _conclude(self, result: Result, client: Client) -> int:
-        return conclude(self.command, self.options, result, client)
+    def _conclude(self, outcome: Union[Result[CopyData], Failure], client: Client) -> int:
+        return conclude(self.command, self.options, outcome, client)

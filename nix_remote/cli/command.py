@@ -1,42 +1,42 @@
-"""What a command of the command line is made of; one file of this package per command."""
+"""What a command of the command line consists of; this package has one file per command."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Generic, Optional
 
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import Data, Result
 
 
 @dataclass(frozen=True)
-class Command:
-    """One command. `cli.main` lists them all."""
+class Command(Generic[Data]):
+    """One command. `cli.main` lists all of them."""
 
     name: str
     summary: str
     """One line, for the list of commands."""
     description: str
-    """What it does and what its end means, for `--help`."""
+    """What it does and what its exit status means, for `--help`."""
     add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], Result]
-    """Carries it out. Raises `NixRemoteError`, and `Answered`."""
-    conclude: Callable[[Result], str]
-    """The last line for people; empty when there is nothing to tell."""
-    output: Callable[[Result], str] = lambda _: ""
+    run: Callable[[argparse.Namespace], Result[Data]]
+    """Runs it. Raises `NixRemoteError`, and `Answered`."""
+    conclude: Callable[[Data], str]
+    """The last line for people; may be empty."""
+    output: Callable[[Data], str] = lambda _: ""
     """What goes to standard output without `--json`: files, if a command makes them."""
 
 
 class Answered(Exception):
-    """The agent has done it, and everything has been said."""
+    """The agent has run the command and written its output."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
-def add_command(parsers: Any, command: Command) -> None:
+def add_command(parsers: Any, command: Command[Any]) -> None:
     """Adds a command, with the options that all have, to the parsers of argparse."""
     own = parsers.add_parser(
         command.name,
@@ -50,8 +50,8 @@ def add_command(parsers: Any, command: Command) -> None:
 
 
 def add_action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
-    """Adds an action of a command; the options that all have may come before it or after it."""
-    # What is said before it stays: after it, an option that is not given says nothing.
+    """Adds an action of a command; the common options may come before or after it."""
+    # An option that is not given after the action must not overwrite one given before it.
     common = _common_options(argument_default=argparse.SUPPRESS)
     action: argparse.ArgumentParser = actions.add_parser(name, help=summary, parents=[common])
     return action
@@ -62,12 +62,12 @@ def _common_options(argument_default: Optional[str] = None) -> argparse.Argument
     common.add_argument(
         "--host", metavar="ALIAS", help="the Nix server (default: BAZEL_NIX_REMOTE)"
     )
-    common.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    common.add_argument("-v", "--verbose", action="store_true", help="say what is done, and how")
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    common.add_argument("-v", "--verbose", action="store_true", help="report each step")
     common.add_argument(
         "--error-file",
         type=Path,
         metavar="FILE",
-        help="put one line on a failure there, for a rule of Bazel's that fails with it",
+        help="on failure, write one line to FILE, for a Bazel repository rule",
     )
     return common

@@ -1,4 +1,4 @@
-"""`nix-remote copy`: makes the Nix server keep the closure of store paths."""
+"""`nix-remote copy`: copies the closure of store paths to the Nix server, and keeps it there."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Final, Optional
 
 from nix_remote import settings
 from nix_remote.agent import leading, request_queue, thin_client
+from nix_remote.agent.thin_client import framing, leadership
 from nix_remote.cli import client_invocation, copy_options
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Answered, Command
 from nix_remote.cli.render import count_of, format_bytes
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import CopyData, Result
 
 _SUBSTITUTE_SECONDS: Final = 60.0
 
 _DESCRIPTION = """\
-Copies the closure of store paths to the Nix server: only what is missing there.
-When it exits with 0, every path of the closure is valid on the server and kept
-from garbage collection by a root that belongs to the workspace."""
+Copies the closure of store paths to the Nix server; sends only the missing paths.
+When it exits with 0, every path of the closure is valid on the server, and a durable root
+that belongs to the workspace keeps it from the garbage collector."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,24 +30,25 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--workspace",
         type=Path,
         metavar="DIR",
-        help="the workspace that needs the paths; names their roots (default: this folder)",
+        help="the workspace that needs the paths; part of their roots' names"
+        " (default: this folder)",
     )
     parser.add_argument(
         "--package",
         metavar="NAME",
-        help="what the paths are called there; names their roots, and begins every line",
+        help="the paths' name in the workspace; part of their roots' names and of every line",
     )
     parser.add_argument(
         "--substitute",
         action="store_true",
-        help="let the server look in its own caches before anything is sent",
+        help="let the server substitute paths from its binary caches before anything is sent",
     )
     parser.add_argument(
         "--substitute-timeout",
         type=common.seconds,
         default=_SUBSTITUTE_SECONDS,
         metavar="SECONDS",
-        help="how long it may take; what it has not got then is sent (default: %(default)g)",
+        help="limit for --substitute; paths that are missing then are sent (default: %(default)g)",
     )
     common.add_check(parser)
     common.add_repair(parser)
@@ -55,24 +57,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--sign-key",
         type=Path,
         metavar="FILE",
-        help="sign what is sent with this secret key of Nix's, so that the server takes it from"
-        " an account that it does not trust (default: NIX_REMOTE_SIGN_KEY_FILE)",
+        help="sign paths with this Nix secret key, so that the server accepts them from an account"
+        " that is not a trusted user (default: NIX_REMOTE_SIGN_KEY_FILE)",
     )
     parser.add_argument(
         "--manifest",
         type=Path,
         metavar="FILE",
-        help="note there what was copied, for `nix-remote ensure`",
+        help="write a manifest of the copied paths, for `nix-remote ensure`",
     )
     parser.add_argument(
         "--no-agent",
         action="store_true",
-        help="neither ask an agent nor serve other invocations meanwhile",
+        help="neither use an agent nor serve other invocations",
     )
     parser.add_argument("--lead", help=argparse.SUPPRESS)
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[CopyData]:
     request = copy_options.prepare(options, settings.own_environment(), str(settings.own_folder()))
     lead = _lead(options)
     queue = request_queue.new_queue(request)
@@ -84,36 +86,31 @@ def _run(options: argparse.Namespace) -> Result:
     return copy_options.result(request, done)
 
 
-def _lead(options: argparse.Namespace) -> Optional[thin_client.Lead]:
-    """The lead, if we have it; None if we are to do it alone. Raises `Answered`."""
+def _lead(options: argparse.Namespace) -> Optional[leadership.Lead]:
+    """The lead, if this process has it; None if it has to copy alone. Raises `Answered`."""
     try:
         if options.lead is not None:
-            return thin_client.taken_over(options.lead)
+            return leadership.taken_over(options.lead)
         if not thin_client.wanted(options.arguments):
             return None
         outcome = thin_client.obtain(options.arguments)
-    except thin_client.Unusable:
+    except framing.Unusable:
         return None
     if isinstance(outcome, int):
         raise Answered(outcome)
     return outcome
 
 
-def _conclude(result: Result) -> str:
-    sent = result.data["sent"]
-    sent_bytes = result.data["sent_bytes"]
-    assert isinstance(sent, list)
-    assert isinstance(sent_bytes, int)
-    if not sent:
+def _conclude(data: CopyData) -> str:
+    if not data["sent"]:
         return ""
-    return (
-        f"sent {count_of(len(sent), 'path')} ({format_bytes(sent_bytes)}) to {result.data['host']}"
-    )
+    paths, size = count_of(len(data["sent"]), "path"), format_bytes(data["sent_bytes"])
+    return f"sent {paths} ({size}) to {data['host']}"
 
 
 COMMAND = Command(
     name="copy",
-    summary="make the Nix server keep the closure of store paths",
+    summary="copy the closure of store paths to the Nix server, and keep it there",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

@@ -1,4 +1,4 @@
-"""From the options of `nix-remote copy` to a request, and from its outcome to a result."""
+"""From the options of `nix-remote copy` to a copy request, and from its outcome to a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Mapping, Optional
 
 from nix_remote import manifests, private_key, settings
 from nix_remote.cli import options as common
-from nix_remote.cli.result import Result, describe_copy
+from nix_remote.cli.result import CopyData, Result, describe_copy
 from nix_remote.copy.engine import CopyOptions, CopyResult
 from nix_remote.copy.request import CopyRequest
 from nix_remote.local.store import LocalStore
@@ -22,7 +22,7 @@ from nix_remote.manifests import Manifest
 def prepare(
     options: argparse.Namespace, environment: Mapping[str, str], folder: str
 ) -> CopyRequest:
-    """A request; relative names are relative to `folder`. Raises `NixRemoteError`."""
+    """The copy request; relative names are relative to `folder`. Raises `NixRemoteError`."""
     chosen = settings.choose(
         environment,
         host=options.host,
@@ -52,8 +52,8 @@ def prepare(
     )
 
 
-def result(request: CopyRequest, done: CopyResult) -> Result:
-    """The result of a request that was carried out."""
+def result(request: CopyRequest, done: CopyResult) -> Result[CopyData]:
+    """The result of a finished copy."""
     data = describe_copy(request.settings.host, done)
     if request.manifest is None:
         return Result("copy", data)
@@ -66,7 +66,7 @@ def result(request: CopyRequest, done: CopyResult) -> Result:
         paths=[info.path for info in done.closure],
     )
     key: Optional[bytes] = None
-    # Without a key, `ensure` says why it cannot use the manifest.
+    # Without a key, `ensure` reports why it cannot use the manifest.
     with suppress(private_key.KeyUnusable):
         key = private_key.own_key(private_key.homes(request.settings.environment))
     return Result("copy", data, files={str(request.manifest): manifests.as_text(manifest, key)})

@@ -1,31 +1,39 @@
-"""`nix-remote doctor`: looks at everything between here and an executor."""
+"""`nix-remote doctor`: checks everything between this machine and an executor."""
 
 from __future__ import annotations
 
 import argparse
-import getpass
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict, Union, final
 
 from nix_remote import settings
-from nix_remote.agent import lifecycle, thin_client
+from nix_remote.agent import lifecycle
+from nix_remote.agent.thin_client import connecting, framing
 from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
+from nix_remote.cli.findings import FindingsData
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
 from nix_remote.doctor.finding import Finding, ok, warning
 from nix_remote.doctor.run import Target, examine
 
 _DESCRIPTION = """\
-Looks at every layer between here and an executor: SSH, Nix on the server, trust, roots, disk,
-the export of the store, and what Bazel is told. Each line has a tick, or a cross and the command
-that fixes it. Ends with 1 if there is a cross."""
+Checks every layer between this machine and an executor: SSH, Nix on the server, trust, roots,
+disk, the NFS export of the store, and Bazel's configuration. Each line has a tick, or a cross and
+the command that fixes it. Exits with 1 if there is a cross."""
+
+_STALL_TIMEOUT: Final = 20.0
+"""Seconds without progress: shorter than that of a copy, since the user waits for an answer."""
 
 
-_PATIENCE: Final = 20.0
-"""Seconds without any movement: who asks what is wrong does not wait for ten minutes."""
+@final
+class _ProgramData(TypedDict):
+    program: str
+
+
+DoctorData = Union[_ProgramData, FindingsData]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,21 +51,21 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--not-exported",
         action="store_true",
-        help="executors do not mount this server's store over NFS: do not look for its export",
+        help="skip the NFS checks: executors do not mount this server's store",
     )
     parser.add_argument(
-        "--executor", metavar="ALIAS", help="log in to that executor, and look at its mount, too"
+        "--executor", metavar="ALIAS", help="also log in to that executor and check its mount"
     )
     parser.add_argument(
         "--on-executor",
         action="store_true",
-        help="print a Python program for an executor that looks at its mount",
+        help="print a Python program that checks the mount when run on an executor",
     )
     remote_executor.add_url(parser)
     remote_executor.add_details(parser)
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[DoctorData]:
     if options.on_executor:
         return Result("doctor", {"program": executor.program()})
     chosen = settings.choose(
@@ -67,9 +75,9 @@ def _run(options: argparse.Namespace) -> Result:
     )
     found = examine(
         Target(
-            replace(chosen, stall_timeout=min(chosen.stall_timeout, _PATIENCE)),
+            replace(chosen, stall_timeout=min(chosen.stall_timeout, _STALL_TIMEOUT)),
             common.signing_key(chosen.sign_key_file),
-            getpass.getuser(),
+            settings.user_name(chosen.environment),
             (options.workspace or Path.cwd()).absolute(),
             exported=not options.not_exported,
             executors=remote_executor.chosen(options),
@@ -78,36 +86,36 @@ def _run(options: argparse.Namespace) -> Result:
     found.append(_agent())
     if options.executor is not None:
         found += executor.examine(settings.choose(host=options.executor))
-    return findings.result("doctor", chosen.host, found)
+    return Result("doctor", findings.data(chosen.host, found), findings.exit_status(found))
 
 
 def _agent() -> Finding:
-    """Whether one copies for all. None is no fault; one that cannot be used costs every build."""
+    """The state of the agent. None is not a fault; one that cannot be used slows every build."""
     try:
-        told = lifecycle.told_by(thin_client.folder())
-    except (thin_client.Unusable, thin_client.Lost) as error:
-        fix = "remove what is in its place, or: nix-remote agent stop"
+        status = lifecycle.query_status(connecting.folder())
+    except (framing.Unusable, framing.Lost) as error:
+        fix = "nix-remote agent stop, or remove the folder"
         return warning("here", "agent", f"it cannot be used: {error}", fix)
-    if told is None:
-        return ok("here", "agent", "none runs; nix-remote agent start saves logins")
-    return ok("here", "agent", "one runs, and copies for all")
+    if status is None:
+        return ok("here", "agent", "not running; nix-remote agent start saves logins")
+    return ok("here", "agent", "running")
 
 
-def _output(result: Result) -> str:
-    if "program" in result.data:
-        return str(result.data["program"])
-    return findings.output(result)
+def _output(data: DoctorData) -> str:
+    if "program" in data:
+        return data["program"]
+    return findings.output(data)
 
 
-def _conclude(result: Result) -> str:
-    if "program" in result.data:
+def _conclude(data: DoctorData) -> str:
+    if "program" in data:
         return ""
-    return findings.conclude(result)
+    return findings.conclude(data)
 
 
 COMMAND = Command(
     name="doctor",
-    summary="look at every layer between here and an executor, and name the fixes",
+    summary="check every layer between this machine and an executor, and show the fixes",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

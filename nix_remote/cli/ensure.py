@@ -1,4 +1,4 @@
-"""`nix-remote ensure`: everything a workspace depends on is kept by the server, or is again."""
+"""`nix-remote ensure`: makes the server keep all paths that a workspace's fetches have copied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterable, Sequence
+from typing import Iterable, Sequence, TypedDict
 
 from nix_remote import output_base, private_key, settings
 from nix_remote.agent import request_queue
@@ -30,9 +30,32 @@ from nix_remote.store.plan import Reason
 from nix_remote.text import PeerText
 
 _DESCRIPTION = """\
-Reads the manifests that fetches of this user left in a workspace's repositories. Asks each
-server that --host or BAZEL_NIX_REMOTE names for everything that was copied to it, and sends
-what has been lost since. Other hosts in manifests are named, and not connected to."""
+Reads the manifests that this user's fetches have written to a workspace's external repositories.
+Checks on each server of --host or BAZEL_NIX_REMOTE that it still keeps every path that was copied
+to it, and sends lost paths again. Other hosts in manifests are listed, not connected to."""
+
+
+class _HostData(TypedDict):
+    host: str
+    roots: int
+    checked: int
+    lost: list[str]
+
+
+class HostData(_HostData, total=False):
+    """The data of one server."""
+
+    disk_not_checked: str
+    """Why its disk was not checked."""
+
+
+class EnsureData(TypedDict):
+    """The data of all servers."""
+
+    output_base: str
+    hosts: list[HostData]
+    not_copied: list[str]
+    not_named: list[str]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +67,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--workspace", type=Path, metavar="DIR", help="the Bazel workspace (default: this folder)"
     )
     where.add_argument(
-        "--output-base", type=Path, metavar="DIR", help="what `bazel info output_base` says"
+        "--output-base", type=Path, metavar="DIR", help="the output of `bazel info output_base`"
     )
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[EnsureData]:
     environment = settings.own_environment()
     hosts = settings.hosts(environment, host=options.host)
     base = options.output_base or output_base.of(options.workspace or Path.cwd())
@@ -56,29 +79,32 @@ def _run(options: argparse.Namespace) -> Result:
         raise OutputBaseNotFound(str(base or options.workspace or Path.cwd()))
     homes = private_key.homes(environment)
     found = output_base.find(base, private_key.keys(homes))
-    done, gone = [], []
+    done: list[HostData] = []
+    gone: list[StorePath] = []
     for host in hosts:
         copied = [each for each in found.manifests if each.host == host]
         if copied:
             data, absent = _ensure(options, host, copied)
             done.append(data)
             gone += absent
-    # After all others are taken care of.
+    # Errors of single packages come after the check of all others.
     if found.unusable:
         raise ManifestsUnusable(found.unusable, _without_key(homes))
     if gone:
         raise PathNotValid(gone[0])
-    data = {
-        "output_base": str(base),
-        "hosts": done,
-        "not_copied": output_base.not_copied(base),
-        "not_named": sorted({each.host for each in found.manifests} - set(hosts)),
-    }
-    return Result("ensure", data)
+    return Result(
+        "ensure",
+        {
+            "output_base": str(base),
+            "hosts": done,
+            "not_copied": list(output_base.not_copied(base)),
+            "not_named": sorted({each.host for each in found.manifests} - set(hosts)),
+        },
+    )
 
 
 def _without_key(homes: Sequence[Path]) -> str:
-    """Why no fetch of this user can be told from others; empty if it can."""
+    """Why manifests of this user cannot be authenticated; empty if they can."""
     try:
         private_key.own_key(homes)
     except private_key.KeyUnusable as error:
@@ -88,15 +114,15 @@ def _without_key(homes: Sequence[Path]) -> str:
 
 def _ensure(
     options: argparse.Namespace, host: str, found: Iterable[Manifest]
-) -> tuple[dict[str, object], list[StorePath]]:
-    """What was checked on a server and what was lost; and what this machine does not have."""
+) -> tuple[HostData, list[StorePath]]:
+    """Checks one server; also returns the paths that this machine no longer has."""
     chosen = settings.choose(host=host, transport=options.transport)
     local = LocalStore(chosen.local_store)
     roots = list(dict.fromkeys(root for each in found for root in _roots(chosen, each)))
     absent = _not_valid(local, {root.path for root in roots})
     roots = [root for root in roots if root.path not in absent]
     tops = tuple(dict.fromkeys(root.path for root in roots))
-    data: dict[str, object] = {"host": host, "roots": len(roots), "checked": 0, "lost": []}
+    data: HostData = {"host": host, "roots": len(roots), "checked": 0, "lost": []}
     if roots:
         wanted = CopyRequest(
             chosen, common.signing_key(chosen.sign_key_file), tops, _copy_options(options), None
@@ -106,10 +132,10 @@ def _ensure(
         except ContentsUnreadable as error:
             if options.check is not None or options.repair:
                 raise
-            # Not asked for by name: the account may be allowed to copy and nothing else.
+            # Not requested explicitly: the account may have no right but to copy.
             data["disk_not_checked"] = error.why
             result = _copy(options, replace(wanted, options=CopyOptions()), roots)
-        data |= {"checked": len(result.closure), "lost": list(result.sent)}
+        data["checked"], data["lost"] = len(result.closure), list(result.sent)
     return data, sorted(absent)
 
 
@@ -122,23 +148,23 @@ def _copy(
 
 
 def _copy_options(options: argparse.Namespace) -> CopyOptions:
-    """What to check, and what to send again.
+    """What to check, and which paths to send again.
 
-    What is gone from the server's disk is sent again even without `--repair`: it is lost like
-    what a collection has taken, and no action can have it open.
+    Paths that are missing from the server's disk are sent again even without `--repair`: they are
+    lost like paths that the garbage collector has deleted, and no action can have them open.
     """
     check = common.check(options, Check.EXISTENCE)
     return CopyOptions(check=check, replaced=common.replaced(options) | {Reason.ABSENT})
 
 
 def _roots(chosen: settings.Settings, manifest: Manifest) -> Sequence[DurableRoot]:
-    """The durable roots that the fetch made: computed, as it did."""
+    """The durable roots that the fetch made, computed in the same way."""
     of_fetch = replace(chosen, workspace=Path(manifest.workspace), package=manifest.package)
     return durable_roots(of_fetch, tuple(manifest.roots))
 
 
 def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
-    """Those that the local store does not know any more."""
+    """The paths that are no longer valid in the local store."""
     paths = sorted(paths)
     with suppress(PathNotValid):
         local.closure(paths)
@@ -152,23 +178,18 @@ def _not_valid(local: LocalStore, paths: Iterable[StorePath]) -> set[StorePath]:
     return absent
 
 
-def _conclude(result: Result) -> str:
-    hosts, not_copied = result.data["hosts"], result.data["not_copied"]
-    not_named = result.data["not_named"]
-    assert isinstance(hosts, list)
-    assert isinstance(not_copied, list)
-    assert isinstance(not_named, list)
-    names = map(PeerText, not_copied)
+def _conclude(data: EnsureData) -> str:
+    names, not_named = map(PeerText, data["not_copied"]), data["not_named"]
     lines = [
-        *(f"@{name} was fetched and not copied: see nix-remote doctor" for name in names),
-        *(f"packages were copied to {host} as well, which was not named" for host in not_named),
+        *(f"@{name} was fetched but not copied: see nix-remote doctor" for name in names),
+        *(f"not checked: {host}, to which packages were copied as well" for host in not_named),
     ]
-    if not hosts:
+    if not data["hosts"]:
         return "\n".join(["no package of this workspace has been copied yet", *lines])
-    for each in hosts:
+    for each in data["hosts"]:
         lost = each["lost"]
-        state = f"had lost {count_of(len(lost), 'path')}, sent again" if lost else "lost nothing"
-        lines.append(f"{each['host']} keeps {count_of(each['checked'], 'path')}; it {state}")
+        state = f"{count_of(len(lost), 'lost path')} sent again" if lost else "none was lost"
+        lines.append(f"{each['host']} keeps {count_of(each['checked'], 'path')}; {state}")
         lines += [f"  {path}" for path in lost]
         if "disk_not_checked" in each:
             lines.append(f"  its disk was not checked: {each['disk_not_checked']}")
@@ -177,7 +198,7 @@ def _conclude(result: Result) -> str:
 
 COMMAND = Command(
     name="ensure",
-    summary="make sure that the server still keeps all that a workspace depends on",
+    summary="check that the server still keeps a workspace's paths, and send lost ones again",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

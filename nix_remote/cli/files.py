@@ -1,4 +1,4 @@
-"""Files that people name on the command line: reading and writing, with clear errors."""
+"""Reads and writes the files that a command line names, with clear errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nix_remote.setup.bundle import File
 
 
 def read(file: Path) -> str:
-    """What is in it. Raises `SetupInputUnusable`."""
+    """The text of the file. Raises `SetupInputUnusable`."""
     try:
         return file.read_text()
     except (OSError, UnicodeDecodeError):
@@ -20,10 +20,10 @@ def read(file: Path) -> str:
 
 
 def replace(file: Path, text: str) -> None:
-    """Replaces the content of a regular file at once, or makes the file.
+    """Replaces the content of a regular file atomically, or makes the file.
 
-    What was there is kept beside it. A symbolic link stays as it is, and so do owner and
-    permissions of the file. Raises `SetupInputUnusable`, and has changed nothing then.
+    Keeps a copy of the old file beside it, symbolic links, and the owner and permissions of the
+    file. Raises `SetupInputUnusable`, and has changed nothing then.
     """
     real, status = _to_write(file)
     try:
@@ -52,23 +52,23 @@ def append(file: Path, line: str) -> None:
 
 
 def check_regular(file: Path) -> None:
-    """Raises `SetupInputUnusable` if there is something of that name that is no regular file."""
+    """Raises `SetupInputUnusable` if the name exists and is not a regular file."""
     _status(_real(file))
 
 
 def _to_write(file: Path) -> tuple[Path, Optional[os.stat_result]]:
-    """Where a name leads, and what is there; None: nothing."""
+    """The resolved name, and its status; None if it does not exist."""
     real = _real(file)
     status = _status(real)
     if status is not None and not (status.st_mode & 0o222 and os.access(real, os.W_OK)):
-        raise SetupInputUnusable(str(file), f"a file that may be written; {real} is read-only")
+        raise SetupInputUnusable(str(file), f"a writable file; {real} is read-only")
     return real, status
 
 
 def _real(file: Path) -> Path:
     try:
         return file.resolve()
-    except (OSError, RuntimeError):  # a circle of links
+    except (OSError, RuntimeError):  # a loop of symbolic links
         raise SetupInputUnusable(str(file), "the name of a file") from None
 
 
@@ -80,12 +80,12 @@ def _status(real: Path) -> Optional[os.stat_result]:
     except OSError as error:
         raise _unwritable(real, error) from None
     if not stat.S_ISREG(status.st_mode):
-        raise SetupInputUnusable(str(real), "a regular file; this is a folder or a device")
+        raise SetupInputUnusable(str(real), "a regular file, not a folder or a device")
     return status
 
 
 def _write(file: Path, text: str, like: Optional[os.stat_result]) -> None:
-    """Makes a file anew, with owner and permissions of another."""
+    """Makes a new file, with the owner and permissions of `like`."""
     file.unlink(missing_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         if like is not None:
@@ -97,13 +97,13 @@ def _write(file: Path, text: str, like: Optional[os.stat_result]) -> None:
 
 
 def _unwritable(name: object, error: OSError) -> SetupInputUnusable:
-    return SetupInputUnusable(str(name), f"to be written ({error.strerror})")
+    return SetupInputUnusable(str(name), f"a writable file ({error.strerror})")
 
 
 def write_all(folder: Path, files: Sequence[File]) -> list[str]:
-    """Makes files below a folder, or replaces them; returns their names.
+    """Makes or replaces files below a folder; returns their names. Keeps all other files.
 
-    What else is there stays. Raises `SetupInputUnusable`.
+    Raises `SetupInputUnusable`.
     """
     written = []
     for file in files:
@@ -114,7 +114,7 @@ def write_all(folder: Path, files: Sequence[File]) -> list[str]:
             target.write_text(file.text)
             target.chmod(file.mode)
         except OSError as error:
-            expected = f"a place for files ({error.strerror})"
+            expected = f"a writable folder ({error.strerror})"
             raise SetupInputUnusable(str(error.filename), expected) from None
         written.append(str(target))
     return written

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Final, Sequence
+from typing import Final, Sequence, TypedDict, final
 
 from nix_remote.cli.result import Result
 from nix_remote.doctor.finding import Finding, Status
 
 FOUND_BROKEN: Final = 1
-"""Exit status: everything was looked at, and something is broken."""
+"""Exit status if all checks were done and at least one finding is broken."""
 
 _MARKS: Final = {
     Status.OK.value: "✓",
@@ -19,33 +18,62 @@ _MARKS: Final = {
 }
 
 
-def result(command: str, host: str, found: Sequence[Finding]) -> Result:
-    """The result of a command that looked at things."""
-    described = [{**asdict(each), "status": each.status.value} for each in found]
-    broken = any(each.status is Status.BROKEN for each in found)
-    data = {"host": host, "findings": described}
-    return Result(command, data, exit_status=FOUND_BROKEN if broken else 0)
+class FindingData(TypedDict):
+    """One finding."""
+
+    layer: str
+    subject: str
+    status: str
+    text: str
+    fix: str
 
 
-def output(looked: Result) -> str:
-    """A line for each, and the fix below it."""
+@final
+class FindingsData(TypedDict):
+    """The data of a command that checks things."""
+
+    host: str
+    findings: list[FindingData]
+
+
+def data(host: str, found: Sequence[Finding]) -> FindingsData:
+    """The data of these findings."""
+    described: list[FindingData] = [
+        {
+            "layer": each.layer,
+            "subject": each.subject,
+            "status": each.status.value,
+            "text": each.text,
+            "fix": each.fix,
+        }
+        for each in found
+    ]
+    return {"host": host, "findings": described}
+
+
+def exit_status(found: Sequence[Finding]) -> int:
+    """The exit status of a command with these findings."""
+    return FOUND_BROKEN if any(each.status is Status.BROKEN for each in found) else 0
+
+
+def result(command: str, host: str, found: Sequence[Finding]) -> Result[FindingsData]:
+    """The result of a command with these findings."""
+    return Result(command, data(host, found), exit_status(found))
+
+
+def output(checked: FindingsData) -> str:
+    """One line for each finding, and the fix below it."""
     lines = []
-    for each in _findings(looked):
+    for each in checked["findings"]:
         what = f"{each['layer']:<5}  {each['subject']}: {each['text']}"
         lines.append(f"{_MARKS[each['status']]} {what}")
         lines += [f"           fix: {line}" for line in each["fix"].splitlines()]
     return "\n".join(lines) + "\n"
 
 
-def conclude(looked: Result) -> str:
-    """How many of each kind."""
-    statuses = [each["status"] for each in _findings(looked)]
+def conclude(checked: FindingsData) -> str:
+    """The number of findings of each kind."""
+    statuses = [each["status"] for each in checked["findings"]]
     counts = [(statuses.count(status), mark) for status, mark in _MARKS.items()]
     shown = ", ".join(f"{count} {mark}" for count, mark in counts if count)
-    return f"{looked.data['host']}: {shown}"
-
-
-def _findings(looked: Result) -> list[dict[str, str]]:
-    found = looked.data["findings"]
-    assert isinstance(found, list)
-    return found
+    return f"{checked['host']}: {shown}"

@@ -1,4 +1,4 @@
-"""The entry point: finds the command, runs it, turns every ending into text and exit status."""
+"""The entry point: finds the command, runs it, turns every outcome into text and exit status."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 import traceback
 import warnings
 from types import FrameType
-from typing import Final, Optional, Sequence
+from typing import Any, Final, Optional, Sequence, Union
 
 from nix_remote import __version__
 from nix_remote.cli.command import Answered, Command, add_command
 from nix_remote.cli.output import OwnStreams, conclude
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import Failure, Result
 from nix_remote.errors import (
     CRASHED,
     ConnectionFailed,
@@ -31,40 +31,42 @@ COMMANDS: Final = ("copy", "plan", "ensure", "verify", "roots", "agent", "setup"
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Runs the command line; returns the exit status (`nix_remote.errors` lists them)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    # What a library says of its own future is for developers: they ask for it with `-W`.
+    # Deprecation warnings of libraries are for developers, who ask for them with `-W`.
     if argv is None and not sys.warnoptions:
         warnings.simplefilter("ignore")
-    # Bazel waits for each start: only the command that is meant is loaded.
-    meant = [name for name in COMMANDS if name in arguments[:1]]
-    options = _parser(meant or COMMANDS).parse_args(arguments)
+    # Bazel waits for each start: only the requested command is loaded.
+    requested = [name for name in COMMANDS if name in arguments[:1]]
+    options = _parser(requested or COMMANDS).parse_args(arguments)
     options.arguments = arguments
-    command: Command = options.command
-    # An orderly end for `kill` as well: the connection is closed, temporary roots go.
+    command: Command[Any] = options.command
+    # SIGTERM ends the program in an orderly way too: the connection is closed, and the server
+    # releases the temporary roots.
     signal.signal(signal.SIGTERM, _interrupt)
+    outcome: Union[Result[Any], Failure]
     try:
-        result = command.run(options)
+        outcome = command.run(options)
     except Answered as answered:
         return answered.status
     except NixRemoteError as error:
-        result = Result(command.name, error=_shortage(error) or error)
+        outcome = Failure(command.name, _shortage(error) or error)
     except KeyboardInterrupt:
-        result = Result(command.name, error=Interrupted())
+        outcome = Failure(command.name, Interrupted())
     except Exception as error:
         lacking = _shortage(error)
         if lacking is None:
             sys.stderr.write(printable(traceback.format_exc()))
-            print("nix-remote: this is a defect; please report the lines above", file=sys.stderr)
+            print("nix-remote: this is a bug; please report the lines above", file=sys.stderr)
             return CRASHED
-        result = Result(command.name, error=lacking)
-    return conclude(command, options, result, OwnStreams())
+        outcome = Failure(command.name, lacking)
+    return conclude(command, options, outcome, OwnStreams())
 
 
 def _shortage(error: Exception) -> Optional[ResourcesExhausted]:
-    """The error to show instead, if this process has too few descriptors, threads or memory."""
+    """The error to show instead, if this process lacks descriptors, threads or memory."""
     # Rarely needed, and Bazel waits for each start.
     from nix_remote.agent import exhaustion
 
-    # A name that cannot be looked up for want of a descriptor looks like one that does not exist.
+    # Without a free descriptor, a host name lookup fails as if the name did not exist.
     hidden = isinstance(error, ConnectionFailed)
     lacking = exhaustion.of_this_process(error) if hidden else exhaustion.behind(error)
     if lacking is None:
@@ -75,7 +77,7 @@ def _shortage(error: Exception) -> Optional[ResourcesExhausted]:
 
 def _parser(names: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="nix-remote", description="Brings Nix store paths to where Bazel's remote actions run."
+        prog="nix-remote", description="Copies Nix store paths to where Bazel's remote actions run."
     )
     parser.add_argument("--version", action="version", version=f"nix-remote {__version__}")
     parsers = parser.add_subparsers(metavar="COMMAND", required=True)

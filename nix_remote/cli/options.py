@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options that several commands have, and their values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def add_paths(parser: argparse.ArgumentParser) -> None:
-    """The paths a command is about."""
+    """The paths that a command works on."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="store paths, paths below them, or links to them"
     )
@@ -33,9 +33,9 @@ def add_check(parser: argparse.ArgumentParser, default: Check = Check.VALIDITY) 
     parser.add_argument(
         "--check",
         choices=[check.value for check in Check],
-        help="what to check of paths that the server's database calls valid: nothing more"
-        " (validity); that they are on its disk (existence); or that their content there is the"
-        f" same as here, for which the server reads it all (contents) (default: {default.value})",
+        help="what to check of paths that are valid in the server's database: nothing more"
+        " (validity); that they are on its disk (existence); or that their content equals the local"
+        f" one, for which the server reads all of it (contents) (default: {default.value})",
     )
 
 
@@ -44,20 +44,20 @@ def add_repair(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repair",
         action="store_true",
-        help="send paths that are gone from the server's disk, or have other content there, again"
-        " in their place; implies --check contents, unless --check is given",
+        help="replace paths that are missing or different on the server's disk;"
+        " implies --check contents, unless --check is given",
     )
 
 
 def check(options: argparse.Namespace, default: Check = Check.VALIDITY) -> Check:
-    """What `--check` and `--repair` ask for."""
+    """The check that `--check` and `--repair` select."""
     if options.check is not None:
         return Check(options.check)
     return Check.CONTENTS if getattr(options, "repair", False) else default
 
 
 def replaced(options: argparse.Namespace) -> frozenset[Reason]:
-    """For which damages a path is sent again."""
+    """The kinds of damage for which a path is sent again."""
     return DAMAGES if options.repair else frozenset()
 
 
@@ -66,18 +66,18 @@ def add_transport(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--transport",
         choices=[choice.value for choice in TransportChoice],
-        help="what makes the SSH connection (default: NIX_REMOTE_TRANSPORT, else auto: paramiko,"
-        " and OpenSSH where the SSH config asks for what paramiko cannot do)",
+        help="SSH implementation (default: NIX_REMOTE_TRANSPORT, else auto: paramiko, or OpenSSH"
+        " if the SSH config needs features that paramiko does not have)",
     )
 
 
 def store_paths(texts: Sequence[str], local: LocalStore) -> list[StorePath]:
-    """The store paths that a person's paths mean, each once. Raises `NotAStorePath`."""
+    """The store paths of the paths on the command line, each once. Raises `NotAStorePath`."""
     return list(dict.fromkeys(local.store_path(text) for text in texts))
 
 
 def signing_key(file: Optional[Path]) -> Optional[SigningKey]:
-    """The key in that file. Raises `SigningKeyUnusable`."""
+    """The signing key in that file. Raises `SigningKeyUnusable`."""
     if file is None:
         return None
     try:
@@ -85,7 +85,7 @@ def signing_key(file: Optional[Path]) -> Optional[SigningKey]:
     except OSError as error:
         raise SigningKeyUnusable(str(file), error.strerror or str(error)) from None
     except UnicodeDecodeError:
-        raise SigningKeyUnusable(str(file), "it is no text") from None
+        raise SigningKeyUnusable(str(file), "not a text file") from None
     except ValueError as error:
         raise SigningKeyUnusable(str(file), str(error)) from None
 
@@ -95,7 +95,7 @@ def duration(text: str) -> float:
     number, unit = (text[:-1], text[-1:]) if text[-1:] in _UNITS else (text, "s")
     value = decimal_fraction(number)
     if value is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; 12h and 30d are")
+        raise argparse.ArgumentTypeError(f"invalid duration {text!r} (examples: 12h, 30d)")
     return value * _UNITS[unit]
 
 
@@ -104,7 +104,7 @@ def size(text: str) -> int:
     digits, unit = (text[:-1], text[-1:]) if text[-1:] in _SIZES else (text, "")
     value = decimal(digits)
     if value is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; 500M and 20G are")
+        raise argparse.ArgumentTypeError(f"invalid size {text!r} (examples: 500M, 20G)")
     return value * _SIZES[unit]
 
 
@@ -112,7 +112,7 @@ def number(text: str) -> int:
     """A number from 0; for argparse."""
     value = decimal(text)
     if value is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; 32 is")
+        raise argparse.ArgumentTypeError(f"invalid number {text!r} (example: 32)")
     return value
 
 
@@ -120,12 +120,12 @@ def seconds(text: str) -> float:
     """Seconds, from `60` or `0.5`; for argparse."""
     value = decimal_fraction(text)
     if value is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds; 60 is")
+        raise argparse.ArgumentTypeError(f"invalid number of seconds {text!r} (examples: 60, 0.5)")
     return value
 
 
 def renderer(settings: Settings, options: argparse.Namespace) -> Renderer:
-    """What shows events on standard error."""
+    """A renderer that shows events on standard error."""
     return Renderer(
         sys.stderr, host=settings.host, package=settings.package, verbose=options.verbose
     )

@@ -1,9 +1,10 @@
-"""`nix-remote plan`: what a copy would send, and why. Sends nothing."""
+"""`nix-remote plan`: shows what a copy would send, and why. Sends nothing."""
 
 from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from typing import TypedDict
 
 from nix_remote import settings
 from nix_remote.cli import options as common
@@ -16,7 +17,23 @@ from nix_remote.server import connect
 from nix_remote.server.stores.base import Question
 
 _DESCRIPTION = """\
-Tells what a copy of store paths would send, how much it is, and why. Sends nothing."""
+Shows which paths a copy of store paths would send, their size, and why. Sends nothing."""
+
+
+class _PathData(TypedDict):
+    path: str
+    reason: str
+    nar_size: int
+
+
+class PlanData(TypedDict):
+    """The data of a plan."""
+
+    host: str
+    paths: list[_PathData]
+    missing_paths: int
+    missing_bytes: int
+    damaged_paths: int
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +42,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_transport(parser)
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[PlanData]:
     chosen = settings.choose(host=options.host, transport=options.transport)
     local = LocalStore(chosen.local_store)
     closure = local.closure(common.store_paths(options.paths, local))
@@ -49,33 +66,26 @@ def _run(options: argparse.Namespace) -> Result:
     )
 
 
-def _conclude(result: Result) -> str:
-    data = result.data
-    paths = data["paths"]
-    assert isinstance(paths, list)
-    missing, amount, damaged = (
-        data[name] for name in ("missing_paths", "missing_bytes", "damaged_paths")
-    )
-    assert isinstance(amount, int)
-    assert isinstance(damaged, int)
-    lines = [
-        f"{data['host']} lacks {missing} of {count_of(len(paths), 'path')} ({format_bytes(amount)})"
-    ]
+def _conclude(data: PlanData) -> str:
+    paths, damaged = count_of(len(data["paths"]), "path"), data["damaged_paths"]
+    size = format_bytes(data["missing_bytes"])
+    lines = [f"{data['host']} lacks {data['missing_paths']} of {paths} ({size})"]
     if damaged:
         are = "is" if damaged == 1 else "are"
         lines.append(
-            f"  {count_of(damaged, 'path')} {are} valid in its database, and not as here on its"
-            " disk: see nix-remote copy --repair"
+            f"  {count_of(damaged, 'path')} {are} valid in its database, but missing or different"
+            " on its disk: see nix-remote copy --repair"
         )
     lines += [
-        f"  {one['reason']:<9}  {format_bytes(one['nar_size']):>10}  {one['path']}" for one in paths
+        f"  {one['reason']:<9}  {format_bytes(one['nar_size']):>10}  {one['path']}"
+        for one in data["paths"]
     ]
     return "\n".join(lines)
 
 
 COMMAND = Command(
     name="plan",
-    summary="tell what a copy would send, and why",
+    summary="show what a copy would send, and why",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

@@ -1,4 +1,4 @@
-"""The options that name a Remote Execution service, as Bazel has them, and what they mean."""
+"""The options that name a Remote Execution service; their names are those of Bazel's options."""
 
 from __future__ import annotations
 
@@ -19,47 +19,50 @@ def add_url(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--remote-executor",
         metavar="URL",
-        help="look on an executor of that Remote Execution service: grpc://HOST:PORT, or grpcs://",
+        help="check in an action of that Remote Execution service: grpc://HOST:PORT, or grpcs://",
     )
 
 
 def add_details(parser: argparse.ArgumentParser) -> None:
-    """What else there is to say of the service; as Bazel's options of the same names."""
+    """The other options of the service, which mean the same as in Bazel."""
     group = parser.add_argument_group("with --remote-executor")
     group.add_argument(
-        "--remote-instance-name", default="", metavar="NAME", help="which instance of it"
+        "--remote-instance-name", default="", metavar="NAME", help="instance of the service"
     )
     group.add_argument(
         "--exec-property",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="what the executor must have, as remote_default_exec_properties; again for more",
+        help="platform property of the action, as remote_default_exec_properties; repeatable",
     )
     group.add_argument(
         "--remote-header",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="what goes with every request: a token, for instance; again for more",
+        help="header of every request, for example a token; repeatable",
     )
     group.add_argument(
         "--tls-certificate",
         type=Path,
         metavar="FILE",
-        help="who certifies the service (PEM), if the usual authorities do not",
+        help="certificate authority of the service (PEM), if the system's are not enough",
     )
     group.add_argument(
         "--remote-timeout",
         type=common.duration,
         default=_SECONDS,
         metavar="TIME",
-        help=f"how long an executor may take ({_SECONDS:g}s)",
+        help=f"limit for the action (default: {_SECONDS:g}s)",
     )
 
 
 def chosen(options: argparse.Namespace) -> Optional[Executors]:
-    """The executors that the options name, if they name any. Raises `UsageError`."""
+    """The executors of the service that the options name; None without a service.
+
+    Raises `UsageError`.
+    """
     if options.remote_executor is None:
         return None
     return executors(

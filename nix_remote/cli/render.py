@@ -1,7 +1,7 @@
-"""Events as text for people, on standard error.
+"""Renders events as text for people, on standard error.
 
-On a terminal one line moves while bytes go out; elsewhere every line is
-whole and there are few of them, because many copies may share one log.
+On a terminal it updates one progress line. Elsewhere it writes few complete lines, because many
+copies may share one log.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def count_of(number: int, noun: str) -> str:
 
 
 class Stream(Protocol):
-    """What of a text stream is used."""
+    """The methods of a text stream that a renderer uses."""
 
     def write(self, text: str, /) -> object: ...
 
@@ -51,7 +51,7 @@ class Stream(Protocol):
 
 
 class Renderer:
-    """A listener that writes. Events may come from several threads."""
+    """A listener that writes text. Several threads may call it."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Renderer:
         self._started = clock()
         self._last_progress = clock()
         self._open_line = False
-        self._whose = ""
+        self._sender = ""
 
     def __call__(self, event: events.Event) -> None:
         with self._lock:
@@ -101,9 +101,9 @@ class Renderer:
         elif isinstance(event, events.Waiting):
             self._line(f"waiting for {event.waiting_for} ({event.seconds:.0f} s)")
         elif isinstance(event, events.SubstitutionAbandoned):
-            self._line(f"no substitution on {self._host}: {event.why}")
+            self._line(f"{self._host} did not substitute all paths: {event.why}")
         elif isinstance(event, events.SessionNotAdded) and self._verbose:
-            self._line(f"no further session on {self._host}: {event.why}")
+            self._line(f"{self._host} accepts no more sessions: {event.why}")
         elif isinstance(event, events.Retrying):
             cause = f"{event.cause.what} ({event.cause.why})"
             self._line(f"{cause}; trying again in {event.seconds:.0f} s")
@@ -115,7 +115,7 @@ class Renderer:
         followed = missing or event.for_others
         self._total_paths = len(followed)
         self._total_bytes = sum(info.nar_size for info in followed)
-        self._whose = "" if missing else "another copy: "
+        self._sender = "" if missing else "another copy: "
         self._done_paths, self._sent, self._started = 0, 0, self._clock()
         known = count_of(len(event.plan.paths), "path")
         if missing:
@@ -138,7 +138,7 @@ class Renderer:
         rate = sent / max(now - self._started, 0.001)
         left = max(self._total_bytes - sent, 0) / max(rate, 1)
         text = (
-            f"{self._whose}{self._done_paths} of {count_of(self._total_paths, 'path')}, "
+            f"{self._sender}{self._done_paths} of {count_of(self._total_paths, 'path')}, "
             f"{format_bytes(sent)} of {format_bytes(self._total_bytes)}, "
             f"{format_bytes(rate)}/s, {left:.0f} s left"
         )
@@ -153,7 +153,7 @@ class Renderer:
         if self._open_line:
             self._stream.write("\r\x1b[K")
             self._open_line = False
-        # The last gate: whatever an event was made of, a terminal obeys none of it.
+        # Text of a server must not control the terminal.
         self._stream.write(f"{self._prefix}{printable(text)}\n")
         self._stream.flush()
 

@@ -1,55 +1,76 @@
-"""The outcome of a command as JSON: a versioned envelope that programs can rely on."""
+"""The outcome of a command, and its JSON: a versioned envelope that programs can rely on."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Final, Mapping, Optional
+from typing import Final, Generic, Mapping, TypedDict, TypeVar
 
 from nix_remote.copy.engine import CopyResult
 from nix_remote.errors import NixRemoteError
 
 VERSION: Final = 1
-"""Raised when a field changes its meaning or goes; new fields do not raise it."""
+"""Raised when a field changes its meaning or is removed; new fields do not raise it."""
+
+Data = TypeVar("Data", bound=Mapping[str, object])
+"""The fields of a command's JSON output, a `TypedDict`."""
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a command did, or why it did not."""
+class Result(Generic[Data]):
+    """What a command did."""
 
     command: str
-    data: Mapping[str, object] = field(default_factory=dict)
-    error: Optional[NixRemoteError] = None
+    data: Data
     exit_status: int = 0
-    """Of a command that did what it was to do; an error has its own."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Files that belong to it: name -> text."""
+    """Files that the command writes: name -> text."""
 
     def to_json(self) -> str:
         """One line."""
-        envelope: dict[str, object] = {
-            "version": VERSION,
-            "command": self.command,
-            "status": "success" if self.error is None else "error",
+        return _envelope(self.command, "success", "data", dict(self.data))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a command failed."""
+
+    command: str
+    error: NixRemoteError
+
+    def to_json(self) -> str:
+        """One line."""
+        error = {
+            "code": self.error.code,
+            "what": self.error.what,
+            "why": self.error.why,
+            "fix": self.error.fix,
         }
-        if self.error is None:
-            envelope["data"] = dict(self.data)
-        else:
-            envelope["error"] = {
-                "code": self.error.code,
-                "what": self.error.what,
-                "why": self.error.why,
-                "fix": self.error.fix,
-            }
-        return json.dumps(envelope)
+        return _envelope(self.command, "error", "error", error)
 
 
-def describe_copy(host: str, result: CopyResult) -> dict[str, object]:
+def _envelope(command: str, status: str, field_name: str, content: Mapping[str, object]) -> str:
+    return json.dumps(
+        {"version": VERSION, "command": command, "status": status, field_name: content}
+    )
+
+
+class CopyData(TypedDict):
+    """The data of a finished copy."""
+
+    host: str
+    closure: list[str]
+    sent: list[str]
+    sent_bytes: int
+    roots: dict[str, str]
+
+
+def describe_copy(host: str, result: CopyResult) -> CopyData:
     """The data of a finished copy."""
     return {
         "host": host,
         "closure": [info.path for info in result.closure],
         "sent": list(result.sent),
         "sent_bytes": result.sent_bytes,
-        "roots": dict(result.roots),
+        "roots": dict(result.roots.items()),
     }

@@ -1,4 +1,4 @@
-"""`nix-remote roots`: the durable roots on the server, and removing those nobody needs."""
+"""`nix-remote roots`: lists the durable roots on the server, and removes unused ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Mapping, Optional, TypedDict
 
 from nix_remote import settings
 from nix_remote.cli import options as common
@@ -32,56 +32,75 @@ from nix_remote.store.paths import STORE_DIRECTORY
 
 _DESCRIPTION = """\
 Lists the durable roots that copies have made on the server for this account, and removes
-those that nobody needs any more. A root that is gone lets the server's next garbage
-collection take what nothing else keeps."""
+unused ones. After a root is removed, the server's next garbage collection deletes the paths
+that no other root keeps."""
 
-_NOT_COUNTED = "  NOT COUNTED by the server's collector: copy it again"
+_NOT_COUNTED = "  NOT COUNTED by the server's garbage collector: copy it again"
+
+
+class _RootData(TypedDict):
+    workspace: str
+    package: str
+    path: str
+    last_used: int
+    age: int
+    counted: Optional[bool]
+
+
+class RootsData(TypedDict):
+    """The data of a list or a removal."""
+
+    host: str
+    action: str
+    removed: bool
+    roots: list[_RootData]
+    other_links: int
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_transport(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = add_action(actions, "list", "list them, with the time since each was last used")
-    pruning = add_action(actions, "prune", "remove those that are selected")
+    listing = add_action(actions, "list", "list roots, with the time since each was last used")
+    pruning = add_action(actions, "prune", "remove the selected roots")
     for action in (listing, pruning):
         action.add_argument(
             "--older-than",
             type=common.duration,
             metavar="AGE",
-            help="those not used for so long: 12h, 30d, 2w",
+            help="select roots not used for this time: 12h, 30d, 2w",
         )
     listing.add_argument(
         "--workspace",
         metavar="NAME",
-        help="those of workspaces of this name, of every user; or of the one in this folder",
+        help="select roots of all workspaces of this name, or of the one in this folder",
     )
     pruning.add_argument(
         "--workspace",
         metavar="DIR",
-        help="those of this user's workspace there; or NAME-DIGEST, as the list has it",
+        help="select roots of this user's workspace in DIR, or of NAME-DIGEST, as in the list",
     )
     pruning.add_argument(
         "--all-owners",
         action="store_true",
-        help="with the name of a workspace: those of every user and machine",
+        help="with the name of a workspace: select roots of every user and machine",
     )
     pruning.add_argument(
         "--when-free-below",
         type=common.size,
         metavar="SIZE",
-        help="remove nothing unless the store's disk has less room than that: 50G",
+        help="remove nothing unless the store's disk has less free space: 50G",
     )
     pruning.add_argument(
         "--grace",
         type=common.duration,
         default=GRACE,
         metavar="AGE",
-        help="those used since then stay, whatever else is said (default: 1h)",
+        help="never remove roots used within this time (default: 1h)",
     )
-    pruning.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    pruning.add_argument("--dry-run", action="store_true", help="only show what would be removed")
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[RootsData]:
     chosen = settings.choose(host=options.host, transport=options.transport)
     pruning = options.action == "prune"
     if pruning and options.older_than is None and options.workspace is None:
@@ -116,7 +135,7 @@ def _run(options: argparse.Namespace) -> Result:
             roots = ()
         if pruning and not options.dry_run:
             roots = remove_roots(remote_exec, chosen.host, roots, renderer)
-        # What is to go need not be counted.
+        # Roots to be removed need not be counted.
         missed = None if pruning or not roots else uncounted(remote_exec, roots)
     return Result(
         "roots",
@@ -131,7 +150,7 @@ def _run(options: argparse.Namespace) -> Result:
 
 
 def _folder_meant(environment: Mapping[str, str], workspace: Optional[str]) -> Optional[str]:
-    """The workspace's folder on the server, if it was named by its folder here."""
+    """The workspace's folder on the server, if it was given as a folder of this machine."""
     if workspace is None or (os.sep not in workspace and workspace not in (os.curdir, os.pardir)):
         return None
     return owner(environment, Path(os.path.abspath(workspace))).folder
@@ -154,7 +173,7 @@ def _meant(chosen: settings.Settings, named: str, there: set[str]) -> frozenset[
 
 
 def _needed(options: argparse.Namespace, host: str, remote_exec: RemoteExec) -> bool:
-    """Whether there is too little room, if that is the condition. Raises `RootsUnreadable`."""
+    """Whether `--when-free-below` allows the removal. Raises `RootsUnreadable`."""
     if options.when_free_below is None:
         return True
     output = remote_exec.run(DISK_COMMAND, waiting_for="a check of its disks")
@@ -164,7 +183,7 @@ def _needed(options: argparse.Namespace, host: str, remote_exec: RemoteExec) -> 
     return free[0] < int(options.when_free_below)
 
 
-def _described(root: Root, found: Roots, missed: Optional[frozenset[Root]]) -> dict[str, object]:
+def _described(root: Root, found: Roots, missed: Optional[frozenset[Root]]) -> _RootData:
     return {
         "workspace": root.workspace,
         "package": root.package,
@@ -175,25 +194,24 @@ def _described(root: Root, found: Roots, missed: Optional[frozenset[Root]]) -> d
     }
 
 
-def _conclude(result: Result) -> str:
-    roots = result.data["roots"]
-    assert isinstance(roots, list)
-    if result.data["removed"]:
+def _conclude(data: RootsData) -> str:
+    roots = data["roots"]
+    if data["removed"]:
         what = "removed"
-    elif result.data["action"] == "prune":
+    elif data["action"] == "prune":
         what = "would remove"
     else:
         what = "found"
-    lines = [f"{what} {count_of(len(roots), 'root')} on {result.data['host']}"]
-    if result.data["other_links"]:
-        lines.append(f"  {result.data['other_links']} links there were not made by copies")
+    lines = [f"{what} {count_of(len(roots), 'root')} on {data['host']}"]
+    if data["other_links"]:
+        lines.append(f"  {data['other_links']} links there were not made by copies")
     lines += [
         f"  {format_age(root['age']):>5}  {root['workspace']}  {root['package']}  {root['path']}"
         f"{_NOT_COUNTED if root['counted'] is False else ''}"
         for root in roots
     ]
-    if result.data["action"] == "list" and any(root["counted"] is None for root in roots):
-        lines.append("  this account may not ask whether the server's collector counts them")
+    if data["action"] == "list" and any(root["counted"] is None for root in roots):
+        lines.append("  this account may not check whether the garbage collector counts them")
     return "\n".join(lines)
 
 

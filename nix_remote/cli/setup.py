@@ -1,16 +1,21 @@
-"""`nix-remote setup`: prepares the other machines, and this one, to be used."""
+"""`nix-remote setup`: prepares the Nix server, executors, and this machine."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Callable
+from typing import Callable, Union
 
 from nix_remote.cli import setup_files, setup_ssh
 from nix_remote.cli.command import Command
 from nix_remote.cli.result import Result
+from nix_remote.cli.setup_files import FilesData
+from nix_remote.cli.setup_ssh import SshData
 
 _DESCRIPTION = """\
-Prints what has to be set up. Changes nothing, unless it is told to (--out, --write)."""
+Prints files and commands that set up the Nix server, executors, and this machine. Changes nothing
+without --out or --write."""
+
+SetupData = Union[SshData, FilesData]
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,24 +24,22 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     setup_ssh.add_options(kinds)
 
 
-def _run(options: argparse.Namespace) -> Result:
-    set_up: Callable[[argparse.Namespace], Result] = options.set_up
+def _run(options: argparse.Namespace) -> Result[SetupData]:
+    set_up: Callable[[argparse.Namespace], Result[SetupData]] = options.set_up
     return set_up(options)
 
 
-def _output(result: Result) -> str:
-    return str(result.data["diff" if result.data["what"] == "ssh" else "printed"])
+def _output(data: SetupData) -> str:
+    return data["diff"] if data["what"] == "ssh" else data["printed"]
 
 
-def _conclude(result: Result) -> str:
-    module = setup_ssh if result.data["what"] == "ssh" else setup_files
-    text: str = module.conclude(result.data)
-    return text
+def _conclude(data: SetupData) -> str:
+    return setup_ssh.conclude(data) if data["what"] == "ssh" else setup_files.conclude(data)
 
 
 COMMAND = Command(
     name="setup",
-    summary="print what has to be set up, on the Nix server, on executors, and here",
+    summary="print files and commands that set up the Nix server, executors, and this machine",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from pathlib import Path
-from typing import Callable, Mapping, Optional
+from typing import Callable, Literal, Mapping, Optional, TypedDict
 
 from nix_remote import settings
 from nix_remote.cli import options as common
@@ -30,8 +30,19 @@ _SYSTEMS: Mapping[str, Callable[[server.ServerPlan], Bundle]] = {
 }
 
 
+class FilesData(TypedDict):
+    """The data of a set-up that consists of files."""
+
+    what: Literal["server", "executor", "kubernetes", "bazelrc", "agent"]
+    files: dict[str, str]
+    script: str
+    written: list[str]
+    printed: str
+    use: str
+
+
 def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds them to the kinds of set-ups."""
+    """Adds their parsers."""
     _add_server(kinds.add_parser("server", help="an account on the Nix server, its NFS export"))
     _add_executor(kinds.add_parser("executor", help="the mount on a machine that runs actions"))
     _add_kubernetes(kinds.add_parser("kubernetes", help="an overlay for Buildbarn on Kubernetes"))
@@ -45,26 +56,26 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         "--public-key", type=Path, required=True, metavar="FILE", help="the key that may log in"
     )
     parser.add_argument(
-        "--account", default="nix-remote", help="its name there (default: %(default)s)"
+        "--account", default="nix-remote", help="name of the account (default: %(default)s)"
     )
     parser.add_argument(
         "--system", choices=list(_SYSTEMS), default="debian", help="(default: %(default)s)"
     )
     parser.add_argument(
-        "--trusted-key", default="", metavar="NAME-1:…", help="what this key signed is taken"
+        "--trusted-key", default="", metavar="NAME-1:…", help="accept paths signed by this key"
     )
     parser.add_argument(
         "--executors",
         action="append",
         default=[],
         metavar="NETWORK",
-        help="who may mount the store: 10.1.0.0/16; again for more networks",
+        help="network that may mount the store: 10.1.0.0/16; repeatable",
     )
     parser.add_argument(
-        "--fsid", default="", help="the export's name, if the file system has no UUID: 1"
+        "--fsid", default="", help="fsid of the export, if the file system has no UUID: 1"
     )
     parser.add_argument(
-        "--threads", type=common.number, default=32, help="of the NFS server (default: %(default)s)"
+        "--threads", type=common.number, default=32, help="NFS threads (default: %(default)s)"
     )
     policy = Policy()
     parser.add_argument(
@@ -72,21 +83,21 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
         type=common.duration,
         default=policy.keep,
         metavar="AGE",
-        help="when durable roots go that no copy has used (default: 30d)",
+        help="remove durable roots not used for this time (default: 30d)",
     )
     parser.add_argument(
         "--grace",
         type=common.duration,
         default=policy.grace,
         metavar="AGE",
-        help="those used since then never go (default: 1d)",
+        help="never remove roots used within this time (default: 1d)",
     )
     parser.add_argument(
         "--room",
         type=common.size,
         default=policy.room,
         metavar="SIZE",
-        help="with less room on the disk, younger roots go, too (default: 20G)",
+        help="with less free disk space, also remove younger roots (default: 20G)",
     )
 
 
@@ -105,7 +116,9 @@ def _server(options: argparse.Namespace) -> Bundle:
 
 def _add_executor(parser: argparse.ArgumentParser) -> None:
     _finish(parser, _executor)
-    parser.add_argument("--server", required=True, metavar="NAME", help="as executors reach it")
+    parser.add_argument(
+        "--server", required=True, metavar="NAME", help="the server's name on executors"
+    )
     parser.add_argument(
         "--way",
         choices=[way.value for way in executor.Way],
@@ -121,9 +134,12 @@ def _executor(options: argparse.Namespace) -> Bundle:
 def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
     _finish(parser, _kubernetes)
     parser.add_argument(
-        "--base", required=True, metavar="FOLDER", help="Buildbarn's kubernetes/, from the overlay"
+        "--base",
+        required=True,
+        metavar="FOLDER",
+        help="Buildbarn's kubernetes/, relative to the overlay",
     )
-    parser.add_argument("--server", default="", metavar="NAME", help="as nodes reach it")
+    parser.add_argument("--server", default="", metavar="NAME", help="the server's name on nodes")
     parser.add_argument(
         "--volume",
         choices=[volume.value for volume in kubernetes.Volume],
@@ -139,7 +155,7 @@ def _add_kubernetes(parser: argparse.ArgumentParser) -> None:
         "--runner-config",
         default=defaults.runner_config,
         metavar="FILE",
-        help="of the runner, in /config; '' leaves it alone (default: %(default)s)",
+        help="the runner's file in /config; '' leaves it unchanged (default: %(default)s)",
     )
 
 
@@ -208,17 +224,17 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
         dest="out",
         action="store_const",
         const=_units_folder(),
-        help="write them where the user's service manager looks for them",
+        help="write the units to the user's systemd folder",
     )
     parser.add_argument(
-        "--program", metavar="FILE", help="what it starts (default: the nix-remote on PATH)"
+        "--program", metavar="FILE", help="program to start (default: the nix-remote on PATH)"
     )
 
 
 def _agent(options: argparse.Namespace) -> Bundle:
     program = options.program or shutil.which("nix-remote")
     if program is None:
-        raise SetupInputUnusable("--program", "where nix-remote is: there is none on PATH")
+        raise SetupInputUnusable("--program", "the path of nix-remote: it is not on PATH")
     return agent_units.bundle(
         agent_units.AgentPlan(program, settings.own_environment().get("PATH", ""))
     )
@@ -238,10 +254,10 @@ def _finish(
     parser.set_defaults(set_up=lambda options: _result(options, generate(options)))
 
 
-def _result(options: argparse.Namespace, bundle: Bundle) -> Result:
+def _result(options: argparse.Namespace, bundle: Bundle) -> Result[FilesData]:
     out: Optional[Path] = options.out
     if out is not None and out.exists() and not out.is_dir():
-        raise SetupInputUnusable("--out", "a folder, or the name of one to be made")
+        raise SetupInputUnusable("--out", "a folder, or a name that does not exist yet")
     return Result(
         "setup",
         {
@@ -255,8 +271,6 @@ def _result(options: argparse.Namespace, bundle: Bundle) -> Result:
     )
 
 
-def conclude(data: Mapping[str, object]) -> str:
-    """What was written, and what is to be done with it."""
-    written = data["written"]
-    assert isinstance(written, list)
-    return "\n".join([*(f"wrote {file}" for file in written), str(data["use"])])
+def conclude(data: FilesData) -> str:
+    """The written files, and how to use them."""
+    return "\n".join([*(f"wrote {file}" for file in data["written"]), data["use"]])

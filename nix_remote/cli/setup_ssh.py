@@ -1,11 +1,11 @@
-"""`nix-remote setup ssh`: prepares this machine."""
+"""`nix-remote setup ssh`: a Host entry in the SSH config of this machine."""
 
 from __future__ import annotations
 
 import argparse
 import platform
 from pathlib import Path
-from typing import Mapping, Optional
+from typing import Literal, Optional, TypedDict
 
 from nix_remote import settings
 from nix_remote.cli import options as common
@@ -20,33 +20,46 @@ from nix_remote.ssh.openssh import host_key_scan
 from nix_remote.ssh.openssh.host_key_scan import ScannedKey
 
 
+class SshData(TypedDict):
+    """The data of the set-up of this machine."""
+
+    what: Literal["ssh"]
+    file: str
+    diff: str
+    written: bool
+    authorized_key: Optional[str]
+    overruled: list[str]
+    host_key: str
+    host_key_recorded: bool
+
+
 def add_options(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds `ssh` to the kinds of set-ups."""
+    """Adds the parser of `ssh`."""
     entry = kinds.add_parser("ssh", help="a Host entry in the SSH config of this machine")
-    entry.add_argument("alias", metavar="ALIAS", help="what the server is to be called here")
-    entry.add_argument("--hostname", metavar="NAME", help="where it is")
+    entry.add_argument("alias", metavar="ALIAS", help="name of the Host entry")
+    entry.add_argument("--hostname", metavar="NAME", help="the server's host name or address")
     entry.add_argument("--port", type=common.number, metavar="NUMBER")
-    entry.add_argument("--user", metavar="ACCOUNT", help="whom to log in as")
-    entry.add_argument("--identity", metavar="FILE", help="the key to log in with")
+    entry.add_argument("--user", metavar="ACCOUNT", help="account on the server")
+    entry.add_argument("--identity", metavar="FILE", help="private key")
     entry.add_argument(
-        "--create-key", action="store_true", help="make that key, if it is not there"
+        "--create-key", action="store_true", help="create the key if it does not exist"
     )
     entry.add_argument(
         "--record-host-key",
         metavar="SHA256:…",
-        help="add the server's host key to known_hosts if that is its fingerprint",
+        help="add the server's host key to known_hosts if it has this fingerprint",
     )
     entry.add_argument(
-        "--write", action="store_true", help="do it; without it, only what would be done is shown"
+        "--write", action="store_true", help="make the changes; without it, only show them"
     )
     entry.set_defaults(set_up=_set_up)
 
 
-def _set_up(options: argparse.Namespace) -> Result:
+def _set_up(options: argparse.Namespace) -> Result[SshData]:
     chosen = settings.choose(host=options.alias)
     file = chosen.ssh_config or Path("~/.ssh/config").expanduser()
     if options.create_key and options.identity is None:
-        raise SetupInputUnusable("--create-key", "an --identity FILE to make")
+        raise SetupInputUnusable("--create-key", "an --identity FILE to create")
     wanted = HostEntry(
         options.alias, options.hostname, options.port, options.user, options.identity
     )
@@ -79,7 +92,7 @@ def _set_up(options: argparse.Namespace) -> Result:
 
 
 def _overruled(wanted: HostEntry, resolved: HostConfig) -> list[str]:
-    """What something else in the SSH config says otherwise, and before our entry."""
+    """Values of the SSH config that come before the entry and override it."""
     pairs = (
         ("HostName", wanted.hostname, resolved.hostname),
         ("Port", wanted.port, resolved.port),
@@ -89,11 +102,11 @@ def _overruled(wanted: HostEntry, resolved: HostConfig) -> list[str]:
 
 
 def _record(options: argparse.Namespace, resolved: HostConfig, key: ScannedKey) -> bool:
-    """Whether the server's key is the one that is expected, and has been recorded."""
+    """Records the server's host key if it is the expected one; returns whether it did."""
     if options.record_host_key is None or not options.write:
         return False
     if options.record_host_key not in (key.fingerprint, key.fingerprint.split()[1]):
-        expected = f"the fingerprint of what the server shows, which is {key.fingerprint}"
+        expected = f"the fingerprint of the server's host key, which is {key.fingerprint}"
         raise SetupInputUnusable("--record-host-key", expected)
     if not resolved.user_known_hosts_files:
         raise SetupInputUnusable("UserKnownHostsFile", "a file for the host key")
@@ -110,20 +123,18 @@ def _public_key(identity: Optional[Path]) -> Optional[str]:
     return read(key_pair.public_file(identity)).strip()
 
 
-def conclude(data: Mapping[str, object]) -> str:
-    """What was done, and what is left to do."""
-    done = "written" if data["written"] else "nothing is written without --write"
-    lines = [f"{data['file']}: {done if data['diff'] else 'nothing to change'}"]
-    overruled = data["overruled"]
-    assert isinstance(overruled, list)
-    lines += [f"  but an earlier line wins: {each}" for each in overruled]
+def conclude(data: SshData) -> str:
+    """What was changed, and what is left to do."""
+    done = "written" if data["written"] else "not written without --write"
+    lines = [f"{data['file']}: {done if data['diff'] else 'unchanged'}"]
+    lines += [f"  overridden by an earlier line: {each}" for each in data["overruled"]]
     if data["authorized_key"]:
         lines.append(f"for the server's authorized_keys: {data['authorized_key']}")
-    lines.append(f"the server shows the host key {data['host_key']}")
+    lines.append(f"host key of the server: {data['host_key']}")
     if data["host_key_recorded"]:
-        lines.append("  it is recorded in known_hosts")
+        lines.append("  recorded in known_hosts")
     else:
-        fingerprint = str(data["host_key"]).split()[1]
+        fingerprint = data["host_key"].split()[1]
         lines.append("  compare it on the server: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
-        lines.append(f"  if it is the same: --write --record-host-key {fingerprint}")
+        lines.append(f"  if both are equal: --write --record-host-key {fingerprint}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`nix-remote verify`: whether paths are whole on the server, or seen on an executor."""
+"""`nix-remote verify`: checks that paths are intact on the server, or visible on an executor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from nix_remote import events, settings
 from nix_remote.cli import findings, remote_executor
 from nix_remote.cli import options as common
 from nix_remote.cli.command import Command
+from nix_remote.cli.findings import FindingsData
 from nix_remote.cli.result import Result
 from nix_remote.doctor import executor
 from nix_remote.doctor.finding import Finding, Status, broken, ok
@@ -23,22 +24,22 @@ from nix_remote.settings import Settings
 from nix_remote.store.paths import PathInfo, StorePath
 
 _DESCRIPTION = """\
-Looks whether store paths, with their closures, are as they should be: on the Nix server, whose
-Nix reads them and compares their hashes; with --executor, as that machine sees them through
-its mount; or with --remote-executor, as an action sees them. Ends with 1 if one is not."""
+Checks that store paths, with their closures, are intact: on the Nix server, whose Nix reads
+them and compares their hashes; with --executor, on that machine, through its mount; or with
+--remote-executor, in an action. Exits with 1 if a path is not intact."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_paths(parser)
     common.add_transport(parser)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--server", action="store_true", help="look on the server (the default)")
-    where.add_argument("--executor", metavar="ALIAS", help="look on that executor, over SSH")
+    where.add_argument("--server", action="store_true", help="check on the server (the default)")
+    where.add_argument("--executor", metavar="ALIAS", help="check on that executor, over SSH")
     remote_executor.add_url(where)
     remote_executor.add_details(parser)
 
 
-def _run(options: argparse.Namespace) -> Result:
+def _run(options: argparse.Namespace) -> Result[FindingsData]:
     executors = remote_executor.chosen(options)
     if executors is not None:
         local = LocalStore(settings.local_store())
@@ -64,7 +65,7 @@ def _by_action(
     found = executors.examine(paths, local.shells(paths))
     if any(each.layer == "path" for each in found):
         return found
-    # Paths that nobody could look at are not verified.
+    # Paths that could not be checked are not verified.
     return [
         replace(each, status=Status.BROKEN) if each.status is Status.UNKNOWN else each
         for each in found
@@ -84,22 +85,22 @@ def _on_server(
 
 
 def _judge(path: StorePath, valid: object, wrong: Optional[Damaged], copy: str) -> Finding:
-    """`copy` are the words that make a copy command of all paths that were asked about."""
+    """`copy` is the arguments of a copy command for all requested paths."""
     if not valid:
-        return broken("path", path, "it is not there", f"nix-remote copy {copy}")
+        return broken("path", path, "not valid on the server", f"nix-remote copy {copy}")
     if wrong is not None:
         text = {
-            Damage.ABSENT: "it is valid in the database, and not on the disk",
-            Damage.CHANGED: "its content is not what was registered",
+            Damage.ABSENT: "valid in the database, but missing from the disk",
+            Damage.CHANGED: "the content differs from the registered hash",
         }[wrong.damage]
-        fix = f"when no action uses it: nix-remote copy --repair {copy}"
+        fix = f"while no action uses it: nix-remote copy --repair {copy}"
         return broken("path", path, f"{text} ({wrong.message})", fix)
-    return ok("path", path, "its content is what was registered")
+    return ok("path", path, "the content matches the registered hash")
 
 
 COMMAND = Command(
     name="verify",
-    summary="look whether paths are whole on the server, or seen on an executor",
+    summary="check that paths are intact on the server, or visible on an executor",
     description=_DESCRIPTION,
     add_options=_add_options,
     run=_run,

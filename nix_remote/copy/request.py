@@ -5,13 +5,11 @@ Does not belong here: parsing command lines (`cli/copy_options.py`), copying (`e
 
 from __future__ import annotations
 
-import os
 import platform
-import pwd
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import Final, Mapping, Optional, Sequence
+from typing import Mapping, Optional, Sequence
 
 from nix_remote import settings
 from nix_remote.copy.engine import CopyOptions
@@ -22,8 +20,6 @@ from nix_remote.server.gc_roots.names import Owner, location
 from nix_remote.server.stores.base import DurableRoot
 from nix_remote.ssh.config.host_config import HostConfig
 from nix_remote.store.paths import PathInfo, StorePath
-
-_USER_VARIABLES: Final = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
 
 @dataclass(frozen=True)
@@ -65,10 +61,4 @@ def durable_roots(chosen: settings.Settings, tops: Sequence[StorePath]) -> list[
 
 def owner(environment: Mapping[str, str], workspace: PurePath) -> Owner:
     """The owner of a copy's durable roots: this user's workspace on this machine."""
-    return Owner(platform.node(), _user(environment), workspace)
-
-
-def _user(environment: Mapping[str, str]) -> str:
-    """The user's name as `getpass.getuser` finds it, from the given environment."""
-    named = (environment.get(name) for name in _USER_VARIABLES)
-    return next(filter(None, named), None) or pwd.getpwuid(os.getuid()).pw_name
+    return Owner(platform.node(), settings.user_name(environment), workspace)

@@ -1,4 +1,4 @@
-"""Everything that can go wrong and that a user must see: what, why, and the fix.
+"""All errors that users see, each with what happened, why, and the fix.
 
     NixRemoteError
       UsageError           2   NoHost · InvalidHostAlias · InvalidSetting ·
@@ -30,11 +30,11 @@
                                ActionNotTaken · ActionNotFinished
       Interrupted        130
 
-Every leaf has a stable code (for scripts and for searching), an exit status
-shared by its family, and a fix. Exceptions of other libraries never reach a
-user: they are turned into one of these where they arise.
+Every leaf has a stable code (for scripts and for searching), an exit status that its family
+shares, and a fix. Exceptions of other libraries never reach a user: the code that calls the
+library converts them into one of these.
 
-Belongs here: texts and their classification. No input or output.
+Belongs here: texts and their classification. Not: input or output.
 """
 
 from __future__ import annotations

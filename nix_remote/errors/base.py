@@ -1,4 +1,4 @@
-"""What every error has: a code, an exit status, three texts, and how they are shown."""
+"""The base class of all errors: a code, an exit status, three texts, and their rendering."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import ClassVar, Final
 from nix_remote.text import printable, shortened
 
 CRASHED: Final = 70
-"""Exit status of a defect in nix_remote itself; everything else is below."""
+"""Exit status of a bug in nix_remote itself."""
 
 
 class NixRemoteError(Exception):
-    """What happened, why, and what the user can do about it."""
+    """What happened, why, and how the user can fix it."""
 
     code: ClassVar[str]
     exit_status: ClassVar[int]
     fix_in_bazel: str = ""
-    """What helps besides where Bazel has called: an option of Bazel's, most of the time."""
+    """An additional fix for a copy that Bazel has started, usually an option of Bazel."""
 
     def __init__(self, what: str, *, why: str = "", fix: str) -> None:
-        # Parts may come from a server, and servers can be hostile.
+        # The texts may contain output of a server, which may be hostile.
         self.what, self.why, self.fix = (shortened(printable(text)) for text in (what, why, fix))
         super().__init__(self.what)
 
@@ -29,9 +29,9 @@ class NixRemoteError(Exception):
         return f"error[{self.code}]: {' '.join(self.what.split())}"
 
     def render(self, *, for_bazel: bool = False) -> str:
-        """The text for people: several lines, no line break at the end.
+        """The text for people: several lines, without a line break at the end.
 
-        With `for_bazel`, what helps in a fetch of Bazel's is part of the fix.
+        With `for_bazel`, the fix includes `fix_in_bazel`.
         """
         in_bazel = self.fix_in_bazel if for_bazel else ""
         fix = "\n".join(filter(None, (self.fix, in_bazel)))

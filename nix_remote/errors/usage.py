@@ -1,4 +1,4 @@
-"""Not the server's doing: how nix-remote was called, its agent, and an end before the end."""
+"""Errors that have their cause on this machine: usage, the agent, and interruption."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nix_remote.errors.base import NixRemoteError
 
 
 class UsageError(NixRemoteError):
-    """The command line or the environment asks for something impossible."""
+    """The command line or the environment is invalid."""
 
     exit_status = 2
 
@@ -20,8 +20,8 @@ class NoHost(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "no Nix server is named",
-            fix="set BAZEL_NIX_REMOTE to a Host entry of your SSH config, or give --host",
+            "no Nix server given",
+            fix="set BAZEL_NIX_REMOTE to a Host entry of your SSH config, or use --host",
         )
 
 
@@ -30,8 +30,9 @@ class InvalidHostAlias(UsageError):
 
     def __init__(self, alias: str) -> None:
         super().__init__(
-            f"{alias!r} cannot be the name of a Nix server",
-            why="a name is made of letters, digits and . _ - + % : @, and a dash never comes first",
+            f"invalid name of a Nix server: {alias!r}",
+            why="a name consists of letters, digits and . _ - + % : @, and begins with a letter, a"
+            " digit or _",
             fix="set BAZEL_NIX_REMOTE to the name of one Host entry of your SSH config",
         )
 
@@ -40,7 +41,7 @@ class InvalidSetting(UsageError):
     code = "invalid-setting"
 
     def __init__(self, name: str, value: str, expected: str) -> None:
-        super().__init__(f"{name}={value!r} makes no sense", fix=f"{name} takes {expected}")
+        super().__init__(f"invalid value: {name}={value!r}", fix=f"{name} takes {expected}")
 
 
 class ResourcesExhausted(UsageError):
@@ -48,10 +49,10 @@ class ResourcesExhausted(UsageError):
 
     def __init__(self, lacking: str, ended: str) -> None:
         super().__init__(
-            "this process may not open or start as much as it needs",
-            why=f"the system said: {lacking}\nthe command ended with: {ended}",
-            fix="see the limits of the shell that starts it: ulimit -a\n"
-            "a copy needs some 30 open files (ulimit -n), 10 threads (ulimit -u), and 200 MB of"
+            "this process lacks file descriptors, threads or memory",
+            why=f"the system reports: {lacking}\nthe command failed with: {ended}",
+            fix="raise the limits of the shell that starts it: ulimit -a\n"
+            "a copy needs about 30 open files (ulimit -n), 10 threads (ulimit -u), and 200 MB of"
             " address space per thread (ulimit -v)",
         )
 
@@ -61,8 +62,8 @@ class WorkingFolderGone(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the folder in which nix-remote was started does not exist any more",
-            fix="change to a folder that exists, and run it again",
+            "the working directory of nix-remote no longer exists",
+            fix="change to an existing directory, and run it again",
         )
 
 
@@ -71,9 +72,9 @@ class SigningKeyUnusable(UsageError):
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"no path can be signed with {path}",
+            f"cannot sign paths with {path}",
             why=why,
-            fix="give the secret key file, the first of those that this makes:\n"
+            fix="use the secret key file, the first of the two that this command makes:\n"
             "nix-store --generate-binary-cache-key NAME-1 secret public",
         )
 
@@ -83,9 +84,9 @@ class NothingToSelectBy(UsageError):
 
     def __init__(self) -> None:
         super().__init__(
-            "it is not said which roots are to be removed",
-            fix="give --older-than AGE or --workspace NAME, or both; for all that are not in use:\n"
-            "--older-than 0s",
+            "no roots selected",
+            fix="use --older-than AGE, --workspace NAME, or both; for all roots that are not in"
+            " use:\n--older-than 0s",
         )
 
 
@@ -94,12 +95,12 @@ class WorkspaceAmbiguous(UsageError):
 
     def __init__(self, name: str, alias: str, candidates: Sequence[str]) -> None:
         super().__init__(
-            f"it is not clear whose workspace {name} is meant",
-            why=f"{alias} has roots of: {', '.join(candidates)}; none of them is known to be that "
-            "of this user on this machine",
-            fix="give the workspace's folder: --workspace /home/me/src/app\n"
+            f"ambiguous workspace name: {name}",
+            why=f"{alias} has roots of: {', '.join(candidates)}; none of them is known to belong "
+            "to this user on this machine",
+            fix="use the workspace's folder: --workspace /home/me/src/app\n"
             "or one of these names, with its digest\n"
-            "or --all-owners, for all of that name, whose users they may be",
+            "or --all-owners, for the workspaces of that name of all users",
         )
 
 
@@ -107,7 +108,7 @@ class SetupInputUnusable(UsageError):
     code = "setup-input-unusable"
 
     def __init__(self, what: str, expected: str) -> None:
-        super().__init__(f"{what} cannot be used for a set-up", fix=f"{what} takes {expected}")
+        super().__init__(f"invalid input for setup: {what}", fix=f"{what} takes {expected}")
 
 
 class OutputBaseNotFound(UsageError):
@@ -115,9 +116,9 @@ class OutputBaseNotFound(UsageError):
 
     def __init__(self, looked_for: str) -> None:
         super().__init__(
-            "it is not known where Bazel keeps the workspace's repositories",
-            why=f"{looked_for} is no output base, or no workspace that was built here",
-            fix='say it: nix-remote ensure --output-base "$(bazel info output_base)"',
+            "cannot find Bazel's output base of the workspace",
+            why=f"{looked_for} is not an output base, and not a workspace that was built here",
+            fix='nix-remote ensure --output-base "$(bazel info output_base)"',
         )
 
 
@@ -128,7 +129,7 @@ class FileUnwritable(UsageError):
         super().__init__(
             f"{name} cannot be written",
             why=why,
-            fix="name a file in a folder that this user may write to",
+            fix="use a file in a folder that this user may write to",
         )
 
 
@@ -137,7 +138,7 @@ class GrpcMissing(UsageError):
 
     def __init__(self, python: str) -> None:
         super().__init__(
-            "talking to a Remote Execution service needs the Python package grpcio",
+            "--remote-executor needs the Python package grpcio",
             fix=f"{python} -m pip install grpcio",
         )
 
@@ -146,7 +147,7 @@ class GrpcMissing(UsageError):
 
 
 class AgentError(NixRemoteError):
-    """The agent cannot be had. Copies do without it."""
+    """The agent cannot be used. Copies work without it."""
 
     exit_status = 19
 
@@ -156,10 +157,10 @@ class AgentNotStarted(AgentError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            "there is no agent that could be used",
+            "the agent cannot be used",
             why=why,
-            fix="see what it says: nix-remote agent run\n"
-            "copies work without one: each invocation does its work alone, or with the others",
+            fix="run it in the foreground to see its error: nix-remote agent run\n"
+            "copies work without an agent",
         )
 
 
@@ -173,5 +174,5 @@ class Interrupted(NixRemoteError):
     def __init__(self) -> None:
         super().__init__(
             "interrupted",
-            fix="run it again: paths that arrived whole are not sent a second time",
+            fix="run it again: paths that were registered are not sent again",
         )

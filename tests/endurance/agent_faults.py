@@ -19,7 +19,7 @@ from lab import nix, sshd
 from lab.content import Shape, make_closure
 from lab.host import wait_until
 from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
-from nix_remote.agent.thin_client import SILENCE
+from nix_remote.agent.thin_client.framing import SILENCE
 from tests.endurance.findings import ENDINGS, Findings, codes, half_done, invalid
 from tests.integration.herd import FOLDER, LAUNCHER, Herd
 
@@ -133,8 +133,10 @@ def upgrade(trial: Trial) -> None:
     """A copier of another version connects meanwhile."""
     host = trial.lab.workstation
     host.sh(
-        "mkdir -p /tmp/upgraded && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
-        " /src/nix_remote/nix_remote/agent/thin_client.py >/tmp/upgraded/client.py"
+        "mkdir -p /tmp/upgraded"
+        " && cp -r /src/nix_remote/nix_remote/agent/thin_client /tmp/upgraded/"
+        " && sed -i 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
+        " /tmp/upgraded/thin_client/framing.py"
         f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/upgraded#' {LAUNCHER} >/tmp/upgraded/run"
     )
     top = make_closure(host, Shape(f"upgrade-{trial.chance.random()}", 2))[-1]

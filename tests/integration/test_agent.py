@@ -12,7 +12,7 @@ from lab import nix, sshd
 from lab.content import Shape, make_closure
 from lab.host import wait_until
 from lab.lab import ACCOUNT, ALIAS, ROOT_ALIAS, Lab
-from nix_remote.agent.freshness import LIFE
+from nix_remote.agent.freshness import FRESH_SECONDS
 from tests.conftest import AddEntry
 from tests.endurance.agent_faults import FAULTS, strike
 from tests.integration.copier import assert_kept_whole, new_closure, root_links
@@ -92,7 +92,7 @@ def test_what_the_agent_knows_costs_not_one_packet(
     tops = closures(lab)[-_COPIERS:]
     herd.copy_all(tops, alias=alias)
     # The first use after a while is followed by a renewal of the root, and no other soon.
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     herd.copy(tops[0], alias=alias, package="package-0").check()
 
     def figures() -> dict[str, int]:
@@ -115,7 +115,7 @@ def test_a_server_that_was_silent_is_asked_before_cached_answers_are_used(
     top = closures(lab)[-1]
     herd.copy(top).check()
     # Of the clock's own: it cannot be put on for a process of another host.
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     before = herd.packets()
     herd.copy(top).check()
     assert herd.packets() > before
@@ -202,7 +202,7 @@ def test_temporary_roots_lost_with_the_daemon_are_noticed(
     server.sh(f"rm -rf /home/{ACCOUNT}/.local/state/nix-remote/gcroots")
     nix.empty_store(server)
     assert not nix.is_valid(server, paths[0])
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     herd.copy(paths[-1], alias=server.name).check()
     assert_kept_whole(server, lab.workstation, paths)
 
@@ -216,11 +216,11 @@ def test_ensure_repairs_what_was_lost_without_a_connection(lab: Lab, herd: Herd)
     ensure = ["nix-remote", "ensure", f"--host={ALIAS}", f"--output-base={base}"]
     before = lab.ssh_server.logins()
     kept = lab.workstation.run(ensure).check().stderr
-    assert f"{ALIAS} keeps {len(first) + len(second)} paths; it lost nothing" in kept
+    assert f"{ALIAS} keeps {len(first) + len(second)} paths; none was lost" in kept
     prune_and_collect(lab, kept=[])
     repaired = lab.workstation.run(ensure).check().stderr
     assert lab.ssh_server.logins() == before + 2
-    assert f"it had lost {len(first) + len(second)} paths, sent again" in repaired
+    assert f"{len(first) + len(second)} lost paths sent again" in repaired
     assert [path for path in [*first, *second] if path not in repaired] == []
     assert_kept_whole(lab.server, lab.workstation, [*first, *second])
     assert {first[-1], second[-1]} <= set(root_links(lab.server).values())
@@ -308,8 +308,9 @@ def test_a_client_of_another_version_works_alone_and_the_agent_leaves(
 ) -> None:
     top = closures(lab)[-1]
     lab.workstation.sh(
-        "mkdir -p /tmp/other && sed 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
-        " /src/nix_remote/nix_remote/agent/thin_client.py >/tmp/other/client.py"
+        "mkdir -p /tmp/other && cp -r /src/nix_remote/nix_remote/agent/thin_client /tmp/other/"
+        " && sed -i 's/^VERSION: Final = .*/VERSION: Final = \"9.9\"/'"
+        " /tmp/other/thin_client/framing.py"
         f" && sed 's#/src/nix_remote/nix_remote/agent#/tmp/other#' {LAUNCHER} >/tmp/other/run"
     )
     command = herd.command(top)
@@ -348,9 +349,10 @@ def test_an_agent_without_room_for_its_log_works(lab: Lab, herd: Herd) -> None:
 def test_an_account_cannot_use_the_agent_of_another(lab: Lab, herd: Herd, agent: int) -> None:
     sshd.add_account(lab.workstation, "other")
     code = (
-        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent'); import thin_client\n"
-        f"try: print(thin_client.connect({FOLDER!r}))\n"
-        "except thin_client.Unusable as error: print(error)"
+        "import sys; sys.path.insert(0, '/src/nix_remote/nix_remote/agent')\n"
+        "from thin_client import connecting, framing\n"
+        f"try: print(connecting.connect({FOLDER!r}))\n"
+        "except framing.Unusable as error: print(error)"
     )
     tried = lab.workstation.run(["python3", "-I", "-c", code], user="other").check()
     assert "Permission denied" in tried.stdout

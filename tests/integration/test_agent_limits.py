@@ -11,7 +11,7 @@ from lab import nix, sshd
 from lab.content import Shape, make_closure
 from lab.host import wait_until
 from lab.lab import ACCOUNT, ALIAS, WORKSPACE, Lab
-from nix_remote.agent.freshness import LIFE
+from nix_remote.agent.freshness import FRESH_SECONDS
 from tests.conftest import AddEntry
 from tests.integration.copier import root_links
 from tests.integration.herd import LAUNCHER, Herd
@@ -47,7 +47,7 @@ def test_a_root_that_is_used_from_knowledge_is_not_old(
     herd.copy(path, alias=server.name).check()
     (link,) = [link for link, to in root_links(server).items() if to == path]
     server.sh(f"touch -h -d '150 minutes ago' {link}")
-    lab.workstation.run(["sleep", str(LIFE + 0.5)])
+    lab.workstation.run(["sleep", str(FRESH_SECONDS + 0.5)])
     copied = servers(herd)[0]["copies"]
     herd.copy(path, alias=server.name).check()
     wait_until(lambda: servers(herd)[0]["renewed"] == 1, "the root to be renewed")

@@ -137,7 +137,7 @@ def test_another_one_started_by_hand_leaves_the_place_to_it(
 ) -> None:
     refused = herd.agent("run")
     assert refused.status == 19
-    assert "another one serves already" in refused.stderr
+    assert "another agent is running" in refused.stderr
     herd.agent("start").check()
     told = herd.told()
     assert told is not None

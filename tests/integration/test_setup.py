@@ -44,7 +44,7 @@ def test_from_nothing_to_a_first_copy(lab: Lab, workstation: Host, copier: Copie
     before = workstation.read(CONFIG)
     shown = set_up(workstation, *entry(lab)).check()
     assert "+Host fresh\n" in shown.stdout
-    assert "nothing is written without --write" in shown.stderr
+    assert "not written without --write" in shown.stderr
     assert workstation.read(CONFIG) == before
     assert workstation.run(["test", "-e", "/root/.ssh/fresh"]).status == 1
     assert workstation.read(KNOWN) == ""
@@ -63,7 +63,7 @@ def test_from_nothing_to_a_first_copy(lab: Lab, workstation: Host, copier: Copie
     copier.copy(new_closure(workstation)[-1], alias="fresh")
     again = set_up(workstation, *entry(lab), "--write").check()
     assert again.stdout == ""
-    assert "nothing to change" in again.stderr
+    assert "config: unchanged" in again.stderr
 
 
 def test_a_host_key_is_recorded_only_if_it_is_the_one_that_is_expected(

@@ -1,9 +1,17 @@
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
-from nix_remote.settings import DEFAULT_STALL_TIMEOUT, TransportChoice, check_alias, choose
+from nix_remote.settings import (
+    DEFAULT_STALL_TIMEOUT,
+    TransportChoice,
+    check_alias,
+    choose,
+    user_name,
+)
 
 
 def test_the_environment_names_the_server() -> None:
@@ -82,3 +90,9 @@ def test_a_choice_is_one_of_those_there_are(name: str) -> None:
 def test_a_bound_is_a_number_above_0(text: str) -> None:
     with pytest.raises(InvalidSetting, match="NIX_REMOTE_STALL_TIMEOUT"):
         choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_STALL_TIMEOUT": text})
+
+
+def test_the_users_name_is_that_of_the_environment_or_of_the_password_database() -> None:
+    assert user_name({"LOGNAME": "", "USER": "ada", "USERNAME": "other"}) == "ada"
+    assert user_name({"LOGNAME": "bob", "USER": "ada"}) == "bob"
+    assert user_name({}) == pwd.getpwuid(os.getuid()).pw_name

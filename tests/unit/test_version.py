@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import nix_remote
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import framing
 from tests import version
 
 ROOT = Path(__file__).parents[2]
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_file_has_the_version_of_the_package() -> None:
     found = version.found()
     assert set.union(*found.values()) == {nix_remote.__version__}
-    assert nix_remote.__version__ == thin_client.VERSION
+    assert nix_remote.__version__ == framing.VERSION
     examples = [file.parent.name for file in ROOT.glob("examples/*/MODULE.bazel")]
     assert set(found) >= {
         "MODULE.bazel",

@@ -1,4 +1,4 @@
-"""Who shares a copy, whose failure a failure is, and what is believed and for how long."""
+"""Which jobs share a copy, which jobs a failure affects, and which roots are known."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
     assert batching.next_job is None
 
 
-def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
+def test_jobs_with_different_options_are_not_one_copy() -> None:
     batching = Batching()
     first = add(batching, GLIBC)
     other = add(batching, GLIBC, GCC, options=CopyOptions(check=Check.CONTENTS))
@@ -55,36 +55,36 @@ def test_jobs_that_want_it_done_differently_are_not_one_copy() -> None:
     assert batching.take().jobs == (other,)
 
 
-def test_a_path_that_several_want_is_reported_as_sent_by_one() -> None:
+def test_a_path_of_several_jobs_is_reported_as_sent_for_one() -> None:
     batching = Batching()
     first, second = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
     sent = batching.take().attributed([GLIBC.path, BASH.path, GCC.path])
     assert sent == {first: [GLIBC.path, BASH.path], second: [GCC.path]}
 
 
-def test_what_was_kept_is_known_as_long_as_the_session_lives() -> None:
+def test_a_root_is_known_as_long_as_the_session_lives() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    assert not batching.knows(job)
+    assert not batching.is_known(job)
     batching.succeeded(batching.take(), NOW)
-    assert batching.knows(job)
+    assert batching.is_known(job)
     assert batching.closure_of(job.roots) == (GLIBC, BASH)
-    batching.forget()
-    assert not batching.knows(job)
+    batching.session_ended()
+    assert not batching.is_known(job)
 
 
 def test_the_same_path_under_another_name_is_not_known() -> None:
     batching = Batching()
     add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    assert not batching.knows(Job((), (root("bash", "other-"),)))
+    assert not batching.is_known(Job((), (root("bash", "other-"),)))
 
 
-def test_a_job_that_wants_contents_compared_is_never_known() -> None:
+def test_a_job_that_checks_contents_is_never_known() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    assert not batching.knows(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
+    assert not batching.is_known(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
 
 
 def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
@@ -95,19 +95,19 @@ def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
     assert batching.closure_of(roots[1:]) == (GLIBC, GCC)
 
 
-def test_what_was_answered_is_made_sure_of_with_the_next_copy() -> None:
+def test_answered_jobs_are_confirmed_with_the_next_copy() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    batching.forget()
-    assert batching.owes
+    batching.session_ended()
+    assert batching.has_unconfirmed
     add(batching, GLIBC, GCC)
     group = batching.take()
-    assert group.renewed == (job,)
+    assert group.reconfirmed == (job,)
     assert set(group.roots) > set(job.roots)
     batching.succeeded(group, NOW)
-    assert not batching.owes
-    assert batching.knows(job)
+    assert not batching.has_unconfirmed
+    assert batching.is_known(job)
 
 
 def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
@@ -117,7 +117,7 @@ def test_a_connection_that_breaks_is_the_failure_of_all() -> None:
     assert batching.next_job is None
 
 
-def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
+def test_a_path_that_fails_fails_only_the_jobs_that_need_it() -> None:
     batching = Batching()
     good, bad = add(batching, GLIBC, BASH), add(batching, GLIBC, GCC)
     assert batching.failed(batching.take(), MISSING) == []
@@ -127,20 +127,20 @@ def test_a_path_that_fails_is_the_failure_of_those_alone_who_want_it() -> None:
     assert batching.failed(batching.take(), MISSING) == [bad]
 
 
-def test_what_is_owed_and_cannot_be_is_given_up_alone() -> None:
+def test_an_unconfirmed_job_that_fails_is_dropped_alone() -> None:
     batching = Batching()
     add(batching, GLIBC, GCC)
     kept = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    batching.forget()
+    batching.session_ended()
     assert batching.failed(batching.take(), MISSING) == []
     assert batching.failed(batching.take(), MISSING) == []
     batching.succeeded(batching.take(), NOW)
-    assert not batching.owes
-    assert batching.believed == frozenset(kept.roots)
+    assert not batching.has_unconfirmed
+    assert batching.known == frozenset(kept.roots)
 
 
-def test_a_job_that_nobody_waits_for_is_not_begun() -> None:
+def test_a_withdrawn_job_is_not_begun() -> None:
     batching = Batching()
     job, other = add(batching, GLIBC), add(batching, GLIBC, BASH)
     assert batching.withdraw(job)
@@ -148,46 +148,46 @@ def test_a_job_that_nobody_waits_for_is_not_begun() -> None:
     assert not batching.withdraw(other)
 
 
-def test_a_root_that_is_used_all_the_time_is_renewed_once_per_interval() -> None:
+def test_a_root_in_constant_use_is_renewed_once_per_interval() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    batching.used(job.roots)
-    assert batching.due(NOW + 1) == ()  # the copy was a moment ago
-    assert batching.due(NOW + 6) == job.roots
-    batching.renewed(job.roots, NOW + 6)
-    batching.used(job.roots)
-    assert batching.due(NOW + 6 + RENEWAL_INTERVAL - 1) == ()
-    assert batching.due(NOW + 6 + RENEWAL_INTERVAL) == job.roots
+    batching.mark_used(job.roots)
+    assert batching.due_for_renewal(NOW + 1) == ()  # the copy was a moment ago
+    assert batching.due_for_renewal(NOW + 6) == job.roots
+    batching.mark_renewed(job.roots, NOW + 6)
+    batching.mark_used(job.roots)
+    assert batching.due_for_renewal(NOW + 6 + RENEWAL_INTERVAL - 1) == ()
+    assert batching.due_for_renewal(NOW + 6 + RENEWAL_INTERVAL) == job.roots
 
 
 def test_a_root_that_is_not_used_is_not_renewed() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    assert batching.due(NOW + 1e6) == ()
-    batching.used(job.roots)
-    batching.renewed(job.roots, NOW + 1e6)
-    assert batching.due(NOW + 2e6) == ()
+    assert batching.due_for_renewal(NOW + 1e6) == ()
+    batching.mark_used(job.roots)
+    batching.mark_renewed(job.roots, NOW + 1e6)
+    assert batching.due_for_renewal(NOW + 2e6) == ()
 
 
-def test_what_cannot_be_renewed_is_tried_less_and_less_often_and_not_given_up() -> None:
+def test_a_root_that_cannot_be_renewed_is_tried_again_after_longer_and_longer_delays() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     batching.succeeded(batching.take(), NOW)
-    batching.used(job.roots)
+    batching.mark_used(job.roots)
     now, waits = NOW, []
     for _ in range(9):
         begun = now
-        while not batching.due(now):
+        while not batching.due_for_renewal(now):
             now += 1
         waits.append(now - begun)
-        batching.not_renewed(job.roots, now)
+        batching.mark_not_renewed(job.roots, now)
     assert waits == sorted(waits)
     assert waits[-1] == 3600
 
 
-def test_the_interval_is_well_below_what_pruning_always_keeps() -> None:
+def test_the_interval_is_well_below_the_grace_time() -> None:
     assert max(RENEWAL_INTERVAL, RENEWED_RECENTLY) <= GRACE / 4
 
 
@@ -213,35 +213,35 @@ class Server(RuleBasedStateMachine):
         """A machine that is restored from a snapshot has a clock that was put back."""
         self.now += seconds
 
-    @precondition(lambda self: self.batching.believed and not self.running)
+    @precondition(lambda self: self.batching.known and not self.running)
     @rule(data=st.data())
     def a_root_is_used_from_knowledge(self, data: st.DataObject) -> None:
-        root = data.draw(st.sampled_from(sorted(self.batching.believed, key=str)))
-        self.batching.used([root])
+        root = data.draw(st.sampled_from(sorted(self.batching.known, key=str)))
+        self.batching.mark_used([root])
         self.used_at.setdefault(root, self.now)
 
     @precondition(lambda self: not self.running)
     @rule()
     def what_is_due_is_renewed(self) -> None:
-        due = self.batching.due(self.now)
-        lost = self.batching.owed_for(due)
-        if lost.renewed:
+        due = self.batching.due_for_renewal(self.now)
+        lost = self.batching.unconfirmed_for(due)
+        if lost.reconfirmed:
             self.running.append(lost)
             return
-        self.batching.renewed(due, self.now)
+        self.batching.mark_renewed(due, self.now)
         for root in due:
             del self.used_at[root]
-        assert not self.batching.due(self.now)
+        assert not self.batching.due_for_renewal(self.now)
 
     @precondition(lambda self: not self.running)
     @rule()
     def it_cannot_be_renewed(self) -> None:
-        due = self.batching.due(self.now)
+        due = self.batching.due_for_renewal(self.now)
         self.the_session_ends()
-        self.batching.not_renewed(due, self.now)
+        self.batching.mark_not_renewed(due, self.now)
 
     @rule(name=NAMES, contents=st.booleans())
-    def somebody_comes(self, name: str, contents: bool) -> None:
+    def submit(self, name: str, contents: bool) -> None:
         options = CopyOptions(check=Check.CONTENTS) if contents else DEFAULTS
         self.open.append(self.batching.add([GLIBC, info(name, "glibc")], [root(name)], options))
 
@@ -264,7 +264,7 @@ class Server(RuleBasedStateMachine):
             for job in self.batching.failed(group, MISSING):
                 assert job.roots == (root("bad"),), "another job's failure"
                 self.open.remove(job)
-            if root("bad") not in self.batching._owed:
+            if root("bad") not in self.batching._unconfirmed:
                 self.used_at.pop(root("bad"), None)  # given up
         else:
             for made in group.roots:
@@ -285,12 +285,12 @@ class Server(RuleBasedStateMachine):
     @precondition(lambda self: not self.running)
     @rule()
     def the_session_ends(self) -> None:
-        self.batching.forget()
+        self.batching.session_ended()
         self.kept_in_session.clear()
 
     @precondition(lambda self: self.open and not self.running)
     @rule(data=st.data())
-    def somebody_leaves(self, data: st.DataObject) -> None:
+    def withdraw(self, data: st.DataObject) -> None:
         job = data.draw(st.sampled_from(self.open))
         assert self.batching.withdraw(job)
         self.open.remove(job)
@@ -303,18 +303,18 @@ class Server(RuleBasedStateMachine):
             self.open.remove(job)
 
     @invariant()
-    def nothing_is_believed_that_this_session_does_not_keep(self) -> None:
-        assert self.batching.believed <= self.kept_in_session
+    def no_root_is_known_that_this_session_does_not_keep(self) -> None:
+        assert self.batching.known <= self.kept_in_session
 
     @invariant()
-    def what_was_answered_is_believed_or_owed(self) -> None:
-        owed = set(self.batching._owed)
-        assert self.answered <= owed | self.batching.believed
+    def what_was_answered_is_known_or_unconfirmed(self) -> None:
+        unconfirmed = set(self.batching._unconfirmed)
+        assert self.answered <= unconfirmed | self.batching.known
 
     @invariant()
     def every_use_reaches_the_server_within_the_interval(self) -> None:
         later = self.now + 2 * 3600
-        assert set(self.batching.due(later)) == set(self.used_at)
+        assert set(self.batching.due_for_renewal(later)) == set(self.used_at)
 
     def teardown(self) -> None:
         """Everybody is answered in the end, whatever happened before."""

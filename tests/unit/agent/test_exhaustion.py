@@ -1,4 +1,4 @@
-"""Failures that say something about this process only."""
+"""Failures caused by a shortage of resources in this process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def raised(cause: BaseException) -> NixRemoteError:
         RuntimeError("can't start new thread"),
     ],
 )
-def test_what_a_process_lacks_is_found_behind_the_error_it_became(cause: Exception) -> None:
+def test_a_shortage_is_found_among_the_causes_of_an_error(cause: Exception) -> None:
     assert exhaustion.of_this_process(raised(cause)) is not None
 
 
@@ -51,18 +51,18 @@ def test_what_a_process_lacks_is_found_behind_the_error_it_became(cause: Excepti
         HostNotFound("s", "s", None),
     ],
 )
-def test_other_failures_stand(error: Exception) -> None:
+def test_other_failures_are_not_shortages(error: Exception) -> None:
     assert exhaustion.of_this_process(error) is None
 
 
-def test_no_folder_for_temporary_files_is_a_lack(
+def test_a_missing_folder_for_temporary_files_is_a_shortage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     assert exhaustion.of_this_process(HostNotFound("s", "s", None)) is not None
 
 
-def test_an_error_that_hides_a_lack_is_not_taken_at_its_word(
+def test_a_shortage_is_found_although_the_error_does_not_show_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A name that could not be looked up for want of a descriptor looks like an unknown name."""
@@ -82,7 +82,7 @@ def test_an_error_that_hides_a_lack_is_not_taken_at_its_word(
         assert exhaustion.of_this_process(HostNotFound("s", "s", None)) is not None
 
 
-def test_looking_leaves_nothing_open() -> None:
+def test_the_check_leaves_nothing_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     assert exhaustion.of_this_process(HostNotFound("s", "s", None)) is None
     assert len(os.listdir("/proc/self/fd")) == before

@@ -1,4 +1,4 @@
-"""A socket of one's own, and one of the service manager's: who makes it, who removes it."""
+"""A socket of the agent, and one of the service manager: making, restoring and removing it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Iterator
 
 import pytest
 
-from nix_remote.agent import thin_client
 from nix_remote.agent.listener import InheritedSocket, OwnSocket, inherited
+from nix_remote.agent.thin_client import connecting, leadership
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return thin_client.folder()
+    return connecting.folder()
 
 
 def listen(folder: str) -> socket.socket:
-    """As a service manager does, which puts its socket in the place of what is there."""
-    address = f"{folder}/{thin_client.SOCKET_NAME}"
+    """As a service manager does, which puts its socket in the listener of what is there."""
+    address = f"{folder}/{connecting.SOCKET_NAME}"
     if os.path.lexists(address):
         os.unlink(address)
     listener = socket.socket(socket.AF_UNIX)
@@ -39,102 +39,100 @@ def manager(folder: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def somebody_listens(folder: str) -> bool:
-    connection = thin_client.connect(folder)
+def is_listening(folder: str) -> bool:
+    connection = connecting.connect(folder)
     if connection is not None:
         connection.close()
     return connection is not None
 
 
-def own_place(folder: str) -> OwnSocket:
-    lead = thin_client.try_to_lead(folder)
+def own_socket(folder: str) -> OwnSocket:
+    lead = leadership.try_to_lead(folder)
     assert lead is not None
     return OwnSocket(lead)
 
 
-def test_nobody_leads_where_the_service_manager_listens(
+def test_no_client_leads_where_the_service_manager_listens(
     folder: str, manager: socket.socket
 ) -> None:
-    assert thin_client.try_to_lead(folder) is None
-    assert somebody_listens(folder)
+    assert leadership.try_to_lead(folder) is None
+    assert is_listening(folder)
     manager.close()
-    own_place(folder).leave()
+    own_socket(folder).close()
 
 
-def test_who_leaves_removes_its_own_socket(folder: str) -> None:
-    place = own_place(folder)
-    assert somebody_listens(folder)
-    place.leave()
-    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
-    own_place(folder).leave()
+def test_a_closed_socket_is_removed(folder: str) -> None:
+    listener = own_socket(folder)
+    assert is_listening(folder)
+    listener.close()
+    assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
+    own_socket(folder).close()
 
 
-def test_a_thread_that_still_waits_for_clients_is_not_taken_for_somebody_else(folder: str) -> None:
-    place = own_place(folder)
-    # What a thread in the middle of `accept` does to the socket.
-    with socket.socket(fileno=os.dup(place.listener.fileno())):
-        place.leave()
-        assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+def test_a_closed_socket_accepts_no_client_although_a_thread_still_waits(folder: str) -> None:
+    listener = own_socket(folder)
+    # A thread in `accept` keeps the socket open.
+    with socket.socket(fileno=os.dup(listener.listener.fileno())):
+        listener.close()
+        assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
 
 
 def test_a_socket_that_the_service_manager_has_made_meanwhile_is_left_to_it(folder: str) -> None:
-    place = own_place(folder)
+    listener = own_socket(folder)
     with listen(folder):
-        place.leave()
-        assert somebody_listens(folder)
+        listener.close()
+        assert is_listening(folder)
 
 
-def test_a_socket_of_ones_own_that_is_removed_is_made_again(folder: str) -> None:
-    place = own_place(folder)
-    assert not place.mend()
-    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
-    assert place.mend()
-    assert somebody_listens(folder)
-    place.leave()
+def test_an_own_socket_that_is_removed_is_made_again(folder: str) -> None:
+    listener = own_socket(folder)
+    assert not listener.restore()
+    os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
+    assert listener.restore()
+    assert is_listening(folder)
+    listener.close()
 
 
-def test_the_service_managers_socket_outlives_who_served_there(
+def test_the_service_managers_socket_outlives_the_agent(
     folder: str, manager: socket.socket
 ) -> None:
-    place = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
-    assert not place.lost
-    place.leave()
-    assert somebody_listens(folder)
+    listener = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
+    assert not listener.lost
+    listener.close()
+    assert is_listening(folder)
 
 
-def test_the_service_managers_socket_is_not_made_again_by_us(
-    folder: str, manager: socket.socket
-) -> None:
-    place = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
-    os.unlink(f"{folder}/{thin_client.SOCKET_NAME}")
-    assert place.lost
-    assert not place.mend()
-    place.leave()
-    assert not os.path.exists(f"{folder}/{thin_client.SOCKET_NAME}")
+def test_the_service_managers_socket_is_not_made_again(folder: str, manager: socket.socket) -> None:
+    listener = InheritedSocket(socket.socket(fileno=os.dup(manager.fileno())), folder)
+    os.unlink(f"{folder}/{connecting.SOCKET_NAME}")
+    assert listener.lost
+    assert not listener.restore()
+    listener.close()
+    assert not os.path.exists(f"{folder}/{connecting.SOCKET_NAME}")
 
 
 @pytest.mark.parametrize("process", ["", "1"])
-def test_what_was_handed_over_to_another_process_is_not_taken(folder: str, process: str) -> None:
+def test_a_socket_passed_to_another_process_is_not_taken(folder: str, process: str) -> None:
     assert inherited({"LISTEN_PID": process, "LISTEN_FDS": "1"}, folder) is None
     assert inherited({}, folder) is None
 
 
 _TAKE = """
 import os, sys
-from nix_remote.agent import thin_client
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.listener import inherited
 try:
-    place = inherited(os.environ, sys.argv[1])
-except thin_client.Unusable as error:
+    listener = inherited(os.environ, sys.argv[1])
+except framing.Unusable as error:
     sys.exit(str(error))
 print(os.get_inheritable(3))
-thin_client.connect(sys.argv[1])
-place.listener.accept()[0].close()
+connecting.connect(sys.argv[1])
+listener.listener.accept()[0].close()
 """
 
 
 def taken(descriptor: int, folder: str, *, count: str = "1") -> subprocess.CompletedProcess[str]:
-    """What a program makes of a descriptor that is handed over as sd_listen_fds(3) has it."""
+    """Runs a program that inherits a descriptor as sd_listen_fds(3) describes."""
     script = f'exec 3<&0; LISTEN_PID=$$ LISTEN_FDS={count} exec "$@"'
     return subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-c", _TAKE, folder],
@@ -146,27 +144,27 @@ def taken(descriptor: int, folder: str, *, count: str = "1") -> subprocess.Compl
     )
 
 
-def test_a_socket_that_is_handed_over_is_taken_and_goes_to_no_child(
+def test_an_inherited_socket_is_taken_and_not_inherited_further(
     folder: str, manager: socket.socket
 ) -> None:
     done = taken(manager.fileno(), folder)
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
-def test_a_socket_that_clients_do_not_look_for_is_refused(folder: str, tmp_path: Path) -> None:
+def test_a_socket_that_clients_do_not_connect_to_is_refused(folder: str, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as elsewhere:
         elsewhere.bind(str(tmp_path / "elsewhere"))
         elsewhere.listen()
         done = taken(elsewhere.fileno(), folder)
-    assert f"listens at {tmp_path}/elsewhere, and clients come to {folder}/" in done.stderr
+    assert f"listens at {tmp_path}/elsewhere, clients connect to {folder}/" in done.stderr
     assert done.returncode == 1
 
 
 @pytest.mark.parametrize("count", ["0", "2"])
 def test_only_one_socket_is_taken(folder: str, manager: socket.socket, count: str) -> None:
-    assert f"hands over {count} sockets" in taken(manager.fileno(), folder, count=count).stderr
+    assert f"passes {count} sockets" in taken(manager.fileno(), folder, count=count).stderr
 
 
-def test_a_file_that_is_handed_over_is_refused(folder: str, tmp_path: Path) -> None:
+def test_an_inherited_file_is_refused(folder: str, tmp_path: Path) -> None:
     with open(tmp_path / "file", "w") as file:
-        assert "hands over: " in taken(file.fileno(), folder).stderr
+        assert "the socket of the service manager: " in taken(file.fileno(), folder).stderr

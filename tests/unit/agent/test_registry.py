@@ -10,8 +10,8 @@ from typing import Callable
 import pytest
 
 from nix_remote.agent import registry as kept
+from nix_remote.agent.client_connection import Declined
 from nix_remote.agent.registry import MOST_QUEUES, QueueKey, QueueRegistry
-from nix_remote.agent.server import Declined
 from nix_remote.agent.threads import Threads
 
 
@@ -20,8 +20,8 @@ class Queue:
 
     def __init__(self, name: str = "s") -> None:
         self.alias = name
-        self.somebody_arrives: Callable[[], bool] = lambda: False
-        self.at_work: Callable[[], bool] = lambda: True
+        self.clients_connecting: Callable[[], bool] = lambda: False
+        self.is_running: Callable[[], bool] = lambda: True
         self.stopped = threading.Event()
         self.may_end = threading.Event()
         self.may_end.set()
@@ -49,11 +49,11 @@ def use(queues: QueueRegistry, key: QueueKey, name: str = "s") -> Queue:
         return queue  # type: ignore[return-value]
 
 
-def test_one_key_is_one_line(queues: QueueRegistry) -> None:
+def test_one_key_is_one_queue(queues: QueueRegistry) -> None:
     assert use(queues, QueueKey("s", 1)) is use(queues, QueueKey("s", 1))
 
 
-def test_a_line_is_replaced_by_a_newer_one_to_the_same_host(queues: QueueRegistry) -> None:
+def test_a_queue_is_replaced_by_a_newer_one_to_the_same_host(queues: QueueRegistry) -> None:
     old = use(queues, QueueKey("s", "socket 1"))
     other = use(queues, QueueKey("t", "socket 1"))
     new = use(queues, QueueKey("s", "socket 2"))
@@ -61,10 +61,10 @@ def test_a_line_is_replaced_by_a_newer_one_to_the_same_host(queues: QueueRegistr
     assert old.stopped.is_set()
     assert not other.stopped.is_set()
     assert not new.stopped.is_set()
-    assert len(queues.figures()) == 2
+    assert len(queues.status()) == 2
 
 
-def test_a_line_is_not_replaced_while_a_request_uses_it(queues: QueueRegistry) -> None:
+def test_a_queue_is_not_replaced_while_a_request_uses_it(queues: QueueRegistry) -> None:
     old = Queue()
     with queues.queue(QueueKey("s", 1), lambda: old):  # type: ignore[arg-type,return-value]
         use(queues, QueueKey("s", 2))
@@ -74,7 +74,7 @@ def test_a_line_is_not_replaced_while_a_request_uses_it(queues: QueueRegistry) -
     assert old.stopped.is_set()
 
 
-def test_two_that_are_used_by_turns_are_both_kept_for_a_while(
+def test_two_queues_in_alternating_use_are_both_kept_for_a_while(
     queues: QueueRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "REPLACED_AFTER", 3600.0)
@@ -101,7 +101,7 @@ def test_a_hundred_keys_never_keep_more_than_the_bound(queues: QueueRegistry) ->
             except Declined:  # as many are about to end: their threads need a moment
                 assert time.monotonic() < deadline
                 time.sleep(0.001)
-        assert len(queues.figures()) <= MOST_QUEUES
+        assert len(queues.status()) <= MOST_QUEUES
         assert (
             sum(each.name == "nix-remote-hundred" for each in threading.enumerate())
             <= 2 * MOST_QUEUES
@@ -116,12 +116,12 @@ def test_when_all_are_in_use_a_client_is_declined(queues: QueueRegistry) -> None
             use(queues, QueueKey("one more", ""))
 
 
-def test_whether_a_line_works_is_known_to_those_who_wait(queues: QueueRegistry) -> None:
+def test_waiting_clients_see_whether_a_queue_runs(queues: QueueRegistry) -> None:
     queue = use(queues, QueueKey("s", 1))
-    assert queue.at_work()
+    assert queue.is_running()
     queue.stop()
     deadline = time.monotonic() + 10
-    while queue.at_work():
+    while queue.is_running():
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -139,5 +139,5 @@ def test_finishing_waits_for_the_work_of_all_but_not_when_a_thread_has_failed() 
     threads.start("failing", fail)
     queues.finish()
     assert queue.stopped.is_set()
-    assert queue.at_work()
+    assert queue.is_running()
     queue.may_end.set()

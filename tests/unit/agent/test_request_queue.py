@@ -55,12 +55,12 @@ def test_where_programs_are_started_the_whole_environment_counts(config: Path, t
 
 
 @pytest.mark.parametrize("text", _STARTING.values(), ids=_STARTING)
-def test_what_shells_set_for_themselves_does_not_count(config: Path, text: str) -> None:
+def test_variables_that_shells_set_for_themselves_do_not_count(config: Path, text: str) -> None:
     config.write_text(text)
     assert key(config, PWD="/a", OLDPWD="/b", SHLVL="1", _="/bin/a") == key(config)
 
 
-def test_where_none_is_started_other_variables_do_not_count(config: Path) -> None:
+def test_without_programs_other_variables_do_not_count(config: Path) -> None:
     config.write_text(_DIRECT)
     assert key(config, AWS_PROFILE="a", PATH="/bin") == key(config)
 
@@ -93,6 +93,6 @@ def test_another_ssh_agent_is_another_connection_to_the_same_host(config: Path) 
     assert first.host == second.host
 
 
-def test_variables_are_not_kept_in_the_clear(config: Path) -> None:
+def test_keys_do_not_contain_variables(config: Path) -> None:
     config.write_text(_STARTING["ProxyCommand"])
     assert "secret" not in repr(key(config, TOKEN="secret"))

@@ -1,4 +1,4 @@
-"""Every client gets an answer, whatever happens to the process that serves."""
+"""Every client gets an answer, whatever fails in the process that serves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import Callable, Iterator
 import pytest
 
 from nix_remote.agent import server as serving
-from nix_remote.agent import thin_client as wire
+from nix_remote.agent import thin_client
+from nix_remote.agent.client_connection import Client, Declined
 from nix_remote.agent.listener import OwnSocket
 from nix_remote.agent.protocol import Run
-from nix_remote.agent.server import Client, Declined, Duties, Server
+from nix_remote.agent.server import Handlers, Server
+from nix_remote.agent.thin_client import connecting, framing, leadership
 from nix_remote.agent.threads import CannotStart, Threads
 
 _CLIENTS = 50
@@ -28,26 +30,26 @@ _BOUND = 20.0
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    return wire.folder()
+    return connecting.folder()
 
 
 class Agent:
-    """A server, and what became of its threads."""
+    """A server, and its threads."""
 
     def __init__(self, folder: str) -> None:
         self.handle: Callable[[Run, Client], int] = lambda _request, _client: 0
         self.log: list[str] = []
-        lead = wire.try_to_lead(folder)
+        lead = leadership.try_to_lead(folder)
         assert lead is not None
         self.threads = Threads(self.log.append, lambda: None)
-        duties = Duties(
-            handle=lambda request, client: self.handle(request, client),
-            tell=lambda: "{}",
+        handlers = Handlers(
+            run=lambda request, client: self.handle(request, client),
+            status=lambda: "{}",
             stop=lambda: None,
             other_version=lambda: None,
             log=self.log.append,
         )
-        self.server = Server(OwnSocket(lead), duties, self.threads)
+        self.server = Server(OwnSocket(lead), handlers, self.threads)
         self.server.start()
 
 
@@ -55,16 +57,16 @@ class Agent:
 def agent(folder: str) -> Iterator[Agent]:
     started = Agent(folder)
     yield started
-    started.server.resign()
-    started.server.dismiss()
+    started.server.stop_accepting()
+    started.server.close_connections()
 
 
 def ask(folder: str) -> int:
     """The exit status. Raises `Unusable` and `Lost`."""
-    connection = wire.connect(folder)
+    connection = connecting.connect(folder)
     assert connection is not None
     try:
-        return wire.ask(connection, wire.run_request(["copy"], terminal=False))
+        return thin_client.ask(connection, thin_client.run_request(["copy"], terminal=False))
     finally:
         connection.close()
 
@@ -73,28 +75,28 @@ def ask_all(folder: str) -> list[str]:
     """How each of many clients, all at once, was declined."""
 
     def declined(_: int) -> str:
-        with pytest.raises(wire.Unusable) as caught:
+        with pytest.raises(framing.Unusable) as caught:
             ask(folder)
         return str(caught.value)
 
     begun = time.monotonic()
     with ThreadPoolExecutor(_CLIENTS) as pool:
-        told = list(pool.map(declined, range(_CLIENTS)))
+        outcomes = list(pool.map(declined, range(_CLIENTS)))
     assert time.monotonic() - begun < _BOUND
-    return told
+    return outcomes
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("²"), MemoryError(), OSError(24, "no descriptors"), CannotStart("no")]
 )
-def test_what_the_handler_does_not_expect_is_declined(
+def test_an_unexpected_failure_of_the_handler_is_declined(
     agent: Agent, folder: str, error: Exception
 ) -> None:
     def fail(_request: Run, _client: Client) -> int:
         raise error
 
     agent.handle = fail
-    assert all(type(error).__name__ in told for told in ask_all(folder))
+    assert all(type(error).__name__ in reason for reason in ask_all(folder))
     assert not agent.threads.failed
     agent.handle = lambda _request, _client: 7
     assert ask(folder) == 7
@@ -113,7 +115,7 @@ def test_a_handler_that_dies_without_an_answer_is_noticed(
     assert agent.threads.failed
 
 
-def test_a_client_whose_line_is_dead_is_declined(agent: Agent, folder: str) -> None:
+def test_a_client_whose_queue_has_failed_is_declined(agent: Agent, folder: str) -> None:
     alive = threading.Event()
     alive.set()
     never: Future[int] = Future()
@@ -126,7 +128,7 @@ def test_a_client_whose_line_is_dead_is_declined(agent: Agent, folder: str) -> N
     assert set(ask_all(folder)) == {"the thread that copies has failed"}
 
 
-def test_without_threads_clients_are_turned_away_at_once(
+def test_without_threads_clients_are_declined_at_once(
     agent: Agent, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
@@ -143,7 +145,7 @@ def test_without_threads_clients_are_turned_away_at_once(
     assert not agent.threads.failed
 
 
-def test_a_client_that_has_no_thread_for_its_handler_is_turned_away(
+def test_a_client_that_has_no_thread_for_its_handler_is_declined(
     agent: Agent, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = threading.Thread.start
@@ -157,7 +159,7 @@ def test_a_client_that_has_no_thread_for_its_handler_is_turned_away(
     assert set(ask_all(folder)) == {"can't start new thread"}
 
 
-def test_more_clients_than_can_be_served_are_turned_away(
+def test_more_clients_than_can_be_served_are_declined(
     agent: Agent, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(serving, "_MOST_CLIENTS", 0)
@@ -187,7 +189,7 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
     def outcome(_: int) -> object:
         try:
             return ask(folder)
-        except wire.Unusable as declined:
+        except framing.Unusable as declined:
             return str(declined)
 
     with subprocess.Popen(
@@ -200,9 +202,9 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
         assert process.stdout.readline() == b"starved\n"
         begun = time.monotonic()
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            told = set(pool.map(outcome, range(_CLIENTS)))
+            outcomes = set(pool.map(outcome, range(_CLIENTS)))
         assert time.monotonic() - begun < _BOUND
-        assert told <= ({0, "no descriptor is free"} if spare else {"no descriptor is free"})
+        assert outcomes <= ({0, "no descriptor is free"} if spare else {"no descriptor is free"})
         process.stdin.write(b"\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"fed\n"
@@ -211,38 +213,13 @@ def test_without_descriptors_every_client_is_answered(folder: str, spare: int) -
         assert process.wait(_BOUND) == 0
 
 
-def test_a_refusal_is_heard_although_the_request_could_not_be_sent() -> None:
+def test_a_refusal_is_received_although_the_request_could_not_be_sent() -> None:
     """The server has answered and closed before the client writes."""
     here, there = socket.socketpair()
-    there.sendall(wire.hello() + wire.frame(wire.DECLINED, b"too many clients"))
+    there.sendall(framing.hello() + framing.frame(framing.DECLINED, b"too many clients"))
     there.close()
-    with here, pytest.raises(wire.Unusable, match="too many clients"):
-        wire.ask(here, wire.frame(wire.TELL))
-
-
-def test_a_thread_that_fails_is_noticed_and_said() -> None:
-    told: list[str] = []
-    ended = threading.Event()
-    threads = Threads(told.append, ended.set)
-
-    def fail() -> None:
-        raise KeyboardInterrupt("nobody expects it")
-
-    threads.start("one", fail).join(_BOUND)
-    assert ended.is_set()
-    assert threads.failed
-    assert "nobody expects it" in told[0]
-
-
-def test_a_process_that_may_not_have_more_threads_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    threads = Threads(lambda _: None, lambda: None)
-    with pytest.raises(CannotStart):
-        threads.start("one", lambda: None)
-    assert not threads.failed
+    with here, pytest.raises(framing.Unusable, match="too many clients"):
+        thin_client.ask(here, framing.frame(framing.STATUS))
 
 
 def test_declined_by_a_handler_is_passed_on(agent: Agent, folder: str) -> None:
@@ -250,5 +227,5 @@ def test_declined_by_a_handler_is_passed_on(agent: Agent, folder: str) -> None:
         raise Declined("busy")
 
     agent.handle = decline
-    with pytest.raises(wire.Unusable, match="busy"):
+    with pytest.raises(framing.Unusable, match="busy"):
         ask(folder)

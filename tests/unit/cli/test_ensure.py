@@ -1,4 +1,4 @@
-"""`nix-remote ensure`: the user names the hosts, and only fetches of the user are listened to.
+"""`nix-remote ensure`: it uses only hosts that the user names and fetches of that user.
 
 What it does on a server is in `tests/integration/test_ensure.py`.
 """
@@ -67,14 +67,14 @@ def test_the_environment_may_name_several(
     assert connected == ["b", "a"]
 
 
-def test_without_a_host_it_looks_at_nothing(tmp_path: Path, connected: list[str]) -> None:
+def test_without_a_host_it_checks_nothing(tmp_path: Path, connected: list[str]) -> None:
     add(tmp_path, "one", "a")
     assert main(["ensure", f"--output-base={tmp_path}"]) == 2
     assert connected == []
 
 
 @pytest.mark.parametrize("key", [None, b"s" * 32])
-def test_what_an_archive_brought_along_is_named_and_fails_after_the_others(
+def test_a_manifest_from_an_archive_fails_after_the_check_of_the_others(
     tmp_path: Path,
     connected: list[str],
     capsys: pytest.CaptureFixture[str],
@@ -90,7 +90,7 @@ def test_what_an_archive_brought_along_is_named_and_fails_after_the_others(
     assert "\x1b" not in text
 
 
-def test_a_manifest_that_was_cut_short_is_named(
+def test_a_truncated_manifest_is_reported(
     tmp_path: Path, connected: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = add(tmp_path, "cut", "named")
@@ -100,7 +100,7 @@ def test_a_manifest_that_was_cut_short_is_named(
     assert connected == []
 
 
-def test_a_user_without_a_key_is_told_why(
+def test_a_user_without_a_key_gets_the_reason(
     tmp_path: Path,
     connected: list[str],
     capsys: pytest.CaptureFixture[str],
@@ -124,6 +124,6 @@ def test_names_of_repositories_cannot_control_the_terminal(
     (support / "nix-out-link").symlink_to("/nix/store/x")
     assert main(["ensure", "--host=named", f"--output-base={tmp_path}"]) == 0
     text = capsys.readouterr().err
-    assert "@red was fetched and not copied" in text
+    assert "@red was fetched but not copied" in text
     assert "\x1b" not in text
     assert "\x07" not in text

@@ -1,4 +1,4 @@
-"""Files of users are replaced only where that is what they are, and stay theirs."""
+"""Replaces regular files of the user, and keeps their owner and permissions."""
 
 import os
 import stat
@@ -34,7 +34,7 @@ def test_a_file_of_another_user_stays_theirs(tmp_path: Path, write: object) -> N
 
 
 @pytest.mark.parametrize("write", [files.replace, files.append])
-def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path, write: object) -> None:
+def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path, write: object) -> None:
     real = tmp_path / "dotfiles" / "config"
     real.parent.mkdir()
     real.write_text("old\n")
@@ -47,9 +47,7 @@ def test_a_link_stays_and_what_it_leads_to_is_written(tmp_path: Path, write: obj
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder", "circle", "link to a device"])
-def test_what_is_no_regular_file_is_neither_replaced_nor_written_to(
-    tmp_path: Path, kind: str
-) -> None:
+def test_only_regular_files_are_replaced_or_written_to(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "it"
     if kind == "fifo":
         os.mkfifo(file)
@@ -86,7 +84,7 @@ def test_a_read_only_file_is_left_alone(tmp_path: Path, write: object) -> None:
     assert file.read_text() == "old"
 
 
-def test_a_line_is_added_behind_a_last_line_without_an_end(tmp_path: Path) -> None:
+def test_a_line_is_added_after_a_last_line_without_a_line_break(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text("one")
     files.append(file, "two")

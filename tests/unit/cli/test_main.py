@@ -12,10 +12,10 @@ import pytest
 
 from nix_remote.cli import copy
 from nix_remote.cli import main as cli
-from nix_remote.cli.doctor import COMMAND
+from nix_remote.cli.doctor import COMMAND, DoctorData
 from nix_remote.cli.main import main
 from nix_remote.cli.output import OwnStreams, conclude
-from nix_remote.cli.result import Result
+from nix_remote.cli.result import CopyData, Result
 from nix_remote.errors import CRASHED, FileUnwritable
 
 
@@ -46,10 +46,10 @@ def test_a_caller_gets_an_error_in_one_line_and_people_get_all_of_it(
     file = tmp_path / "error"
     assert main(["copy", "--error-file", str(file), "/nix/store"]) == 2
     assert "\n  fix: set BAZEL_NIX_REMOTE" in capsys.readouterr().err
-    assert file.read_text() == "error[no-host]: no Nix server is named\n"
+    assert file.read_text() == "error[no-host]: no Nix server given\n"
 
 
-def test_the_way_to_do_without_the_server_is_named_below_bazel_only(
+def test_fixes_for_bazel_are_shown_in_fetches_only(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NIX_REMOTE_SSH_CONFIG", str(tmp_path / "config"))
@@ -80,7 +80,9 @@ def test_a_file_of_a_result_that_cannot_be_written_is_an_error(
     file = str(tmp_path / "manifest")
     (tmp_path / "manifest").mkdir()
     options = argparse.Namespace(json=json_too, package="", error_file=None)
-    result = Result("doctor", {"host": "x", "findings": []}, files={file: "text"})
+    result: Result[DoctorData] = Result(
+        "doctor", {"host": "x", "findings": []}, files={file: "text"}
+    )
     assert conclude(COMMAND, options, result, OwnStreams()) == 2
     out, err = capsys.readouterr()
     if json_too:
@@ -97,7 +99,7 @@ def test_a_file_of_a_result_that_cannot_be_written_is_an_error(
         ["list", "--host", "two words", "--json"],
     ],
 )
-def test_what_all_commands_take_may_stand_before_an_action_or_after_it(
+def test_common_options_may_come_before_or_after_an_action(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["roots", *words]) == 2
@@ -106,7 +108,7 @@ def test_what_all_commands_take_may_stand_before_an_action_or_after_it(
     assert "'two words'" in envelope["error"]["what"]
 
 
-def test_a_defect_is_called_one(
+def test_a_bug_is_reported_as_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -116,10 +118,10 @@ def test_a_defect_is_called_one(
     assert main(["copy", "/nix/store"]) == CRASHED
     err = capsys.readouterr().err
     assert "ZeroDivisionError: oh" in err
-    assert "this is a defect" in err
+    assert "this is a bug" in err
 
 
-def test_an_interruption_is_no_defect(
+def test_an_interruption_is_not_a_bug(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -146,11 +148,13 @@ def test_without_a_command_all_are_listed(capsys: pytest.CaptureFixture[str]) ->
     assert [name for name in cli.COMMANDS if f"\n    {name} " in listed] == list(cli.COMMANDS)
 
 
-def test_only_the_command_that_is_meant_is_loaded() -> None:
+def test_only_the_requested_command_is_loaded() -> None:
     code = "import sys; from nix_remote.cli.main import main\ntry: main(['copy', '--help'])\n"
     code += "except SystemExit: print('nix_remote.cli.doctor' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert told.stdout.splitlines()[-1] == "False"
+    reported = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert reported.stdout.splitlines()[-1] == "False"
 
 
 HOSTILE = "\x1b]0;owned\x07\x1b[31mred\u202e\x9b1m\udcff"
@@ -174,7 +178,8 @@ def test_json_has_no_character_that_a_terminal_obeys(capsys: pytest.CaptureFixtu
 def test_a_manifest_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     options = argparse.Namespace(package=None, json=False, error_file=None)
-    result = Result("copy", {"sent": [], "sent_bytes": 0}, files={f"{tmp_path}/file/x": "text"})
+    data: CopyData = {"host": "s", "closure": [], "sent": [], "sent_bytes": 0, "roots": {}}
+    result = Result("copy", data, files={f"{tmp_path}/file/x": "text"})
     output = OwnStreams()
     assert conclude(copy.COMMAND, options, result, output) == FileUnwritable.exit_status
 
@@ -197,10 +202,10 @@ def test_an_error_file_that_cannot_be_written_hides_no_error(
         RuntimeError("can't start new thread"),
     ],
 )
-def test_a_process_that_may_have_too_little_is_told_so(
+def test_a_shortage_of_resources_is_reported(
     lack: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: argparse.Namespace) -> Result:
+    def fail(_: argparse.Namespace) -> Result[CopyData]:
         raise lack
 
     monkeypatch.setattr(copy, "COMMAND", replace(copy.COMMAND, run=fail))
@@ -213,7 +218,7 @@ def test_a_process_that_may_have_too_little_is_told_so(
 def test_a_limit_of_descriptors_ends_no_command_with_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("Host nix\n HostName 127.0.0.1\n Port 1\n")
     env = {"NIX_REMOTE_SSH_CONFIG": str(tmp_path / "config"), "HOME": str(tmp_path)}
-    told = 0
+    reported = 0
     for limit in (6, 8, 12, 20):
         command = [sys.executable, "-m", "nix_remote", "roots", "list", "--host=nix"]
         done = subprocess.run(
@@ -222,12 +227,12 @@ def test_a_limit_of_descriptors_ends_no_command_with_a_traceback(tmp_path: Path)
         if "nix-remote: " in done.stderr:
             assert done.returncode == 2, done.stderr
             assert "error[resources-exhausted]" in done.stderr
-            told += 1
-    assert told > 1
+            reported += 1
+    assert reported > 1
 
 
 @pytest.mark.parametrize(("options", "shown"), [((), False), (("-W", "default"), True)])
-def test_what_a_library_warns_of_is_not_shown_unless_asked_for(
+def test_warnings_of_libraries_are_shown_on_request_only(
     options: tuple[str, ...], shown: bool
 ) -> None:
     code = (

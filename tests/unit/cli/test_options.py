@@ -22,6 +22,6 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "d", "-1d", "1y", "1d2h", "soon", "1e9"])
-def test_what_is_no_duration(text: str) -> None:
+def test_invalid_durations(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         duration(text)

@@ -52,31 +52,31 @@ def test_ages(seconds: int, text: str) -> None:
     assert format_age(seconds) == text
 
 
-def test_what_is_sent_is_said_in_one_line_that_names_package_and_server() -> None:
+def test_one_line_reports_what_is_sent_with_package_and_server() -> None:
     assert render(io.StringIO(), PLAN) == (
         "nix-remote: hello: sending 1 of 2 paths to server (1.5 KiB)\n"
     )
 
 
-def test_nothing_to_do_is_quiet() -> None:
+def test_no_output_if_nothing_is_sent() -> None:
     shown = (events.Connected("server", "x"), NOTHING, events.RootMade(path("b"), "/r"))
     assert render(io.StringIO(), *shown) == ""
 
 
-def test_verbose_tells_how() -> None:
+def test_verbose_reports_the_connection() -> None:
     shown = (events.Connected("server", "paramiko; Nix 2.34"), NOTHING)
     text = render(io.StringIO(), *shown, verbose=True)
     assert "connected to server: paramiko; Nix 2.34" in text
     assert "server has all 1 path\n" in text
 
 
-def test_in_a_log_progress_is_whole_lines_and_few_of_them() -> None:
+def test_progress_in_a_log_is_few_complete_lines() -> None:
     text = render(io.StringIO(), PLAN, *(events.BytesSent(path("a"), 100) for _ in range(14)))
     assert "\r" not in text
     assert text.count("s left") == 1
 
 
-def test_what_is_waited_for_is_called_another_copys() -> None:
+def test_paths_that_another_copy_sends_are_marked() -> None:
     plan = make_plan([info("b")], {path("b")})
     others = tuple(info(name, nar=bytes(1000)) for name in ("c", "d"))
     sent = (events.BytesSent(path("c"), 1000), events.PathDone(path("c")))
@@ -91,18 +91,18 @@ def test_what_is_waited_for_is_called_another_copys() -> None:
     )
 
 
-def test_on_a_terminal_progress_moves_in_one_line_and_leaves_none_behind() -> None:
+def test_progress_on_a_terminal_updates_one_line_and_removes_it() -> None:
     text = render(Terminal(), PLAN, *(events.BytesSent(path("a"), 100) for _ in range(14)))
     assert text.count("\r\x1b[K") == 15
     assert text.count("\n") == 1
     assert text.endswith("\r\x1b[K")
 
 
-def test_waiting_says_for_what() -> None:
+def test_a_wait_is_reported_with_its_reason() -> None:
     assert "waiting for a path (12 s)" in render(io.StringIO(), events.Waiting("a path", 12.3))
 
 
-def test_a_removal_says_how_far_it_is() -> None:
+def test_a_removal_reports_its_progress() -> None:
     shown = [events.RootsVisited(done, 12000) for done in (5000, 10000)]
     text = render(io.StringIO(), *shown)
     assert [line.partition("removing")[2] for line in text.splitlines()] == [
