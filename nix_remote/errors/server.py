@@ -145,7 +145,7 @@ class SignatureRequired(TrustError):
     code = "signature-required"
 
     def __init__(self, alias: str, user: str, path: str, signers: Optional[str], more: int) -> None:
-        others = f", and {more} more have none" if more else ""
+        others = f", and {more} more {'has' if more == 1 else 'have'} none" if more else ""
         super().__init__(
             f"Nix on {alias} requires a signature by a trusted key, because it does not trust the"
             f" user {user}",

@@ -141,7 +141,7 @@ def test_the_advice_where_only_the_serve_protocol_may_be_spoken(
     for damage in (lose, change):
         damage(server, path)
         text = copier.fails("replacement-impossible", "--repair", top, alias=host, env=serve)
-        here = re.search(r"Here: (.*)", text)
+        here = re.search(r"On this machine: (.*)", text)
         there = re.search(r"as root:\n\s+(.*)", text)
         assert here is not None
         assert there is not None

@@ -114,7 +114,7 @@ def workspace(lab: Lab, copier: Copier) -> Iterator[str]:
 
 def test_a_shell_that_was_copied_for_the_workspace_looks(lab: Lab, workspace: str) -> None:
     found = examine(lab, BARE, f"--workspace={workspace}")
-    assert re.search(r"looks with /nix/store/\S+/bin/(ba)?sh$", found["remote", "executor"]["text"])
+    assert re.search(r"ran /nix/store/\S+/bin/(ba)?sh$", found["remote", "executor"]["text"])
     assert [each["status"] for key, each in found.items() if key[0] == "path"] == ["ok"]
 
 

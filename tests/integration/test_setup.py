@@ -81,7 +81,7 @@ def test_a_host_key_is_recorded_only_if_it_is_the_one_that_is_expected(
 def test_a_line_that_wins_over_the_new_entry_is_told(lab: Lab, workstation: Host) -> None:
     workstation.write(CONFIG, f"User somebody\n{workstation.read(CONFIG)}", mode="600")
     done = set_up(workstation, *entry(lab), "--write").check()
-    assert "an earlier line wins: User somebody" in done.stderr
+    assert "overridden by an earlier line: User somebody" in done.stderr
 
 
 def test_a_server_that_is_not_there_is_told_as_ever(lab: Lab, workstation: Host) -> None:

@@ -65,7 +65,7 @@ def test_an_unsigned_path_is_refused_before_its_first_byte_with_three_ways_out(
     fixes = ["1. sign", "--sign-key FILE", "2. let", "extra-trusted-public-keys", "3. let"]
     positions = [text.index(fix) for fix in (*fixes, "trusted-users = root guest")]
     assert positions == sorted(positions)
-    assert "has no signature, and neither ha" in text
+    assert re.search(r"has no signature, and \d+ more ha(s|ve) none", text)
     # Not even what comes before the unsigned ones.
     own = [path for path in closure if re.search("-(leaf|middle|top)-", path)]
     assert len(own) == 3
@@ -100,7 +100,7 @@ def test_an_account_that_is_not_in_allowed_users_is_told_so_at_once(
                 within=60,
             )
             assert "does not serve the account guest" in text
-            assert "add guest to the line of allowed-users" in text
+            assert "add guest to allowed-users" in text
             assert "trying again" not in text
 
 
@@ -162,11 +162,11 @@ def test_what_is_signed_already_needs_no_key(
     ("make", "why"),
     [
         ("true", "No such file or directory"),
-        ("cp public key", "it is a public key"),
+        ("cp public key", "this is a public key"),
         ("echo hello > key", "not of the form NAME:BASE64"),
         ("echo 'a-1:!!' > key", "not base 64"),
         ("echo 'a-1:aGVsbG8=' > key", "the key has 5 bytes, not 64"),
-        ("head -c 64 /dev/urandom > key", "no text"),
+        ("head -c 64 /dev/urandom > key", "not a text file"),
     ],
 )
 def test_a_file_that_is_no_secret_key_is_told_so_at_once(
