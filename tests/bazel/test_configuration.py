@@ -145,9 +145,9 @@ def test_every_server_that_fails_is_named_with_its_own_reason(project: Project) 
     assert failed.status != 0
     could_not = f"nix_remote could not copy @{package.name} to"
     assert f"{could_not} no-such-host (exit status 12): error[host-not-found]" in failed.stderr
-    assert "error[host-not-found]: the Nix server no-such-host " in failed.stderr
+    assert "error[host-not-found]: Nix server not found: no-such-host" in failed.stderr
     assert f"{could_not} -dash (exit status 2): error[invalid-host-alias]" in failed.stderr
-    assert "error[invalid-host-alias]: '-dash' " in failed.stderr
+    assert "error[invalid-host-alias]: invalid name of a Nix server: '-dash'" in failed.stderr
 
 
 @ONE_OF_MODES

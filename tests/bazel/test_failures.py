@@ -36,7 +36,7 @@ def test_what_is_wrong_with_the_connection_is_shown(
     offline = "to build without the server until then: --repo_env=BAZEL_NIX_REMOTE=\n"
     assert (offline in failed.stderr) is (status == 12)
     # The agent of the shell does not reach a fetch by itself.
-    named = "put into\n       a bazelrc: common --repo_env=SSH_AUTH_SOCK\n"
+    named = "add to\n       a bazelrc: common --repo_env=SSH_AUTH_SOCK\n"
     assert (named in failed.stderr) is (code == "login-refused")
 
 

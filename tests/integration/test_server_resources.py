@@ -92,6 +92,6 @@ def test_another_writer_of_the_same_path_is_named_not_waited_for_in_silence(
         said = next(line for line in running.stderr if b"waiting" in line)
         server.stop_service("writer")
         running.communicate(timeout=60)
-    assert b"to be registered (somebody else may be sending it)" in said
+    assert b"to be registered (another client may be sending it)" in said
     assert running.returncode == 0
     assert_kept_whole(server, lab.workstation, closure)
