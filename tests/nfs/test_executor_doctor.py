@@ -66,7 +66,7 @@ def test_something_that_is_no_nix_store(unmounted: Site, program: str) -> None:
     unmounted.executor.sh(f"mount -t tmpfs -o ro tmpfs {STORE}")
     found = examine(unmounted, program)
     assert statuses(found)["server"] == "broken"
-    assert "is no Nix store" in found["server"]["text"]
+    assert "is not a Nix store" in found["server"]["text"]
 
 
 @pytest.fixture
