@@ -33,7 +33,7 @@ def _test(repository: Workspace, *targets: str) -> Outcome:
 
 def test_starlark_tests_pass(repository: Workspace) -> None:
     done = _test(repository, "//bzl/private/tests/...").check()
-    assert "37 tests pass" in done.text
+    assert "38 tests pass" in done.text
 
 
 def test_python_tests_pass_through_pytest_bazel(repository: Workspace) -> None:

@@ -11,6 +11,21 @@ def _unset_impl(ctx):
     asserts.equals(env, "same", result)
     return unittest.end(env)
 
+def _dropped_impl(ctx):
+    env = unittest.begin(ctx)
+    settings = json.encode({"arguments": [], "store_paths": [], "workspace": ""})
+    context = fake_context(
+        environ = {"BAZEL_NIX_REMOTE": "nix-server"},
+        files = {"copier": "", "settings.json": settings},
+    )
+
+    # It realises nothing, so nothing is copied.
+    realised = []
+    result = wrap(lambda given: [realised.append(given), "reproducible"])(context)
+    asserts.equals(env, 1, len(realised))
+    asserts.equals(env, None, result)
+    return unittest.end(env)
+
 def _source(url):
     return {"integrity": "", "sha256": "", "strip_prefix": "", "url": url, "urls": []}
 
@@ -35,6 +50,7 @@ def _source_impl(ctx):
     asserts.equals(env, ["default.nix"], without_host.files.keys())
     return unittest.end(env)
 
+_dropped_test = unittest.make(_dropped_impl)
 _unset_test = unittest.make(_unset_impl)
 _source_test = unittest.make(_source_impl)
 
@@ -44,4 +60,4 @@ def hook_test_suite(name):
     Args:
       name: the suite's name
     """
-    unittest.suite(name, _unset_test, _source_test)
+    unittest.suite(name, _unset_test, _dropped_test, _source_test)
