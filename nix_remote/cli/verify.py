@@ -76,9 +76,10 @@ def _on_server(
     chosen: Settings, closure: Sequence[PathInfo], wanted: Sequence[str]
 ) -> list[Finding]:
     question = Question(tuple(info.path for info in closure))
-    with connect.open_store(chosen, events.ignore, question) as store:
+    connector = connect.new_connector(chosen)
+    with connect.open_store(chosen, events.ignore, question, connector=connector) as store:
         valid = store.ask(question)
-    with connect.open_remote_exec(chosen, events.ignore) as remote_exec:
+    with connect.open_remote_exec(chosen, events.ignore, connector=connector) as remote_exec:
         wrong = damaged(remote_exec, chosen.host, [info for info in closure if info.path in valid])
     copy = f"--host {shlex.quote(chosen.host)} {shlex.join(wanted)}"
     return [_judge(path, path in valid, wrong.get(path), copy) for path in question.paths]

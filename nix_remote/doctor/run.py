@@ -53,16 +53,17 @@ def examine(target: Target) -> list[Finding]:
 def _server(target: Target) -> list[Finding]:
     settings = target.settings
     try:
-        host = connect.resolved_host(settings)
+        connector = connect.new_connector(settings)
     except NixRemoteError as error:
         return [from_error(ssh_checks.LAYER, "config", error)]
+    host = connector.config
     found = [ssh_checks.config(host), *ssh_checks.keys(host), ssh_checks.agent(host)]
     on_executors: list[Finding] = []
     try:
-        with connect.open_remote_exec(settings, events.ignore) as remote_exec:
+        with connect.open_remote_exec(settings, events.ignore, connector=connector) as remote_exec:
             found += ssh_checks.stages(host, None)
             trial = store.new_trial(target.user)
-            sent = store.examine(settings, target.key, trial)
+            sent = store.examine(settings, connector, target.key, trial)
             found += sent
             if target.executors is not None:
                 # Before its durable root is removed.

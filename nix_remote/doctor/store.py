@@ -26,6 +26,7 @@ from nix_remote.server.remote_exec import RemoteExec
 from nix_remote.server.stores.base import DurableRoot, Outgoing, RemoteStore
 from nix_remote.server.trust import PROBE, PROBE_CONTENT
 from nix_remote.settings import Settings
+from nix_remote.ssh.connect import Connector
 from nix_remote.store import base32
 from nix_remote.store.paths import PathInfo, parse_store_path
 
@@ -43,7 +44,9 @@ class Trial:
     root: DurableRoot
 
 
-def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list[Finding]:
+def examine(
+    settings: Settings, connector: Connector, key: Optional[SigningKey], trial: Trial
+) -> list[Finding]:
     """Opens a session, sends a path, makes a durable root. Stops at the first failure."""
     found: list[Finding] = []
     made: list[str] = []
@@ -59,7 +62,7 @@ def examine(settings: Settings, key: Optional[SigningKey], trial: Trial) -> list
             made.append(event.location)
 
     try:
-        with connect.open_store(settings, listen, key=key) as store:
+        with connect.open_store(settings, listen, key=key, connector=connector) as store:
             for subject, passed, step in steps:
                 try:
                     step(store, trial)

@@ -28,9 +28,17 @@ _NO_QUESTION: Final = Question(())
 
 
 @contextmanager
-def open_remote_exec(settings: Settings, listener: events.Listener) -> Iterator[RemoteExec]:
-    """A connection for running programs on the server, for the length of a `with` block."""
-    with _connected(settings, listener) as (_, _, remote_exec):
+def open_remote_exec(
+    settings: Settings,
+    listener: events.Listener,
+    *,
+    connector: Optional[ssh_connect.Connector] = None,
+) -> Iterator[RemoteExec]:
+    """A connection for running programs on the server, for the length of a `with` block.
+
+    For `connector` see `open_store`.
+    """
+    with _connected(settings, listener, connector) as (_, _, remote_exec):
         yield remote_exec
 
 
@@ -66,12 +74,10 @@ def open_store(
 def _connected(
     settings: Settings,
     listener: events.Listener,
-    connector: Optional[ssh_connect.Connector] = None,
+    connector: Optional[ssh_connect.Connector],
 ) -> Iterator[tuple[HostConfig, str, RemoteExec]]:
     """The resolved host, a description of the connection, and what runs programs over it."""
-    connector = connector or ssh_connect.Connector(
-        resolved_host(settings), settings.transport, settings.ssh_config
-    )
+    connector = connector or new_connector(settings)
     transport, why = connector.connect()
     try:
         remote_exec = RemoteExec(
@@ -83,6 +89,11 @@ def _connected(
         yield connector.config, f"{transport.description}{f' ({why})' if why else ''}", remote_exec
     finally:
         transport.close()
+
+
+def new_connector(settings: Settings) -> ssh_connect.Connector:
+    """For callers that connect repeatedly: the host is resolved here. Raises `SshConfigError`."""
+    return ssh_connect.Connector(resolved_host(settings), settings.transport, settings.ssh_config)
 
 
 def resolved_host(settings: Settings) -> HostConfig:
