@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from typing import Iterator, Optional
@@ -11,9 +10,10 @@ from nix_remote.agent import request_queue
 from nix_remote.agent.client_connection import Declined
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket
+from nix_remote.agent.protocol import status_text
 from nix_remote.agent.request_handler import Parse, RequestHandler
 from nix_remote.agent.server import Handlers, Server
-from nix_remote.agent.thin_client import framing, leadership
+from nix_remote.agent.thin_client import leadership
 from nix_remote.agent.threads import CannotStart, Threads
 from nix_remote.copy.request import CopyRequest
 
@@ -27,22 +27,17 @@ def serving(
         yield
         return
 
+    own_key = request_queue.key(own)
+
     @contextmanager
     def find_queue(request: CopyRequest) -> Iterator[CopyQueue]:
-        if request_queue.key(request) != request_queue.key(own):
+        if request_queue.key(request) != own_key:
             raise Declined("this process copies to another server")
         yield queue
 
     handlers = Handlers(
         run=RequestHandler(parse, find_queue).handle,
-        status=lambda: json.dumps(
-            {
-                "kind": "lead",
-                "pid": os.getpid(),
-                "version": framing.VERSION,
-                "servers": [queue.status()],
-            }
-        ),
+        status=lambda: status_text("lead", os.getpid(), [queue.status()]),
         stop=lambda: None,
         other_version=lambda: None,
         log=lambda _: None,

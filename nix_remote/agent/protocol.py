@@ -5,8 +5,9 @@ The client's side is `thin_client`, which does not import this module.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Final, Mapping, Union
+from typing import Final, Mapping, Sequence, Union
 
 from nix_remote.agent.thin_client import framing
 from nix_remote.text import decimal
@@ -118,3 +119,14 @@ def _parse_run(payload: bytes) -> Run:
         environment={name: value for name, _, value in variables},
         terminal=terminal == "1",
     )
+
+
+def status_text(kind: str, process: int, queues: Sequence[Mapping[str, object]]) -> str:
+    """The answer to `QueryStatus`: `kind` is "agent" or "lead"; `queues` has the status of each."""
+    status = {
+        "kind": kind,
+        "pid": process,
+        "version": framing.VERSION,
+        "servers": list(queues),
+    }
+    return json.dumps(status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from functools import partial
@@ -13,6 +12,7 @@ from nix_remote import processes, settings
 from nix_remote.agent import lifecycle, request_queue
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.listener import OwnSocket, inherited
+from nix_remote.agent.protocol import status_text
 from nix_remote.agent.registry import QueueRegistry
 from nix_remote.agent.request_handler import RequestHandler
 from nix_remote.agent.server import Handlers, Server
@@ -118,7 +118,7 @@ def _serve(options: argparse.Namespace, folder: str) -> AgentData:
 
     handlers = Handlers(
         run=RequestHandler(client_invocation.parse_with(copy.COMMAND), find_queue).handle,
-        status=lambda: _own_status(registry),
+        status=lambda: status_text("agent", os.getpid(), registry.status()),
         stop=lifetime.stop_and_wait,
         other_version=lifetime.stop,
         log=log,
@@ -144,17 +144,6 @@ def _own_socket(folder: str) -> OwnSocket:
     if lead is None:
         raise AgentNotStarted("another agent is running (see: nix-remote agent status)")
     return OwnSocket(lead)
-
-
-def _own_status(registry: QueueRegistry) -> str:
-    return json.dumps(
-        {
-            "kind": "agent",
-            "pid": os.getpid(),
-            "version": framing.VERSION,
-            "servers": registry.status(),
-        }
-    )
 
 
 def _conclude(data: AgentData) -> str:

@@ -9,7 +9,7 @@ without input and output.
 
 from __future__ import annotations
 
-from nix_remote.processes.ending import ProcessFailed
+from nix_remote.processes.child import ProcessFailed
 from nix_remote.processes.on_socket import Attached, attached
 from nix_remote.processes.piped import Process, process
 from nix_remote.processes.polled import BoundProcess, PolledProcess

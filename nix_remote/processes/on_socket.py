@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from typing import IO, Final, Iterator, Mapping, Optional, Sequence
 
-from nix_remote.processes.ending import ProcessFailed, end_group, stderr_tail
+from nix_remote.processes.child import end_group, start, stderr_tail
 
 _EXIT_WAIT: Final = 1.0
 """Seconds for a process that has closed its end to exit."""
@@ -39,18 +39,15 @@ def attached(
     cannot be started.
     """
     with tempfile.TemporaryFile() as errors:
-        try:
-            # In a group of its own, so that what it starts ends with it.
-            running = subprocess.Popen(
-                argv,
-                stdin=connection.fileno(),
-                stdout=connection.fileno(),
-                stderr=errors,
-                env=environment,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+        # In a group of its own, so that what it starts ends with it.
+        running = start(
+            argv,
+            stdin=connection.fileno(),
+            stdout=connection.fileno(),
+            stderr=errors,
+            env=environment,
+            start_new_session=True,
+        )
         try:
             yield Attached(running, errors)
         finally:

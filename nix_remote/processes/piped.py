@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from typing import BinaryIO, Final, Iterator, Sequence
 
-from nix_remote.processes.ending import KILL_AFTER, ProcessFailed, stderr_tail
+from nix_remote.processes.child import KILL_AFTER, ProcessFailed, start, stderr_tail
 
 _SILENCE: Final = 60.0
 """Seconds without output after which a process counts as stuck."""
@@ -47,12 +47,9 @@ def process(argv: Sequence[str]) -> Iterator[Process]:
     `EOFError` because the process had ended.
     """
     with tempfile.TemporaryFile() as errors:
-        try:
-            running = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0
-            )
-        except OSError as error:
-            raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+        running = start(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0
+        )
         assert running.stdin is not None
         assert running.stdout is not None
         try:

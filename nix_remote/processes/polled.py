@@ -10,7 +10,7 @@ import subprocess
 import threading
 from typing import IO, Final, Mapping, Optional, Sequence, Union
 
-from nix_remote.processes.ending import KILL_AFTER, STDERR_TAIL, ProcessFailed
+from nix_remote.processes.child import KILL_AFTER, STDERR_TAIL, start
 from nix_remote.text import PeerText
 
 _POLL_INTERVAL: Final = 0.5
@@ -46,18 +46,15 @@ class PolledProcess:
         environment: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Starts it; `environment` replaces that of this process. Raises `ProcessFailed`."""
-        try:
-            self._running = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment,
-                bufsize=0,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+        self._running = start(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            bufsize=0,
+            start_new_session=True,
+        )
         stdin, stdout, stderr = self._running.stdin, self._running.stdout, self._running.stderr
         assert stdin is not None
         assert stdout is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import Mapping, Optional, Sequence
 
-from nix_remote.processes.ending import ProcessFailed, end_group
+from nix_remote.processes.child import ProcessFailed, end_group, start
 
 
 def start_detached(argv: Sequence[str]) -> None:
@@ -43,15 +43,12 @@ def _start_apart(
     environment: Optional[Mapping[str, str]] = None,
 ) -> subprocess.Popen[bytes]:
     """Starts a process without input and output, in a session of its own."""
-    try:
-        return subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProcessFailed(f"{argv[0]}: {error.strerror}") from None
+    return start(
+        argv,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
