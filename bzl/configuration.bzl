@@ -26,6 +26,7 @@ def _nix_remote_impl(module_ctx):
     for tag in configurations:
         options = {
             "python": tag.python,
+            "settle": tag.settle,
             "store_paths": tag.store_paths,
             "substitute": tag.substitute,
             "transport": tag.transport,
@@ -46,6 +47,11 @@ _configure = tag_class(
         "python": attr.label(
             doc = "The Python that creates the copier's virtual environment (default:" +
                   " `python3` on `PATH`). `NIX_REMOTE_PYTHON` overrides it.",
+        ),
+        "settle": attr.string(
+            doc = "Seconds after which executors see a path that has become valid: the" +
+                  " `acdirmax` of their mounts. A copy ends no earlier. `0` if no executor" +
+                  " mounts the store (default: the value of `NIX_REMOTE_SETTLE`, else `1`).",
         ),
         "store_paths": attr.string_list(
             doc = "Store paths to copy with every package: those that the build uses" +

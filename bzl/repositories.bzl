@@ -9,6 +9,7 @@ _OLDEST = "6.0.0"
 
 def nix_remote_dependencies(
         python = None,
+        settle = "",
         store_paths = [],
         substitute = False,
         transport = "",
@@ -22,6 +23,9 @@ def nix_remote_dependencies(
     Args:
       python: The label of the Python that creates the copier's virtual environment
         (default: `python3` on `PATH`). `NIX_REMOTE_PYTHON` overrides it.
+      settle: Seconds after which executors see a path that has become valid: the `acdirmax`
+        of their mounts. A copy ends no earlier. `0` if no executor mounts the store (default:
+        the value of `NIX_REMOTE_SETTLE`, else `1`).
       store_paths: Store paths to copy with every package: those that the build uses
         without a package, such as the shell that `--shell_executable` names.
       substitute: Whether the server tries its own substituters before a path is sent.
@@ -34,6 +38,7 @@ def nix_remote_dependencies(
         fail(OLD_BAZEL.format(oldest = _OLDEST, version = native.bazel_version))
     declare_own_repositories(
         python = python,
+        settle = settle,
         store_paths = store_paths,
         substitute = substitute,
         transport = transport,

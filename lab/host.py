@@ -35,6 +35,8 @@ class HostPlan:
     store_size: str = ""
     """With a size ("64m", "6g"), `/nix` is a tmpfs of that size, which vanishes when the host
     stops."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of every command, as a login sets them."""
 
 
 class Host:
@@ -44,6 +46,7 @@ class Host:
         self.plan = plan
         self.folder = folder
         self.switch = switch
+        self.environment = dict(plan.environment)
         self._starter: Optional[subprocess.Popen[bytes]] = None
 
     @property
@@ -134,7 +137,8 @@ class Host:
         pid = self.first_process
         if pid is None:
             raise LabError(f"host {self.name} is not up")
-        settings = {"HOME": "/root", "PATH": _PATH, "LANG": "C.UTF-8", "TERM": "dumb", **env}
+        settings = {"HOME": "/root", "PATH": _PATH, "LANG": "C.UTF-8", "TERM": "dumb"}
+        settings |= {**self.environment, **env}
         namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
         return (
             ["nsenter", "--target", str(pid), *namespaces, "/usr/bin/env", "-i"]

@@ -45,12 +45,20 @@ WORKSPACE = "/root/projects/app"
 GUEST = "guest"
 """An account that Nix does not trust."""
 
-_SOURCES = {images.REPOSITORY: "/src/nix_remote"}
+SETTLE: Final = "NIX_REMOTE_SETTLE"
+"""Most executors of a lab have the server's store itself, not over NFS: copies need not wait. Sites
+with NFS remove the variable (`tests/nfs/site.py`)."""
+
+
+def _workstation(name: str, number: int, image: images.Image) -> HostPlan:
+    sources = {images.REPOSITORY: "/src/nix_remote"}
+    return HostPlan(name, number, image, sources, environment={SETTLE: "0"})
+
 
 _WORKSTATIONS = {
-    nix.Version.CURRENT: HostPlan("workstation", 10, images.WORKSTATION, _SOURCES),
-    nix.Version.V2_26: HostPlan("workstation-2.26", 11, images.STABLE_WORKSTATION, _SOURCES),
-    nix.Version.V2_8: HostPlan("workstation-2.8", 12, images.OLD_WORKSTATION, _SOURCES),
+    nix.Version.CURRENT: _workstation("workstation", 10, images.WORKSTATION),
+    nix.Version.V2_26: _workstation("workstation-2.26", 11, images.STABLE_WORKSTATION),
+    nix.Version.V2_8: _workstation("workstation-2.8", 12, images.OLD_WORKSTATION),
 }
 _SERVERS = {
     nix.Version.CURRENT: HostPlan("nix-server", 20, images.SERVER),
@@ -197,7 +205,7 @@ class Lab:
 
     def start_workstation(self, name: str, image: images.Image) -> Host:
         """Starts one more workstation, with its own root tree."""
-        host = self._further_host(HostPlan(name, self._next_number(), image, _SOURCES))
+        host = self._further_host(_workstation(name, self._next_number(), image))
         self._extra_workstations.append(host)
         self._start_workstation(host)
         return host

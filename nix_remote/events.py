@@ -73,6 +73,13 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """All is copied; the copy ends when executors see the new paths, in some seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class SubstitutionAbandoned:
     """The server did not substitute all paths, or not in time; the missing ones are sent."""
 
@@ -109,6 +116,7 @@ Event = Union[
     RootMade,
     RootsVisited,
     Waiting,
+    Settling,
     SubstitutionAbandoned,
     SessionNotAdded,
     Retrying,

@@ -7,6 +7,7 @@ variables: HOME, SSH_AUTH_SOCK, NIX_*.)
     NIX_REMOTE_SSH_CONFIG        the SSH config to read instead of the user's and the system's
     NIX_REMOTE_SIGN_KEY_FILE     a Nix secret key that signs the sent paths
     NIX_REMOTE_STALL_TIMEOUT     seconds without progress before a copy fails (600)
+    NIX_REMOTE_SETTLE            seconds after which executors see a new path (1)
     NIX_REMOTE_TRANSPORT         auto, paramiko or openssh: the SSH implementation
     NIX_REMOTE_PROTOCOL          auto, worker or serve: the protocol of Nix on the server
     NIX_REMOTE_AGENT             auto or off: whether invocations share an agent
@@ -29,6 +30,9 @@ from nix_remote.text import decimal_fraction
 
 DEFAULT_STALL_TIMEOUT: Final = 600.0
 """Seconds. Longer than a typical garbage collection takes."""
+
+DEFAULT_SETTLE: Final = 1.0
+"""Seconds. The `acdirmax` of the mounts that `nix-remote setup` makes (`setup/nfs.py`)."""
 
 DEFAULT_AGENT_IDLE: Final = 60.0
 """Seconds."""
@@ -82,6 +86,8 @@ class Settings:
     """The Nix secret key that signs the sent paths; None: they are not signed."""
     stall_timeout: float
     """Seconds."""
+    settle: float
+    """Seconds after which every executor sees a path that has become valid; 0: at once."""
     protocol: StoreProtocol
     local_store: LocalStoreSettings
 
@@ -107,7 +113,16 @@ def user_name(environment: Mapping[str, str] = os.environ) -> str:
 
 def agent_idle(environment: Mapping[str, str] = os.environ) -> float:
     """Seconds without a client after which an agent stops. Raises `InvalidSetting`."""
-    return _seconds(environment, "NIX_REMOTE_AGENT_IDLE", DEFAULT_AGENT_IDLE)
+    return _limit(environment, "NIX_REMOTE_AGENT_IDLE", DEFAULT_AGENT_IDLE)
+
+
+def settle_time(
+    environment: Mapping[str, str] = os.environ, *, chosen: Optional[float] = None
+) -> float:
+    """The settle time in seconds: `chosen`, or the environment's. Raises `InvalidSetting`."""
+    if chosen is not None:
+        return chosen
+    return _seconds(environment, "NIX_REMOTE_SETTLE", DEFAULT_SETTLE)
 
 
 def check_alias(alias: str) -> str:
@@ -140,6 +155,7 @@ def choose(
     package: Optional[str] = None,
     transport: Optional[str] = None,
     sign_key_file: Optional[Path] = None,
+    settle: Optional[float] = None,
 ) -> Settings:
     """Settings for a run; arguments override the environment.
 
@@ -158,7 +174,8 @@ def choose(
         transport=_one_of(TransportChoice, environment, "NIX_REMOTE_TRANSPORT", transport),
         sign_key_file=sign_key_file or _path(environment, "NIX_REMOTE_SIGN_KEY_FILE"),
         protocol=_one_of(StoreProtocol, environment, "NIX_REMOTE_PROTOCOL"),
-        stall_timeout=_seconds(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
+        stall_timeout=_limit(environment, "NIX_REMOTE_STALL_TIMEOUT", DEFAULT_STALL_TIMEOUT),
+        settle=settle_time(environment, chosen=settle),
         local_store=local_store(environment),
     )
 
@@ -196,10 +213,19 @@ def _path(environment: Mapping[str, str], name: str) -> Optional[Path]:
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    """A number of seconds, which may be 0."""
     text = environment.get(name)
     if not text:
         return default
     value = decimal_fraction(text)
+    if value is None:
+        raise InvalidSetting(name, text, "a number of seconds")
+    return value
+
+
+def _limit(environment: Mapping[str, str], name: str, default: float) -> float:
+    """A number of seconds above 0."""
+    value = _seconds(environment, name, default)
     if not value:
-        raise InvalidSetting(name, text, "a number of seconds above 0")
+        raise InvalidSetting(name, environment[name], "a number of seconds above 0")
     return value

@@ -119,6 +119,11 @@ nix_remote: unknown transport "{transport}".
   Fix: set `transport` to "auto", "paramiko" or "openssh".
 """
 
+NO_SETTLE_TIME = """\
+nix_remote: `settle` is "{settle}", which is not a number of seconds.
+  Fix: set `settle` to the `acdirmax` of your executors' mounts, for instance "1".
+"""
+
 NOT_A_STORE_PATH = """\
 nix_remote: `store_paths` contains "{path}", which is not a store path.
   Why: a store path begins with /nix/store/.

@@ -21,6 +21,7 @@ from typing import Final, Iterable, Optional, Sequence
 
 from nix_remote.copy.engine import CopyOptions
 from nix_remote.copy.retry import RetryPolicy
+from nix_remote.copy.settling import ValidSince
 from nix_remote.errors import (
     LocalStoreError,
     NixRemoteError,
@@ -124,6 +125,8 @@ class Batching:
         """One job each: their group failed, perhaps because of another job's paths."""
         self._infos: dict[StorePath, PathInfo] = {}
         self._known: dict[DurableRoot, Job] = {}
+        self._valid_since: dict[StorePath, float] = {}
+        """Of the top paths of known roots."""
         self._unconfirmed: dict[DurableRoot, Job] = {}
         self._renewals: dict[DurableRoot, _Renewal] = {}
         self._used: dict[DurableRoot, None] = {}
@@ -191,6 +194,10 @@ class Batching:
         jobs = dict.fromkeys(unconfirmed[root] for root in roots if root in unconfirmed)
         return Group((), tuple(jobs))
 
+    def valid_since(self, roots: Iterable[DurableRoot]) -> ValidSince:
+        """By when the closures of known roots were valid."""
+        return {root.path: self._valid_since[root.path] for root in roots}
+
     def closure_of(self, roots: Sequence[DurableRoot]) -> tuple[PathInfo, ...]:
         """The closure of known roots. Raises `KeyError` for any other root."""
         infos: dict[StorePath, PathInfo] = {}
@@ -246,8 +253,9 @@ class Batching:
             return Group(jobs, ())
         return Group(jobs, tuple(dict.fromkeys(self._unconfirmed.values())))
 
-    def succeeded(self, group: Group, now: float) -> None:
+    def succeeded(self, group: Group, valid_since: ValidSince, now: float) -> None:
         """The copy succeeded; its session is still open. `now` in seconds."""
+        self._valid_since.update(valid_since)
         for job in (*group.jobs, *group.reconfirmed):
             for root in job.roots:
                 self._known[root] = job
@@ -283,3 +291,4 @@ class Batching:
         """The session has ended, and with it its temporary roots: no root is known any more."""
         self._unconfirmed.update(self._known)
         self._known.clear()
+        self._valid_since.clear()

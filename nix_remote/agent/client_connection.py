@@ -36,6 +36,7 @@ class Client:
         self._frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._cancelled = False
+        self._disconnected = False
         self._ended = False
         self._awaited: Optional[Future[Any]] = None
         self.connecting = True
@@ -84,9 +85,21 @@ class Client:
                 raise Declined("the thread that copies has failed")
         if future.done():
             return future.result()
+        self._raise_end()
+        raise Gone
+
+    def pause(self, seconds: float) -> None:
+        """Waits after the outcome. Raises as `wait` does if the client does not wait so long."""
+        self._wake.clear()
+        self._raise_end()
+        if self._wake.wait(seconds):
+            self._raise_end()
+
+    def _raise_end(self) -> None:
         if self._cancelled:
             raise Interrupted
-        raise Gone
+        if self._disconnected:
+            raise Gone
 
     def _put(self, kind: bytes, payload: bytes) -> None:
         self._frames.put(framing.frame(kind, payload))
@@ -105,6 +118,7 @@ class Client:
 
     def disconnect(self) -> None:
         """The client has closed its connection, or the server is about to."""
+        self._disconnected = True
         self._wake.set()
 
     def next_frames(self, seconds: float) -> Optional[bytes]:

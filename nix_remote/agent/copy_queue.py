@@ -21,6 +21,7 @@ from nix_remote.agent.freshness import LastContact
 from nix_remote.agent.queue_state import PendingCopy, QueueState
 from nix_remote.agent.session_cache import OpenStore, SessionCache
 from nix_remote.copy.engine import CopyOptions, CopyResult
+from nix_remote.copy.settling import seconds_left
 from nix_remote.local.store import LocalStore
 from nix_remote.server.stores.base import DurableRoot
 from nix_remote.server.upload_lock import UploadLock
@@ -141,27 +142,38 @@ class CopyQueue:
             self._worker.next()
         self._worker.release()
 
-    def lead(self, pending: PendingCopy) -> CopyResult:
-        """Copies until that job is done, and lingers if there are other jobs. Raises its failure.
+    def lead(self, pending: PendingCopy, settle: float) -> CopyResult:
+        """Copies until that job is done and its settle time, in seconds, has passed.
 
-        The jobs in the same group are answered as well; the clients of the others have to find
-        another process.
+        Lingers if there are other jobs. The jobs in the same group are answered as well; the
+        clients of the others have to find another process. Raises the failure of the job.
         """
         try:
             while not pending.future.done():
                 self._worker.next()
             if pending.future.exception() is None:
-                self._linger()
+                self._linger(self._settling(pending, settle))
         finally:
             self._session.end()
         return pending.future.result()
 
-    def _linger(self) -> None:
-        """Goes on as long as clients keep coming, because the next lead would need a login."""
+    @staticmethod
+    def _settling(pending: PendingCopy, settle: float) -> float:
+        """Seconds until the settle time of a finished job has passed; the listener hears of it."""
+        left = seconds_left(pending.future.result().valid_since, settle, time.monotonic())
+        if left:
+            pending.listener(events.Settling(left))
+        return left
+
+    def _linger(self, at_least: float) -> None:
+        """Goes on for that many seconds, and as long as clients keep coming.
+
+        The next lead would need a login.
+        """
         counters = self._state.counters
         now = time.monotonic()
-        at_most = now + _LONGEST_LINGER
-        answered, until = 1, now  # a lead without other jobs does not wait
+        at_most = now + max(_LONGEST_LINGER, at_least)
+        answered, until = 1, now + at_least  # a lead without other jobs does not wait for any
         while now < at_most:
             with self._state.lock:
                 waiting = self._state.batching.waiting
@@ -169,7 +181,7 @@ class CopyQueue:
                 self._worker.next()
             now = time.monotonic()
             if counters.answered != answered or self.clients_connecting():
-                answered, until = counters.answered, now + _LINGER
+                answered, until = counters.answered, max(until, now + _LINGER)
             if now >= until:
                 return
             time.sleep(POLL_INTERVAL)

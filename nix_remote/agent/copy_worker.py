@@ -207,7 +207,7 @@ class CopyWorker:
     def _answer(self, group: Group, result: CopyResult) -> None:
         state = self._state
         with state.lock:
-            state.batching.succeeded(group, state.last_contact.time)
+            state.batching.succeeded(group, result.valid_since, state.last_contact.time)
             sizes = {info.path: info.nar_size for info in result.closure}
             for job, sent in group.attributed(result.sent).items():
                 state.counters.answered += 1
@@ -217,6 +217,7 @@ class CopyWorker:
                         sent=tuple(sent),
                         sent_bytes=sum(sizes[path] for path in sent),
                         roots=state.broadcast.locations(job.roots),
+                        valid_since=state.batching.valid_since(job.roots),
                     )
                 )
 

@@ -64,4 +64,5 @@ class QueueState:
         self.counters.without_copy += 1
         present = frozenset(info.path for info in closure)
         pending.listener(events.PlanReady(make_plan(closure, present)))
-        pending.future.set_result(CopyResult(closure, (), 0, self.broadcast.locations(roots)))
+        locations, since = self.broadcast.locations(roots), self.batching.valid_since(roots)
+        pending.future.set_result(CopyResult(closure, (), 0, locations, since))

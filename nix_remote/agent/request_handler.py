@@ -6,6 +6,7 @@ command lines and renders outcomes (`Invocation`), so that texts and exit status
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from typing import Callable, ContextManager, Protocol
 
@@ -16,6 +17,7 @@ from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.protocol import Run
 from nix_remote.copy.engine import CopyResult
 from nix_remote.copy.request import CopyRequest
+from nix_remote.copy.settling import seconds_left
 from nix_remote.errors import NixRemoteError
 
 
@@ -78,6 +80,15 @@ class RequestHandler:
         with self._find_queue(request) as queue, closing(renderer):
             pending = queue.submit(request.roots, request.closure, request.options, renderer)
             try:
-                return client.wait(pending.future, queue.is_running)
+                done = client.wait(pending.future, queue.is_running)
             finally:
                 queue.withdraw(pending)
+            self._settle(done, request.settings.settle, renderer, client)
+        return done
+
+    @staticmethod
+    def _settle(done: CopyResult, settle: float, renderer: Renderer, client: Client) -> None:
+        left = seconds_left(done.valid_since, settle, time.monotonic())
+        if left:
+            renderer(events.Settling(left))
+            client.pause(left)

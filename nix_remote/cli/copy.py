@@ -20,8 +20,8 @@ _SUBSTITUTE_SECONDS: Final = 60.0
 
 _DESCRIPTION = """\
 Copies the closure of store paths to the Nix server; sends only the missing paths.
-When it exits with 0, every path of the closure is valid on the server, and a durable root
-that belongs to the workspace keeps it from the garbage collector."""
+When it exits with 0, every path of the closure is valid on the server, a durable root that
+belongs to the workspace keeps it from the garbage collector, and executors see it."""
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +53,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_check(parser)
     common.add_repair(parser)
     common.add_transport(parser)
+    common.add_settle(parser)
     parser.add_argument(
         "--sign-key",
         type=Path,
@@ -82,7 +83,7 @@ def _run(options: argparse.Namespace) -> Result[CopyData]:
     parse = client_invocation.parse_with(COMMAND)
     with leading.serving(parse, request, queue, lead), closing(renderer):
         pending = queue.submit(request.roots, request.closure, request.options, renderer)
-        done = queue.lead(pending)
+        done = queue.lead(pending, request.settings.settle)
     return copy_options.result(request, done)
 
 

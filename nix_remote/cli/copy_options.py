@@ -30,6 +30,7 @@ def prepare(
         package=options.package,
         transport=options.transport,
         sign_key_file=options.sign_key,
+        settle=options.settle,
     )
     chosen = replace(
         chosen,

@@ -39,6 +39,7 @@ DoctorData = Union[_ProgramData, FindingsData]
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("alias", nargs="?", metavar="HOST", help="the Nix server, as for --host")
     common.add_transport(parser)
+    common.add_settle(parser)
     parser.add_argument(
         "--sign-key",
         type=Path,
@@ -67,7 +68,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> Result[DoctorData]:
     if options.on_executor:
-        return Result("doctor", {"program": executor.program()})
+        settle = settings.settle_time(chosen=options.settle)
+        return Result("doctor", {"program": executor.program(settle)})
     chosen = settings.choose(
         host=options.alias or options.host,
         transport=options.transport,
@@ -85,7 +87,7 @@ def _run(options: argparse.Namespace) -> Result[DoctorData]:
     )
     found.append(_agent())
     if options.executor is not None:
-        found += executor.examine(settings.choose(host=options.executor))
+        found += executor.examine(settings.choose(host=options.executor, settle=options.settle))
     return Result("doctor", findings.data(chosen.host, found), findings.exit_status(found))
 
 

@@ -60,6 +60,7 @@ class EnsureData(TypedDict):
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_transport(parser)
+    common.add_settle(parser)
     common.add_check(parser, Check.EXISTENCE)
     common.add_repair(parser)
     where = parser.add_mutually_exclusive_group()
@@ -116,7 +117,7 @@ def _ensure(
     options: argparse.Namespace, host: str, found: Iterable[Manifest]
 ) -> tuple[HostData, list[StorePath]]:
     """Checks one server; also returns the paths that this machine no longer has."""
-    chosen = settings.choose(host=host, transport=options.transport)
+    chosen = settings.choose(host=host, transport=options.transport, settle=options.settle)
     local = LocalStore(chosen.local_store)
     roots = list(dict.fromkeys(root for each in found for root in _roots(chosen, each)))
     absent = _not_valid(local, {root.path for root in roots})
@@ -144,7 +145,8 @@ def _copy(
 ) -> CopyResult:
     queue = request_queue.new_queue(wanted)
     with closing(common.renderer(wanted.settings, options)) as renderer:
-        return queue.lead(queue.submit(roots, wanted.closure, wanted.options, renderer))
+        pending = queue.submit(roots, wanted.closure, wanted.options, renderer)
+        return queue.lead(pending, wanted.settings.settle)
 
 
 def _copy_options(options: argparse.Namespace) -> CopyOptions:

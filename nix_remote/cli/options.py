@@ -12,7 +12,7 @@ from nix_remote.copy.engine import Check
 from nix_remote.errors import SigningKeyUnusable
 from nix_remote.local.signing import SigningKey, parse_signing_key
 from nix_remote.local.store import LocalStore
-from nix_remote.settings import Settings, TransportChoice
+from nix_remote.settings import DEFAULT_SETTLE, Settings, TransportChoice
 from nix_remote.store.paths import StorePath
 from nix_remote.store.plan import DAMAGES, Reason
 from nix_remote.text import decimal, decimal_fraction
@@ -68,6 +68,18 @@ def add_transport(parser: argparse.ArgumentParser) -> None:
         choices=[choice.value for choice in TransportChoice],
         help="SSH implementation (default: NIX_REMOTE_TRANSPORT, else auto: paramiko, or OpenSSH"
         " if the SSH config needs features that paramiko does not have)",
+    )
+
+
+def add_settle(parser: argparse.ArgumentParser) -> None:
+    """`--settle`."""
+    parser.add_argument(
+        "--settle",
+        type=seconds,
+        metavar="SECONDS",
+        help="end no earlier than this after the last path became valid on the server: the acdirmax"
+        " of executors' NFS mounts, during which they may not see new paths; 0 if no executor"
+        f" mounts the store (default: NIX_REMOTE_SETTLE, else {DEFAULT_SETTLE:g})",
     )
 
 

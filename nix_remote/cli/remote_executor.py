@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final, Optional
 
+from nix_remote import settings
 from nix_remote.cli import options as common
 from nix_remote.doctor.remote_execution import Executors, executors
 from nix_remote.errors import InvalidSetting
@@ -61,7 +62,7 @@ def add_details(parser: argparse.ArgumentParser) -> None:
 def chosen(options: argparse.Namespace) -> Optional[Executors]:
     """The executors of the service that the options name; None without a service.
 
-    Raises `UsageError`.
+    `options` include `--settle`. Raises `UsageError`.
     """
     if options.remote_executor is None:
         return None
@@ -73,7 +74,8 @@ def chosen(options: argparse.Namespace) -> Optional[Executors]:
             headers(options.remote_header),
             _authority(options.tls_certificate),
             options.remote_timeout,
-        )
+        ),
+        settings.settle_time(chosen=options.settle),
     )
 
 

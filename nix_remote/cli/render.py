@@ -100,6 +100,8 @@ class Renderer:
             self._line(f"removing roots: {event.done} of {event.total}")
         elif isinstance(event, events.Waiting):
             self._line(f"waiting for {event.waiting_for} ({event.seconds:.0f} s)")
+        elif isinstance(event, events.Settling) and self._verbose:
+            self._line(f"waiting until executors see new paths ({event.seconds:.1f} s)")
         elif isinstance(event, events.SubstitutionAbandoned):
             self._line(f"{self._host} did not substitute all paths: {event.why}")
         elif isinstance(event, events.SessionNotAdded) and self._verbose:

@@ -32,6 +32,7 @@ them and compares their hashes; with --executor, on that machine, through its mo
 def _add_options(parser: argparse.ArgumentParser) -> None:
     common.add_paths(parser)
     common.add_transport(parser)
+    common.add_settle(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--server", action="store_true", help="check on the server (the default)")
     where.add_argument("--executor", metavar="ALIAS", help="check on that executor, over SSH")
@@ -46,7 +47,9 @@ def _run(options: argparse.Namespace) -> Result[FindingsData]:
         paths = [info.path for info in _closure(options, local)]
         found = _by_action(executors, paths, local)
         return findings.result("verify", executors.endpoint.url, found)
-    chosen = settings.choose(host=options.executor or options.host, transport=options.transport)
+    chosen = settings.choose(
+        host=options.executor or options.host, transport=options.transport, settle=options.settle
+    )
     closure = _closure(options, LocalStore(chosen.local_store))
     if options.executor is not None:
         found = executor.examine(chosen, [info.path for info in closure])

@@ -9,7 +9,8 @@
     repeat      from `ask`, if the last query found a gap, at most `ROUNDS` times
 
 When `run` returns, every path of the closure is valid on the server and reachable from a durable
-root. Otherwise it raises.
+root. Otherwise it raises. It also returns since when they are valid: until the settle time has
+passed after that (`settling.py`), executors may not see them, and the caller has to wait.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional,
 
 from nix_remote import events
 from nix_remote.copy.retry import RetryPolicy
+from nix_remote.copy.settling import ValidSince
 from nix_remote.errors import ClosureNotKept, ContentDamaged, ContentDiffers, NixRemoteError
 from nix_remote.local.store import LocalStore
 from nix_remote.server.nix_errors import ReferenceVanished
@@ -70,6 +72,8 @@ class CopyResult:
     """NAR bytes of `sent`."""
     roots: Mapping[StorePath, str]
     """Top path -> its durable root: the absolute location on the server, if it is known."""
+    valid_since: ValidSince
+    """Of the top paths, on this machine's monotonic clock."""
 
 
 OpenRemote = Callable[[Question], ContextManager[RemoteStore]]
@@ -89,21 +93,24 @@ class Copy:
     listener: events.Listener = events.ignore
     options: CopyOptions = CopyOptions()
     sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
 
     def run(self) -> CopyResult:
         """Makes the server keep the closure. Raises `NixRemoteError`."""
         sent: dict[StorePath, int] = {}
+        since: dict[StorePath, float] = {}
         rounds = _Rounds(self.alias)
         failures = 0
         while True:
             try:
                 with self.open_remote(self._question) as remote:
-                    self._in_session(remote, rounds, sent)
+                    self._in_session(remote, rounds, sent, since)
                 return CopyResult(
                     closure=tuple(self.closure),
                     sent=tuple(sent),
                     sent_bytes=sum(sent.values()),
                     roots={root.path: root.location for root in self.roots},
+                    valid_since=since,
                 )
             except ReferenceVanished:
                 continue  # the session has ended; `rounds` bounds the repetitions
@@ -123,15 +130,21 @@ class Copy:
             lock=tuple(root.path for root in self.roots),
         )
 
-    def _in_session(self, remote: RemoteStore, rounds: _Rounds, sent: dict[StorePath, int]) -> None:
-        """Repeats the copy until there is no gap.
+    def _in_session(
+        self,
+        remote: RemoteStore,
+        rounds: _Rounds,
+        sent: dict[StorePath, int],
+        since: dict[StorePath, float],
+    ) -> None:
+        """Repeats the copy until there is no gap. Fills `sent` and `since`.
 
         Raises `ReferenceVanished` only if the session has ended.
         """
         self._substitute(remote)
         paths = self._question.paths
         while True:
-            plan = self._plan(remote)
+            plan, asked = self._plan(remote)
             try:
                 remote.push(self._outgoing(plan, sent))
             except ReferenceVanished:
@@ -139,10 +152,31 @@ class Copy:
                 if remote.ended:
                     raise
                 continue
-            gap = frozenset(paths) - remote.secure(paths, self.roots)
+            pushed = self.now() if plan.missing else None
+            secured = remote.secure(paths, self.roots)
+            gap = frozenset(paths) - secured.valid
             if not gap:
+                since.update(self._since(plan, asked, pushed, secured.since))
                 return
             rounds.count(gap)
+
+    def _since(
+        self, plan: Plan, asked: float, pushed: Optional[float], registered: ValidSince
+    ) -> ValidSince:
+        """By when the closure of each top path was valid.
+
+        `asked` and `pushed` are when the answers had arrived. `registered` is what the server's
+        own times say.
+        """
+        new = frozenset(info.path for info in plan.missing)
+        replaced = not new.isdisjoint(plan.valid)
+        return {
+            root.path: pushed
+            if pushed is not None and (replaced or root.path in new)
+            # Another copy may have sent it a moment ago.
+            else min(asked, registered.get(root.path, asked))
+            for root in self.roots
+        }
 
     def _substitute(self, remote: RemoteStore) -> None:
         if self.options.substitute_seconds is None:
@@ -152,8 +186,10 @@ class Copy:
         if wanted:
             remote.substitute(wanted, at_most=self.options.substitute_seconds)
 
-    def _plan(self, remote: RemoteStore) -> Plan:
+    def _plan(self, remote: RemoteStore) -> tuple[Plan, float]:
+        """The plan, and when the answer on which it is based had arrived."""
         valid = remote.ask(self._question)
+        asked = self.now()
         plan = plan_copy(self.closure, valid, remote, self.options.check, self.options.replaced)
         self.listener(events.PlanReady(plan))
         self._refuse(plan.damaged)
@@ -165,7 +201,7 @@ class Copy:
             # Protect valid paths while the others are sent. If one was deleted since the query,
             # the server rejects the paths that refer to it, and `secure` finds the gap.
             remote.lock(frontier(self.closure, valid))
-        return plan
+        return plan, asked
 
     def _refuse(self, damaged: Sequence[PlannedPath]) -> None:
         """Raises the error for damaged paths, if there are any."""

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Final, Iterator, Sequence
 
 from nix_remote import events
+from nix_remote.doctor import on_executor
 from nix_remote.doctor.finding import Finding, Status, broken, from_error
 from nix_remote.errors import NixRemoteError
 from nix_remote.server import connect
@@ -19,9 +20,13 @@ _PATHS_AT_ONCE: Final = 500
 """A command must fit into an SSH packet."""
 
 
-def program() -> str:
-    """The text of the script, which needs only Python's standard library."""
-    return resources.files("nix_remote.doctor").joinpath("on_executor.py").read_text()
+def program(settle: float) -> str:
+    """The text of the script, which needs only Python's standard library.
+
+    `settle`: the settle time of copies, in seconds.
+    """
+    text = resources.files("nix_remote.doctor").joinpath("on_executor.py").read_text()
+    return text.replace(f"\nSETTLE = {on_executor.SETTLE}\n", f"\nSETTLE = {settle}\n")
 
 
 def examine(settings: Settings, paths: Sequence[str] = ()) -> list[Finding]:
@@ -29,9 +34,11 @@ def examine(settings: Settings, paths: Sequence[str] = ()) -> list[Finding]:
     try:
         with connect.open_remote_exec(settings, events.ignore) as remote_exec:
             found: dict[tuple[str, str], Finding] = {}
+            script = program(settings.settle)
             for part in _parts(paths):
                 # The findings about the mount are the same each time.
-                found.update(((each.layer, each.subject), each) for each in _run(remote_exec, part))
+                judged = _run(remote_exec, script, part)
+                found.update(((each.layer, each.subject), each) for each in judged)
             return list(found.values())
     except NixRemoteError as error:
         return [from_error(LAYER, settings.host, error)]
@@ -43,10 +50,10 @@ def _parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:
         yield paths[start : start + _PATHS_AT_ONCE]
 
 
-def _run(remote_exec: RemoteExec, paths: Sequence[str]) -> list[Finding]:
+def _run(remote_exec: RemoteExec, script: str, paths: Sequence[str]) -> list[Finding]:
     done = remote_exec.run(
         ("python3", "-", "--json", *paths),
-        stdin=program().encode(),
+        stdin=script.encode(),
         waiting_for="the executor to check its store",
     )
     try:

@@ -1,6 +1,6 @@
 """Checks how this machine sees the Nix store. Run it on an executor.
 
-    python3 on_executor.py [--json] [PATH...]
+    python3 on_executor.py [--json] [--settle SECONDS] [PATH...]
 
 It is one file that needs only Python's standard library: `nix-remote doctor --on-executor` prints
 it. PATHs are store paths that actions need. Exits with status 1 if a check fails. It changes
@@ -19,8 +19,8 @@ SENTINEL = "/nix/store/.links"
 TIMEOUT = 5.0
 """Seconds for the server to answer."""
 
-SHORT = 3
-"""Seconds for which it is acceptable that a new path is invisible."""
+SETTLE = 1.0
+"""Seconds after which executors see a new path: copies end no earlier."""
 
 MARKS = {"ok": "\u2713", "warning": "!", "broken": "\u2717", "unknown": "-"}
 SET_UP = "nix-remote setup executor --server SERVER | ssh root@THIS-MACHINE sh"
@@ -64,8 +64,8 @@ def mount_of(folder: str, mountinfo: str) -> Optional[Mount]:
     return found
 
 
-def judge_mount(mount: Optional[Mount]) -> List[Finding]:
-    """The findings about the mount."""
+def judge_mount(mount: Optional[Mount], settle: float) -> List[Finding]:
+    """The findings about the mount. `settle` as `SETTLE`."""
     if mount is None:
         return [Finding("mount", "store", "broken", "nothing is mounted on " + STORE, SET_UP)]
     where = f"{mount.source} ({mount.kind})"
@@ -78,21 +78,26 @@ def judge_mount(mount: Optional[Mount]) -> List[Finding]:
     if not mount.kind.startswith("nfs"):
         text = "not an NFS mount: its options are not known"
         return [*found, Finding("mount", "new paths", "unknown", text)]
-    return [*found, _new_paths(mount.options), _hard_or_soft(mount.options)]
+    return [*found, _new_paths(mount.options, settle), _hard_or_soft(mount.options)]
 
 
-def _new_paths(options: Dict[str, str]) -> Finding:
+def _new_paths(options: Dict[str, str], settle: float) -> Finding:
     cache = options.get("lookupcache", "all")
-    if cache.startswith("pos"):
-        return Finding("mount", "new paths", "ok", "visible at once: lookupcache=positive")
-    if cache == "none" or "noac" in options:
-        return Finding("mount", "new paths", "ok", "visible at once, but slow: docs/nfs.md")
+    if cache.startswith("pos") or cache == "none" or "noac" in options:
+        text = "visible at once, at the price of a call to the server for each absent name"
+        return Finding("mount", "new paths", "ok", text)
     longest = options.get("acdirmax", "60")
-    if _is_decimal(longest) and int(longest) <= SHORT:
-        return Finding("mount", "new paths", "ok", f"visible after {longest} s at most")
-    text = "negative lookup cache: a path opened before it was copied stays invisible up to {} s"
-    fix = f"lookupcache=positive: {SET_UP}\n(unmount all mounts of that server first)"
-    return Finding("mount", "new paths", "broken", text.format(longest), fix)
+    remount = f"acdirmin=1,acdirmax=1: {SET_UP}\n(unmount all mounts of that server first)"
+    if options.get("vers", "4").startswith("3"):
+        text = "NFS 3: a path opened before it was copied can stay invisible for ever"
+        return Finding("mount", "new paths", "broken", text, f"nfsvers=4.2,{remount}")
+    if _is_decimal(longest) and int(longest) <= settle:
+        text = f"visible after {longest} s at most; a copy waits {settle:g} s"
+        return Finding("mount", "new paths", "ok", text)
+    text = f"a path opened before it was copied stays invisible up to {longest} s;"
+    text += f" a copy waits only {settle:g} s"
+    fix = f"{remount}\nor, on the workstation: NIX_REMOTE_SETTLE={longest}"
+    return Finding("mount", "new paths", "broken", text, fix)
 
 
 def _is_decimal(text: str) -> bool:
@@ -202,10 +207,10 @@ def _read_a_little(path: str) -> None:
             file.read(1)
 
 
-def examine(paths: List[str]) -> List[Finding]:
+def examine(paths: List[str], settle: float) -> List[Finding]:
     """Runs every check that is possible."""
     with open("/proc/self/mountinfo", errors="replace") as file:
-        found = judge_mount(mount_of(STORE, file.read()))
+        found = judge_mount(mount_of(STORE, file.read()), settle)
     if found[0].status == "broken":
         return found
     found += check_store()
@@ -218,9 +223,16 @@ def main(words: List[str]) -> int:
     """Prints the findings; returns the exit status."""
     parser = argparse.ArgumentParser(description="Checks how this machine sees a Nix store.")
     parser.add_argument("--json", action="store_true", help="print a list of objects on one line")
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=SETTLE,
+        metavar="SECONDS",
+        help="NIX_REMOTE_SETTLE of copies",
+    )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="store paths that actions need")
     options = parser.parse_args(words)
-    found = examine(options.paths)
+    found = examine(options.paths, options.settle)
     if options.json:
         sys.stdout.write(json.dumps([each._asdict() for each in found]) + "\n")
     else:

@@ -35,6 +35,8 @@ class Executors:
 
     endpoint: Endpoint
     service: ExecutionService
+    settle: float
+    """The settle time of copies, in seconds."""
 
     def examine(self, paths: Sequence[str], shells: Sequence[str] = ()) -> list[Finding]:
         """Whether one of the executors sees these paths. `shells` are tried after `/bin/sh`."""
@@ -59,33 +61,37 @@ class Executors:
             result = probe.read(ended.stdout.plain, len(paths))
             if result is not None:
                 executor = ended.worker or "an executor"
-                return [ok(LAYER, "executor", f"{executor} ran {shell}"), *judge(result, paths)]
+                found = judge(result, paths, self.settle)
+                return [ok(LAYER, "executor", f"{executor} ran {shell}"), *found]
             failures.append(f"{shell}: {_reason(ended)}")
         return [_no_shell(failures)]
 
 
-def executors(endpoint: Endpoint) -> Executors:
-    """The executors of a service. Sends nothing. Raises `GrpcMissing`."""
+def executors(endpoint: Endpoint, settle: float) -> Executors:
+    """The executors of a service. Sends nothing. Raises `GrpcMissing`.
+
+    `settle`: the settle time of copies, in seconds.
+    """
     try:
         from nix_remote.remote_execution.service import ExecutionService
     except ModuleNotFoundError:
         raise GrpcMissing(sys.executable) from None
-    return Executors(endpoint, ExecutionService(endpoint))
+    return Executors(endpoint, ExecutionService(endpoint), settle)
 
 
-def judge(result: probe.ProbeResult, paths: Sequence[str]) -> list[Finding]:
+def judge(result: probe.ProbeResult, paths: Sequence[str], settle: float) -> list[Finding]:
     """The findings about the mount and the paths on an executor."""
-    return [*_mount(result), *(_path(path, result) for path in paths)]
+    return [*_mount(result, settle), *(_path(path, result) for path in paths)]
 
 
-def _mount(result: probe.ProbeResult) -> list[Finding]:
+def _mount(result: probe.ProbeResult, settle: float) -> list[Finding]:
     mount = on_executor.mount_of(STORE_DIRECTORY, result.mountinfo)
     if mount is None and not result.absent:
         text = f"{STORE_DIRECTORY} is not a mount of its own for actions"
         return [unknown("mount", "store", text)]
     return [
         Finding(each.layer, each.subject, Status(each.status), each.text, each.fix)
-        for each in on_executor.judge_mount(mount)
+        for each in on_executor.judge_mount(mount, settle)
     ]
 
 

@@ -98,28 +98,56 @@ class QueryPathInfo(Request[Optional[PathInfo]]):
         return encode_text(self.path)
 
     def read_reply(self) -> Decoder[Optional[PathInfo]]:
-        if not (yield from read_bool()):
-            return None
-        deriver = yield from read_optional_store_path()
-        nar_hash = yield from read_nar_hash(nar_hash_from_hex)
-        references = yield from read_store_paths()
-        yield from read_number()  # registration time
-        nar_size = yield from read_number()
-        yield from read_bool()  # ultimate: built on the server
-        signatures = yield from read_signatures()
-        content_address = yield from read_text()
-        return PathInfo(
-            self.path,
-            nar_hash,
-            nar_size,
-            tuple(sorted(references)),
-            deriver,
-            signatures,
-            content_address,
-        )
+        registered = yield from _read_registered(self.path)
+        return None if registered is None else registered.info
 
     def reply_allowance(self) -> int:
         return PATH_INFO_ALLOWANCE
+
+
+@dataclass(frozen=True)
+class QueryRegistrationTime(Request[Optional[int]]):
+    """Operation 26 (reply as of 1.17). When a path became valid; None if it is not valid.
+
+    Seconds since 1970 on the server's clock, rounded down.
+    """
+
+    path: StorePath
+    operation = 26
+
+    def fields(self) -> bytes:
+        return encode_text(self.path)
+
+    def read_reply(self) -> Decoder[Optional[int]]:
+        registered = yield from _read_registered(self.path)
+        return None if registered is None else registered.time
+
+    def reply_allowance(self) -> int:
+        return PATH_INFO_ALLOWANCE
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """What the server has registered of a valid path."""
+
+    info: PathInfo
+    time: int
+
+
+def _read_registered(path: StorePath) -> Decoder[Optional[_Registered]]:
+    if not (yield from read_bool()):
+        return None
+    deriver = yield from read_optional_store_path()
+    nar_hash = yield from read_nar_hash(nar_hash_from_hex)
+    references = yield from read_store_paths()
+    time = yield from read_number()
+    nar_size = yield from read_number()
+    yield from read_bool()  # ultimate: built on the server
+    signatures = yield from read_signatures()
+    content_address = yield from read_text()
+    ordered = tuple(sorted(references))
+    info = PathInfo(path, nar_hash, nar_size, ordered, deriver, signatures, content_address)
+    return _Registered(info, time)
 
 
 @dataclass(frozen=True)

@@ -133,5 +133,6 @@ class Opener:
             remote_exec=self.remote_exec,
             open_session=partial(self.another_session, command, conversation),
             home=self.home,
+            clock=self.home.clock,
         )
         return store, session.greeting()

@@ -236,7 +236,7 @@ _FROM_HOST: Final = """\
 
 _FROM_SERVER: Final = """\
           # Without options, the negative lookup cache hides a new path for half a minute if it was
-          # opened before, unless nodes set lookupcache=positive (nfsmount.conf).
+          # opened before, unless nodes set acdirmax=1 (nfsmount.conf).
           nfs:
             server: {server}
             path: {store}

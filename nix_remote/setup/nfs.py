@@ -27,18 +27,21 @@ MOUNT_OPTIONS: Final = (
     "ro",
     "nfsvers=4.2",
     "hard",
-    "lookupcache=positive",
+    "acdirmin=1",
+    "acdirmax=1",
     "nosuid",
     "nodev",
 )
 
 MOUNT_REASONS: Final = """\
-# ro                    nothing on this machine can change the store
-# nfsvers=4.2           one port (2049), without rpcbind, mountd and statd
-# hard                  reads wait for an unavailable server, and do not fail half-way
-# lookupcache=positive  no negative lookup cache: a path that was just copied is visible at once,
-#                       even if it was opened in vain a moment ago
-# nosuid,nodev          a Nix store has no setuid files or devices; ignore them"""
+# ro            nothing on this machine can change the store
+# nfsvers=4.2   one port (2049), without rpcbind, mountd and statd; and a folder's changes are
+#               counted: with NFS 3, two changes in one tick of the server's clock can hide a path
+# hard          reads wait for an unavailable server, and do not fail half-way
+# acdirmin=1,acdirmax=1  a name that was looked up in vain counts as absent for at most 1 s:
+#               nix-remote ends a copy no earlier than that after its last path became valid
+#               (NIX_REMOTE_SETTLE)
+# nosuid,nodev  a Nix store has no setuid files or devices; ignore them"""
 
 
 def export_options(fsid: str) -> str:

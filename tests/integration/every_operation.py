@@ -88,7 +88,7 @@ def perform_last(remote: RemoteStore, closure: list[PathInfo]) -> list[str]:
     paths = tuple(info.path for info in closure)
     assert remote.ask(Question(paths, lock=paths)) == frozenset(paths)
     root = DurableRoot(closure[-1].path, ".local/state/nix-remote/gcroots/test/every/operation")
-    assert remote.secure(paths, [root]) == frozenset(paths)
+    assert remote.secure(paths, [root]).valid == frozenset(paths)
     assert remote.ask(Question(paths)) == frozenset(paths)
     return ["secure"]
 

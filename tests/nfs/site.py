@@ -11,7 +11,7 @@ from typing import Iterator, Mapping
 from lab import images, nfs, nix
 from lab.host import Host
 from lab.kernel_host import KernelHost
-from lab.lab import Lab
+from lab.lab import SETTLE, Lab
 
 STORE = "/nix/store"
 
@@ -40,6 +40,8 @@ def start(lab: Lab, name: str, binds: Mapping[Path, str] = MappingProxyType({}))
 
     `name` is the first part of their names: a lab may have several sites.
     """
+    # As on people's machines: the default.
+    lab.workstation.environment.pop(SETTLE)
     server = lab.start_server(f"{name}-server", nix.Version.CURRENT, image=images.NFS_SERVER)
     nfs.export(server)
     executor = lab.start_kernel_executor(f"{name}-executor", binds)

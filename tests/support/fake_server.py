@@ -51,7 +51,7 @@ def failure(message: str) -> bytes:
     )
 
 
-def encoded_info(info: PathInfo) -> bytes:
+def encoded_info(info: PathInfo, registered: int = 1) -> bytes:
     """The reply to operation 26 about a valid path, as of protocol 1.17."""
     return b"".join(
         (
@@ -59,7 +59,7 @@ def encoded_info(info: PathInfo) -> bytes:
             encode_text(info.deriver or ""),
             encode_text(info.nar_hash.hex()),
             encode_texts(info.references),
-            encode_number(1),
+            encode_number(registered),
             encode_number(info.nar_size),
             encode_bool(False),
             encode_texts(info.signatures),
@@ -92,6 +92,8 @@ class FakeServer:
     temporary_roots: set[StorePath] = field(default_factory=set)
     nars: dict[StorePath, bytes] = field(default_factory=dict)
     infos: dict[StorePath, PathInfo] = field(default_factory=dict)
+    registered: int = 1
+    """When the paths of `infos` became valid, in seconds of the server's clock."""
     signatures: dict[StorePath, tuple[str, ...]] = field(default_factory=dict)
     substitutable: set[StorePath] = field(default_factory=set)
     operations: list[int] = field(default_factory=list)
@@ -247,7 +249,7 @@ class FakeServer:
             info = self.infos.get(path)
             if info is None:
                 return LAST + encode_bool(False)
-            return LAST + encoded_info(info)
+            return LAST + encoded_info(info, self.registered)
 
         return path, reply
 

@@ -67,7 +67,7 @@ READERS: Sequence[Callable[[str], object]] = (
     exports.judge,
     list_roots,
     parse_all_of_config,
-    lambda text: on_executor.judge_mount(on_executor.Mount("nfs4", "x", {"acdirmax": text})),
+    lambda text: on_executor.judge_mount(on_executor.Mount("nfs4", "x", {"acdirmax": text}), 1.0),
 )
 
 

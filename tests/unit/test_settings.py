@@ -6,6 +6,7 @@ import pytest
 
 from nix_remote.errors import InvalidHostAlias, InvalidSetting, NoHost
 from nix_remote.settings import (
+    DEFAULT_SETTLE,
     DEFAULT_STALL_TIMEOUT,
     TransportChoice,
     check_alias,
@@ -90,6 +91,19 @@ def test_a_choice_is_one_of_those_there_are(name: str) -> None:
 def test_a_bound_is_a_number_above_0(text: str) -> None:
     with pytest.raises(InvalidSetting, match="NIX_REMOTE_STALL_TIMEOUT"):
         choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_STALL_TIMEOUT": text})
+
+
+def test_the_settle_time_may_be_none_at_all() -> None:
+    assert choose({"BAZEL_NIX_REMOTE": "s"}).settle == DEFAULT_SETTLE == 1
+    assert choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_SETTLE": "0"}).settle == 0
+    assert choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_SETTLE": "0"}, settle=2.5).settle == 2.5
+    assert choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_SETTLE": "3"}, settle=0.0).settle == 0
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "inf", "nan"])
+def test_the_settle_time_is_a_number(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="NIX_REMOTE_SETTLE"):
+        choose({"BAZEL_NIX_REMOTE": "s", "NIX_REMOTE_SETTLE": text})
 
 
 def test_the_users_name_is_that_of_the_environment_or_of_the_password_database() -> None:

@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Iterator, Mapping, Protocol, Sequence
 
 from nix_remote.store.paths import PathInfo, StorePath
@@ -46,6 +46,17 @@ class Question:
 
     paths: tuple[StorePath, ...]
     lock: tuple[StorePath, ...] = ()
+
+
+@dataclass(frozen=True)
+class Secured:
+    """What the server keeps after `RemoteStore.secure`."""
+
+    valid: frozenset[StorePath]
+    """The paths that are valid, without top paths that have no root."""
+    since: Mapping[StorePath, float] = field(default_factory=dict)
+    """Top path -> by when it was valid: seconds on this machine's monotonic clock. Only paths of
+    which the server's own times say it. The closure of a path was valid before the path was."""
 
 
 class RemoteStore(Protocol):
@@ -99,13 +110,11 @@ class RemoteStore(Protocol):
         be replaced and the protocol cannot do that.
         """
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         """Makes durable roots, waits for running collectors, then queries validity, in this order.
 
         Returns which of `paths` are valid, without top paths that have no root because they were
-        not valid. If it returns all of them, they stay valid: a collector that began before the
+        not valid. If these are all of them, they stay valid: a collector that began before the
         roots existed has ended before the query, and a later one counts the roots. This relies
         neither on temporary roots nor on version numbers. Raises `RootRefused` and
         `CollectorNotAwaited`.

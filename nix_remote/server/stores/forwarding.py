@@ -15,6 +15,7 @@ from nix_remote.server.stores.base import (
     Outgoing,
     Question,
     RemoteStore,
+    Secured,
 )
 from nix_remote.store.paths import PathInfo, StorePath
 
@@ -53,9 +54,7 @@ class ForwardingStore:
     def push(self, paths: Sequence[Outgoing]) -> None:
         self._store.push(paths)
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         return self._store.secure(paths, roots)
 
     def renew(self, roots: Sequence[DurableRoot]) -> None:

@@ -23,7 +23,7 @@ from nix_remote.protocol.versions import ServeServer
 from nix_remote.server import nix_commands, trust
 from nix_remote.server.nix_errors import ReferenceVanished, lacks_signature, path_error
 from nix_remote.server.session import Session
-from nix_remote.server.stores.base import DurableRoot, Outgoing, Question
+from nix_remote.server.stores.base import DurableRoot, Outgoing, Question, Secured
 from nix_remote.server.stores.session import Asked, SessionStore
 from nix_remote.server.upload import NotAccepted
 from nix_remote.store.paths import PathInfo, StorePath
@@ -107,9 +107,7 @@ class ServeStore(SessionStore[ServeServer]):
             return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         self._wait_for_locks()
         tops = frozenset(root.path for root in roots)
         while True:
@@ -130,7 +128,7 @@ class ServeStore(SessionStore[ServeServer]):
             made = [root for root in made if root.path in valid]
             find = partial(nix_commands.find_roots, self._remote_exec, self._account.alias, made)
             if self._count(made, find):
-                return valid
+                return Secured(valid)
 
     def _make_roots(self, roots: Sequence[DurableRoot]) -> Optional[list[DurableRoot]]:
         """The roots of valid paths as made; None if the next folder is to be tried."""

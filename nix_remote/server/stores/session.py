@@ -13,7 +13,7 @@ from nix_remote.errors import PathRefused
 from nix_remote.protocol.conversation import Request, Server
 from nix_remote.protocol.worker import RootLink
 from nix_remote.server import nix_commands, trust, verify
-from nix_remote.server.gc_roots import home
+from nix_remote.server.clock import ClockReading
 from nix_remote.server.gc_roots.placement import RootPlacement
 from nix_remote.server.nix_errors import Account, store_error
 from nix_remote.server.remote_exec import RemoteExec
@@ -45,7 +45,7 @@ class SessionStore(RemoteStore, Generic[Server]):
     """The part of a `RemoteStore` that is the same over both protocols.
 
     `asked` was submitted together with the greeting; `open_session` opens another session;
-    `home` returns the account's home folder.
+    `home` returns the account's home folder, and `clock` a reading of the server's clock.
     """
 
     def __init__(
@@ -57,7 +57,8 @@ class SessionStore(RemoteStore, Generic[Server]):
         listener: events.Listener,
         remote_exec: RemoteExec,
         open_session: Callable[[], Session[Server]],
-        home: home.Home = home.unknown,
+        home: Callable[[], Optional[str]] = lambda: None,
+        clock: Callable[[], Optional[ClockReading]] = lambda: None,
     ) -> None:
         self._session = session
         self._asked = asked
@@ -68,6 +69,7 @@ class SessionStore(RemoteStore, Generic[Server]):
         self._remote_exec = remote_exec
         self._open_session = open_session
         self._home = home
+        self._clock = clock
         self._broken = False
 
     @cached_property

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import (
+    Iterable,
     Iterator,
     Mapping,
     Optional,
@@ -27,7 +28,7 @@ from nix_remote.server.nix_errors import (
     store_error,
 )
 from nix_remote.server.session import RequestRefused, Session
-from nix_remote.server.stores.base import DurableRoot, Question
+from nix_remote.server.stores.base import DurableRoot, Question, Secured
 from nix_remote.server.stores.session import Asked, SessionStore
 from nix_remote.server.upload import NotAccepted
 from nix_remote.store.paths import PathInfo, StorePath
@@ -117,9 +118,7 @@ class WorkerStore(SessionStore[WorkerServer]):
             return path_error(refused.cause.message, self._account, refused.info)
         return refused.cause
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         self._wait_for_locks()
         tops = frozenset(root.path for root in roots)
         while True:
@@ -129,14 +128,32 @@ class WorkerStore(SessionStore[WorkerServer]):
             pending = self._begin_roots(roots)
             barrier = self._session.submit(worker.CollectGarbage())
             query = self._session.submit(worker.QueryValidPaths(tuple(paths)))
+            ages = self._begin_ages(tops)
             outcomes = [
                 self._outcome(root, link) for root, link in zip(pending.roots, pending.links)
             ]
             self._wait(barrier, "a garbage collection on the server to end")
             valid = self._wait(query, "which paths are valid on the server")
+            since = self._since(ages)
             made = self._made(pending.roots, outcomes, valid)
             if made is not None and self._count(made, partial(self._counted, made, pending.asked)):
-                return valid - (tops - {root.path for root in made})
+                return Secured(valid - (tops - {root.path for root in made}), since)
+
+    def _begin_ages(self, tops: Iterable[StorePath]) -> Mapping[StorePath, Future[Optional[int]]]:
+        """Asks when these paths became valid, if the server's clock is known."""
+        if self._clock() is None:
+            return {}
+        submit = self._session.submit
+        return {path: submit(worker.QueryRegistrationTime(path)) for path in tops}
+
+    def _since(self, asked: Mapping[StorePath, Future[Optional[int]]]) -> Mapping[StorePath, float]:
+        """By when the paths were valid, on this machine's clock, where the server says it."""
+        clock, since = self._clock(), {}
+        for path, answer in asked.items():
+            registered = self._wait(answer, "when paths became valid on the server")
+            if clock is not None and registered is not None:
+                since[path] = clock.valid_since(registered)
+        return {path: time for path, time in since.items() if time is not None}
 
     def _begin_roots(self, roots: Sequence[DurableRoot]) -> _PendingRoots:
         """Requests durable roots, then asks whether the server counts them."""

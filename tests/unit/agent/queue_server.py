@@ -6,7 +6,7 @@ import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, Mapping, Optional, Sequence
+from typing import Callable, ContextManager, Final, Iterator, Mapping, Optional, Sequence
 
 from nix_remote import events
 from nix_remote.agent.copy_queue import CopyQueue
@@ -25,6 +25,7 @@ from nix_remote.server.stores.base import (
     Outgoing,
     Question,
     RemoteStore,
+    Secured,
 )
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.store.paths import PathInfo, StorePath
@@ -145,13 +146,17 @@ class Session:
         self._check()
         self.server.renewed.append(tuple(roots))
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         self._check()
         self.server.secured += 1
         self.server.roots.update(roots)
-        return frozenset(self.server.valid.intersection(paths))
+        valid = frozenset(self.server.valid.intersection(paths))
+        return Secured(valid, {root.path: LONG_AGO for root in roots})
+
+
+LONG_AGO: Final = -1e9
+"""When paths became valid that this fake says were not sent just now."""
+NO_SETTLE: Final = 0.0
 
 
 class Clock:

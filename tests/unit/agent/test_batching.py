@@ -24,6 +24,7 @@ GLIBC, BASH, HELLO = info("glibc"), info("bash", "glibc"), info("hello", "bash")
 GCC = info("gcc", "glibc")
 DEFAULTS = CopyOptions()
 NOW = 1000.0
+VALID_SINCE = 77.0
 BROKEN = ConnectionBroken("s", "copying", "cut")
 MISSING = PathContentMissing(path("gcc"), "gone")
 
@@ -35,6 +36,10 @@ def root(name: str, package: str = "") -> DurableRoot:
 def add(batching: Batching, *closure: PathInfo, options: CopyOptions = DEFAULTS) -> Job:
     top = closure[-1].path
     return batching.add(closure, [DurableRoot(top, f"roots/{top}")], options)
+
+
+def succeed(batching: Batching, group: Group, now: float) -> None:
+    batching.succeeded(group, {root.path: VALID_SINCE for root in group.roots}, now)
 
 
 def test_all_that_wait_are_one_copy_of_the_union_of_their_closures() -> None:
@@ -66,9 +71,10 @@ def test_a_root_is_known_as_long_as_the_session_lives() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
     assert not batching.is_known(job)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert batching.is_known(job)
     assert batching.closure_of(job.roots) == (GLIBC, BASH)
+    assert batching.valid_since(job.roots) == {BASH.path: VALID_SINCE}
     batching.session_ended()
     assert not batching.is_known(job)
 
@@ -76,14 +82,14 @@ def test_a_root_is_known_as_long_as_the_session_lives() -> None:
 def test_the_same_path_under_another_name_is_not_known() -> None:
     batching = Batching()
     add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert not batching.is_known(Job((), (root("bash", "other-"),)))
 
 
 def test_a_job_that_checks_contents_is_never_known() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert not batching.is_known(Job((), job.roots, CopyOptions(check=Check.CONTENTS)))
 
 
@@ -91,21 +97,21 @@ def test_the_closure_of_one_of_several_paths_of_a_job_is_its_own() -> None:
     batching = Batching()
     roots = [DurableRoot(BASH.path, "roots/bash"), DurableRoot(GCC.path, "roots/gcc")]
     batching.add([GLIBC, BASH, GCC], roots, DEFAULTS)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert batching.closure_of(roots[1:]) == (GLIBC, GCC)
 
 
 def test_answered_jobs_are_confirmed_with_the_next_copy() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     batching.session_ended()
     assert batching.has_unconfirmed
     add(batching, GLIBC, GCC)
     group = batching.take()
     assert group.reconfirmed == (job,)
     assert set(group.roots) > set(job.roots)
-    batching.succeeded(group, NOW)
+    succeed(batching, group, NOW)
     assert not batching.has_unconfirmed
     assert batching.is_known(job)
 
@@ -123,7 +129,7 @@ def test_a_path_that_fails_fails_only_the_jobs_that_need_it() -> None:
     assert batching.failed(batching.take(), MISSING) == []
     alone = batching.take()
     assert alone.jobs == (good,)
-    batching.succeeded(alone, NOW)
+    succeed(batching, alone, NOW)
     assert batching.failed(batching.take(), MISSING) == [bad]
 
 
@@ -131,11 +137,11 @@ def test_an_unconfirmed_job_that_fails_is_dropped_alone() -> None:
     batching = Batching()
     add(batching, GLIBC, GCC)
     kept = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     batching.session_ended()
     assert batching.failed(batching.take(), MISSING) == []
     assert batching.failed(batching.take(), MISSING) == []
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert not batching.has_unconfirmed
     assert batching.known == frozenset(kept.roots)
 
@@ -151,7 +157,7 @@ def test_a_withdrawn_job_is_not_begun() -> None:
 def test_a_root_in_constant_use_is_renewed_once_per_interval() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     batching.mark_used(job.roots)
     assert batching.due_for_renewal(NOW + 1) == ()  # the copy was a moment ago
     assert batching.due_for_renewal(NOW + 6) == job.roots
@@ -164,7 +170,7 @@ def test_a_root_in_constant_use_is_renewed_once_per_interval() -> None:
 def test_a_root_that_is_not_used_is_not_renewed() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     assert batching.due_for_renewal(NOW + 1e6) == ()
     batching.mark_used(job.roots)
     batching.mark_renewed(job.roots, NOW + 1e6)
@@ -174,7 +180,7 @@ def test_a_root_that_is_not_used_is_not_renewed() -> None:
 def test_a_root_that_cannot_be_renewed_is_tried_again_after_longer_and_longer_delays() -> None:
     batching = Batching()
     job = add(batching, GLIBC, BASH)
-    batching.succeeded(batching.take(), NOW)
+    succeed(batching, batching.take(), NOW)
     batching.mark_used(job.roots)
     now, waits = NOW, []
     for _ in range(9):
@@ -269,7 +275,7 @@ class Server(RuleBasedStateMachine):
         else:
             for made in group.roots:
                 self.used_at.pop(made, None)
-            self.batching.succeeded(group, self.now)
+            succeed(self.batching, group, self.now)
             self.open = [job for job in self.open if job not in group.jobs]
             self.kept_in_session |= set(group.roots)
             self.answered |= {one for job in group.jobs for one in job.roots}

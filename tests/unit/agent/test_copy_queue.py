@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from nix_remote import events
 from nix_remote.agent.copy_queue import CopyQueue
 from nix_remote.agent.queue_state import PendingCopy
 from nix_remote.errors import (
@@ -15,10 +16,24 @@ from tests.unit.agent.queue_server import (
     BASH,
     GCC,
     GLIBC,
+    NO_SETTLE,
     Server,
     outcome,
     submit,
 )
+
+
+class StoppedClock:
+    """A monotonic clock that only waiting advances."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def test_a_lead_without_other_jobs_does_not_wait(
@@ -27,8 +42,52 @@ def test_a_lead_without_other_jobs_does_not_wait(
     pending = submit(queue, GLIBC, BASH)
     waits: list[float] = []
     monkeypatch.setattr(time, "sleep", waits.append)
-    queue.lead(pending)
+    queue.lead(pending, NO_SETTLE)
     assert waits == []
+
+
+def test_a_lead_ends_when_executors_see_what_it_sent(
+    queue: CopyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[events.Event] = []
+    clock = StoppedClock()
+    pending = submit(queue, GLIBC, BASH, listener=heard.append)
+    monkeypatch.setattr(time, "monotonic", clock)
+    monkeypatch.setattr(time, "sleep", clock.advance)
+    (sent_at,) = queue.lead(pending, 1.0).valid_since.values()
+    assert clock.now == pytest.approx(sent_at + 1.0, abs=0.02)
+    (settling,) = [each for each in heard if isinstance(each, events.Settling)]
+    assert settling.seconds == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_lead_copies_for_others_while_it_waits_for_executors(
+    queue: CopyQueue, server: Server
+) -> None:
+    others: list[PendingCopy] = []
+
+    def submit_another(event: events.Event) -> None:
+        if isinstance(event, events.Settling):
+            others.append(submit(queue, GLIBC, GCC))
+
+    queue.lead(submit(queue, GLIBC, BASH, listener=submit_another), 0.3)
+    assert outcome(others[0]).sent == (GCC.path,)
+    assert server.logins == 1
+
+
+def test_what_was_valid_long_ago_is_not_waited_for(queue: CopyQueue, server: Server) -> None:
+    server.valid |= {GLIBC.path, BASH.path}
+    heard: list[events.Event] = []
+    queue.lead(submit(queue, GLIBC, BASH, listener=heard.append), 1000.0)
+    assert not any(isinstance(each, events.Settling) for each in heard)
+
+
+def test_a_root_that_is_known_already_is_no_older_than_its_paths(
+    agent: CopyQueue, server: Server
+) -> None:
+    first = outcome(submit(agent, GLIBC, BASH))
+    again = outcome(submit(agent, GLIBC, BASH))
+    assert server.secured == 1
+    assert again.valid_since == first.valid_since
 
 
 def test_a_lead_also_copies_jobs_submitted_meanwhile(queue: CopyQueue, server: Server) -> None:
@@ -39,7 +98,7 @@ def test_a_lead_also_copies_jobs_submitted_meanwhile(queue: CopyQueue, server: S
             others.append(submit(queue, GLIBC, GCC))
 
     server.while_sending = submit_another
-    queue.lead(submit(queue, GLIBC))
+    queue.lead(submit(queue, GLIBC), NO_SETTLE)
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
 
@@ -54,7 +113,7 @@ def test_a_lead_with_other_jobs_lingers_for_the_next_one(queue: CopyQueue, serve
         return False
 
     queue.clients_connecting = connecting
-    queue.lead(first)
+    queue.lead(first, NO_SETTLE)
     outcome(second)
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.logins == 1
@@ -72,7 +131,7 @@ def test_a_lead_that_failed_does_not_linger(queue: CopyQueue, server: Server) ->
 
     queue.clients_connecting = connecting
     with pytest.raises(HostNotFound):
-        queue.lead(first)
+        queue.lead(first, NO_SETTLE)
     assert asked_afterwards == []
 
 

@@ -28,6 +28,7 @@ from tests.unit.agent.queue_server import (
     GCC,
     GLIBC,
     HELLO,
+    NO_SETTLE,
     Clock,
     Server,
     failure,
@@ -42,7 +43,7 @@ def test_jobs_that_come_during_the_login_are_one_copy_with_one_login(
 ) -> None:
     others: list[PendingCopy] = []
     server.before_login = lambda: others.append(submit(queue, GLIBC, GCC))
-    result = queue.lead(submit(queue, GLIBC, BASH))
+    result = queue.lead(submit(queue, GLIBC, BASH), NO_SETTLE)
     assert result.sent == (GLIBC.path, BASH.path)
     (other,) = others
     assert outcome(other).sent == (GCC.path,)
@@ -62,7 +63,7 @@ def test_a_copy_waits_for_a_client_that_connects_during_the_login(
         return False
 
     queue.clients_connecting = connecting
-    queue.lead(submit(queue, GLIBC, BASH))
+    queue.lead(submit(queue, GLIBC, BASH), NO_SETTLE)
     assert outcome(others[0]).sent == (GCC.path,)
     assert server.secured == 1
 
@@ -74,7 +75,7 @@ def test_a_copy_does_not_wait_long_for_a_client_that_submits_nothing(
     monkeypatch.setattr("nix_remote.agent.copy_queue._LONGEST_LINGER", 0.2)
     queue.clients_connecting = lambda: True
     begun = time.monotonic()
-    queue.lead(submit(queue, GLIBC, BASH))
+    queue.lead(submit(queue, GLIBC, BASH), NO_SETTLE)
     assert time.monotonic() - begun < 10
 
 
@@ -195,7 +196,7 @@ def test_a_login_that_breaks_is_tried_again_with_an_event(
 
     options = CopyOptions(retry=RetryPolicy(retries=1, first_delay=0.001))
     pending = queue.submit([], lambda: [GLIBC], options, listen)
-    assert queue.lead(pending).sent == (GLIBC.path,)
+    assert queue.lead(pending, NO_SETTLE).sent == (GLIBC.path,)
     assert heard[0] == events.Retrying(broken, 0.001)
 
 

@@ -1,5 +1,6 @@
 """The engine between a local store of files and a server that loses paths at bad moments."""
 
+import itertools
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterable, Iterator, Mapping, Optional, Sequence
@@ -27,6 +28,7 @@ from nix_remote.server.stores.base import (
     Outgoing,
     Question,
     RemoteStore,
+    Secured,
 )
 from nix_remote.settings import LocalStoreSettings
 from nix_remote.store.paths import PathInfo, StorePath
@@ -78,6 +80,8 @@ class Remote:
         self.ended = False
         self.damage: dict[StorePath, Damage] = {}
         self.replaced: list[StorePath] = []
+        self.since: dict[StorePath, float] = {}
+        self.clock = itertools.count(1000)
 
     @contextmanager
     def open(self, first: Question) -> Iterator[RemoteStore]:
@@ -134,13 +138,11 @@ class Remote:
 
     def renew(self, roots: Sequence[DurableRoot]) -> None: ...
 
-    def secure(
-        self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]
-    ) -> frozenset[StorePath]:
+    def secure(self, paths: Sequence[StorePath], roots: Sequence[DurableRoot]) -> Secured:
         self.calls.append("secure")
         if self.losses:
             self.valid.discard(self.losses.pop(0))
-        return frozenset(self.valid.intersection(paths))
+        return Secured(frozenset(self.valid.intersection(paths)), self.since)
 
 
 def run(
@@ -161,6 +163,7 @@ def run(
         listener=listener,
         options=options,
         sleep=(slept if slept is not None else []).append,
+        now=lambda: float(next(remote.clock)),
     ).run()
 
 
@@ -365,3 +368,42 @@ def test_nothing_is_replaced_by_content_that_has_changed_here() -> None:
     with pytest.raises(PathContentChanged):
         run(remote, changed=frozenset({path("bash")}), options=options)
     assert remote.sent == []
+
+
+# The fake's clock advances by one second with each look: 1000 is when the first answer has arrived.
+
+
+def test_what_was_sent_is_valid_since_the_end_of_sending() -> None:
+    remote = Remote(valid=[path("glibc")])
+    assert run(remote).valid_since == {path("hello"): 1001.0}
+
+
+def test_what_another_copy_sent_is_valid_since_the_question_at_the_latest() -> None:
+    assert run(Remote(valid=PATHS)).valid_since == {path("hello"): 1000.0}
+
+
+def test_an_old_path_is_as_old_as_the_server_says() -> None:
+    remote = Remote(valid=PATHS)
+    remote.since = {path("hello"): 7.0}
+    assert run(remote).valid_since == {path("hello"): 7.0}
+
+
+def test_the_servers_times_do_not_make_a_path_newer_than_the_question() -> None:
+    remote = Remote(valid=PATHS)
+    remote.since = {path("hello"): 5000.0}
+    assert run(remote).valid_since == {path("hello"): 1000.0}
+
+
+def test_a_path_that_was_lost_and_sent_again_is_as_new_as_that() -> None:
+    remote = Remote(valid=PATHS, losses=[path("hello")])
+    remote.since = {path("hello"): 7.0}
+    # Two questions, and the end of sending.
+    assert run(remote).valid_since == {path("hello"): 1002.0}
+
+
+def test_a_replaced_path_below_an_old_one_is_new() -> None:
+    remote = Remote(valid=PATHS)
+    remote.since = {path("hello"): 7.0}
+    remote.damage = {path("glibc"): Damage.ABSENT}
+    options = CopyOptions(check=Check.EXISTENCE, replaced=DAMAGES)
+    assert run(remote, options=options).valid_since == {path("hello"): 1001.0}

@@ -14,13 +14,13 @@ from nix_remote.doctor import executor, on_executor
 
 GOOD = (
     "33 20 0:28 / /nix/store ro,nosuid,nodev,relatime - nfs4 10.0.0.1:/nix/store"
-    " ro,vers=4.2,hard,proto=tcp,lookupcache=pos,addr=10.0.0.1"
+    " ro,vers=4.2,hard,proto=tcp,acdirmin=1,acdirmax=1,addr=10.0.0.1"
 )
 
 
-def statuses(mountinfo: str) -> dict[str, str]:
+def statuses(mountinfo: str, settle: float = 1.0) -> dict[str, str]:
     mount = on_executor.mount_of("/nix/store", mountinfo)
-    return {each.subject: each.status for each in on_executor.judge_mount(mount)}
+    return {each.subject: each.status for each in on_executor.judge_mount(mount, settle)}
 
 
 def test_a_good_mount() -> None:
@@ -30,11 +30,19 @@ def test_a_good_mount() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "subject", "status"),
     [
-        ("lookupcache=pos,", "", "new paths", "broken"),
-        ("lookupcache=pos", "acdirmin=1,acdirmax=3", "new paths", "ok"),
-        ("lookupcache=pos", "acdirmax=30", "new paths", "broken"),
-        ("lookupcache=pos", "lookupcache=none", "new paths", "ok"),
-        ("lookupcache=pos", "acregmin=0,noac", "new paths", "ok"),
+        ("acdirmin=1,acdirmax=1,", "", "new paths", "broken"),
+        ("acdirmax=1", "acdirmax=3", "new paths", "broken"),
+        ("acdirmax=1", "acdirmax=0", "new paths", "ok"),
+        ("acdirmin=1,acdirmax=1", "lookupcache=pos", "new paths", "ok"),
+        ("acdirmin=1,acdirmax=1", "lookupcache=none", "new paths", "ok"),
+        ("acdirmin=1,acdirmax=1", "acregmin=0,noac", "new paths", "ok"),
+        ("vers=4.2", "vers=3", "new paths", "broken"),
+        (
+            "vers=4.2,hard,proto=tcp,acdirmin=1,acdirmax=1",
+            "vers=3,lookupcache=pos",
+            "new paths",
+            "ok",
+        ),
         ("hard", "soft", "patience", "warning"),
         ("nfs4", "ext4", "new paths", "unknown"),
         (" ro,nosuid", " rw,nosuid", "read-only", "ok"),  # the file system is read-only
@@ -46,13 +54,35 @@ def test_one_thing_that_is_different(before: str, after: str, subject: str, stat
     assert statuses(GOOD.replace(before, after, 1))[subject] == status
 
 
+def test_the_mount_and_the_settle_time_of_copies_must_agree() -> None:
+    slow = GOOD.replace("acdirmax=1", "acdirmax=30")
+    assert statuses(slow, settle=30.0)["new paths"] == "ok"
+    assert statuses(GOOD, settle=0.5)["new paths"] == "broken"
+    (found,) = (
+        each
+        for each in on_executor.judge_mount(on_executor.mount_of("/nix/store", slow), 1.0)
+        if each.subject == "new paths"
+    )
+    assert "up to 30 s" in found.text
+    assert "waits only 1 s" in found.text
+    # Either of the two is to be changed.
+    assert "acdirmax=1: nix-remote setup executor" in found.fix
+    assert "NIX_REMOTE_SETTLE=30" in found.fix
+
+
+def test_the_program_knows_the_settle_time_of_copies() -> None:
+    namespace: dict[str, object] = {"__name__": "on_executor"}
+    exec(executor.program(2.5), namespace)
+    assert namespace["SETTLE"] == 2.5
+
+
 def test_a_mount_that_can_be_written() -> None:
     writable = GOOD.replace(" ro,nosuid", " rw,nosuid").replace(" ro,vers", " rw,vers")
     assert statuses(writable)["read-only"] == "broken"
 
 
 def test_of_several_mounts_the_last_is_what_is_seen() -> None:
-    old = GOOD.replace("lookupcache=pos,", "")
+    old = GOOD.replace("acdirmin=1,acdirmax=1,", "")
     assert statuses(f"{old}\n{GOOD}\n")["new paths"] == "ok"
     assert statuses(f"{GOOD}\n{old}\n")["new paths"] == "broken"
 
@@ -78,7 +108,7 @@ def test_a_look_that_hangs_has_a_bound_and_one_that_fails_says_why() -> None:
 
 
 def test_the_program_needs_nothing_but_the_standard_library() -> None:
-    for node in ast.walk(ast.parse(executor.program())):
+    for node in ast.walk(ast.parse(executor.program(1.0))):
         if isinstance(node, ast.Import):
             assert {alias.name for alias in node.names} <= set(sys.stdlib_module_names)
         elif isinstance(node, ast.ImportFrom):
@@ -88,7 +118,7 @@ def test_the_program_needs_nothing_but_the_standard_library() -> None:
 def test_the_program_runs_from_standard_input() -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-", "--json", "/etc/passwd"],
-        input=executor.program(),
+        input=executor.program(1.0),
         capture_output=True,
         text=True,
         timeout=30,

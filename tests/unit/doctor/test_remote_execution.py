@@ -16,6 +16,7 @@ from tests.unit.doctor.test_on_executor import GOOD
 
 PATHS = ["/nix/store/a", "/nix/store/b"]
 NOTHING: frozenset[str] = frozenset()
+SETTLE = 1.0
 
 
 def statuses(found: Sequence[Finding]) -> dict[tuple[str, str], str]:
@@ -24,14 +25,16 @@ def statuses(found: Sequence[Finding]) -> dict[tuple[str, str], str]:
 
 
 def test_a_good_mount_with_all_paths() -> None:
-    found = statuses(doctor_remote_execution.judge(ProbeResult(GOOD, NOTHING, NOTHING), PATHS))
+    found = statuses(
+        doctor_remote_execution.judge(ProbeResult(GOOD, NOTHING, NOTHING), PATHS, SETTLE)
+    )
     assert set(found.values()) == {"ok"}
     assert list(found)[-2:] == [("path", path) for path in PATHS]
 
 
 def test_paths_that_are_absent_or_cannot_be_read() -> None:
     seen = ProbeResult(GOOD, frozenset(PATHS[:1]), frozenset(PATHS[1:]))
-    found = doctor_remote_execution.judge(seen, PATHS)
+    found = doctor_remote_execution.judge(seen, PATHS, SETTLE)
     assert [each.status for each in found[-2:]] == [Status.BROKEN, Status.BROKEN]
     assert "docs/executors.md" in found[-2].fix
     assert "repair" in found[-1].fix
@@ -40,23 +43,28 @@ def test_paths_that_are_absent_or_cannot_be_read() -> None:
 def test_no_mount_is_broken_only_if_something_is_absent() -> None:
     # The mount may be above the store, or the executor may be the server itself.
     assert (
-        statuses(doctor_remote_execution.judge(ProbeResult("", NOTHING, NOTHING), PATHS))[
+        statuses(doctor_remote_execution.judge(ProbeResult("", NOTHING, NOTHING), PATHS, SETTLE))[
             "mount", "store"
         ]
         == "unknown"
     )
     absent = ProbeResult("", frozenset(PATHS), NOTHING)
-    assert statuses(doctor_remote_execution.judge(absent, PATHS))["mount", "store"] == "broken"
+    assert (
+        statuses(doctor_remote_execution.judge(absent, PATHS, SETTLE))["mount", "store"] == "broken"
+    )
 
 
 def test_a_mount_that_hides_new_paths_is_told() -> None:
-    seen = ProbeResult(GOOD.replace("lookupcache=pos,", ""), NOTHING, NOTHING)
-    assert statuses(doctor_remote_execution.judge(seen, PATHS))["mount", "new paths"] == "broken"
+    seen = ProbeResult(GOOD.replace("acdirmax=1", "acdirmax=60"), NOTHING, NOTHING)
+    assert (
+        statuses(doctor_remote_execution.judge(seen, PATHS, SETTLE))["mount", "new paths"]
+        == "broken"
+    )
 
 
 def test_without_grpcio_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "nix_remote.remote_execution.service", raising=False)
     monkeypatch.setitem(sys.modules, "grpc", None)
     with pytest.raises(GrpcMissing) as caught:
-        doctor_remote_execution.executors(Endpoint("grpc://x:1"))
+        doctor_remote_execution.executors(Endpoint("grpc://x:1"), SETTLE)
     assert caught.value.fix == f"{sys.executable} -m pip install grpcio"

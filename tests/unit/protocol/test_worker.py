@@ -80,6 +80,24 @@ def test_path_infos_survive_however_they_are_cut(info: PathInfo, data: st.DataOb
     assert events == [Replied(request, info)]
 
 
+@given(path_infos, st.integers(0, 2**40), st.data())
+def test_the_time_of_registration_is_told(info: PathInfo, time: int, data: st.DataObject) -> None:
+    connection = opened()
+    request, next_one = worker.QueryRegistrationTime(info.path), worker.AddTempRoot(A)
+    assert connection.request(request) == worker.QueryPathInfo(info.path).encode()
+    connection.request(next_one)
+    reply = LAST + encoded_info(info, time) + LAST + encode_number(1)
+    events = [event for piece in data.draw(pieces(reply)) for event in connection.receive(piece)]
+    assert events == [Replied(request, time), Replied(next_one, None)]
+
+
+def test_a_path_that_is_not_valid_has_no_time_of_registration() -> None:
+    connection = opened()
+    request = worker.QueryRegistrationTime(A)
+    connection.request(request)
+    assert list(connection.receive(LAST + encode_bool(False))) == [Replied(request, None)]
+
+
 _LINKS = st.sampled_from(["/home/me/a", "/home/me/b", "{temp:7}", "{censored}", "/proc/1/exe"])
 _ROOTS = st.lists(st.tuples(_LINKS, st.sampled_from([A, B])), max_size=8)
 

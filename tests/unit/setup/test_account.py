@@ -102,7 +102,9 @@ def test_the_programs_for_roots_are_run(account: Path) -> None:
 
 
 def test_the_home_folder_is_told_and_roots_are_found(account: Path) -> None:
-    assert home.parse(ask(account, shlex.join(home.HOME_COMMAND)).stdout) == REAL_HOME
+    answer = home.parse(ask(account, shlex.join(home.HOME_COMMAND)).stdout, now=0.0)
+    assert answer.home == REAL_HOME
+    assert answer.clock is not None
     found = ask(account, shlex.join(FIND_ROOTS), "--print-roots\n--max-freed\n")
     assert found.stdout.splitlines() == ["--print-roots", "complete"]
 

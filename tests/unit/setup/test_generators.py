@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nix_remote.errors import SetupInputUnusable
+from nix_remote.settings import DEFAULT_SETTLE
 from nix_remote.setup import (
     agent_units,
     bazel_flags,
@@ -100,11 +101,12 @@ def test_a_file_that_would_end_its_own_here_document_is_refused() -> None:
         put([File("/etc/x", "a\nEND-OF-FILE\nreboot\n")])
 
 
-def test_the_mount_sees_new_paths_at_once_whatever_the_way() -> None:
+def test_the_mount_sees_new_paths_within_the_settle_time_whatever_the_way() -> None:
     for name, bundle in BUNDLES.items():
         if name.startswith("executor") or name == "kubernetes-claim":
             text = "".join(file.text for file in bundle.written())
-            assert re.search(r"^[^#]*lookupcache=positive", text, re.M), name
+            (longest,) = set(re.findall(r"^[^#]*acdirmax=(\d+)", text, re.M))
+            assert int(longest) == DEFAULT_SETTLE, name
 
 
 def test_every_option_of_a_mount_and_of_an_export_has_its_reason() -> None:

@@ -19,13 +19,15 @@ mv /etc/auto.master.d/nix-remote.autofs.new /etc/auto.master.d/nix-remote.autofs
 mkdir -p /etc
 cat >/etc/auto.nix-remote.new <<'END-OF-FILE'
 # The Nix server's store, read-only, mounted at first use.
-# ro                    nothing on this machine can change the store
-# nfsvers=4.2           one port (2049), without rpcbind, mountd and statd
-# hard                  reads wait for an unavailable server, and do not fail half-way
-# lookupcache=positive  no negative lookup cache: a path that was just copied is visible at once,
-#                       even if it was opened in vain a moment ago
-# nosuid,nodev          a Nix store has no setuid files or devices; ignore them
-/nix/store -fstype=nfs,ro,nfsvers=4.2,hard,lookupcache=positive,nosuid,nodev nix.example.org:/nix/store
+# ro            nothing on this machine can change the store
+# nfsvers=4.2   one port (2049), without rpcbind, mountd and statd; and a folder's changes are
+#               counted: with NFS 3, two changes in one tick of the server's clock can hide a path
+# hard          reads wait for an unavailable server, and do not fail half-way
+# acdirmin=1,acdirmax=1  a name that was looked up in vain counts as absent for at most 1 s:
+#               nix-remote ends a copy no earlier than that after its last path became valid
+#               (NIX_REMOTE_SETTLE)
+# nosuid,nodev  a Nix store has no setuid files or devices; ignore them
+/nix/store -fstype=nfs,ro,nfsvers=4.2,hard,acdirmin=1,acdirmax=1,nosuid,nodev nix.example.org:/nix/store
 END-OF-FILE
 chmod 644 /etc/auto.nix-remote.new
 mv /etc/auto.nix-remote.new /etc/auto.nix-remote

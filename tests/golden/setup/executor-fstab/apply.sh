@@ -11,15 +11,17 @@ command -v mount.nfs >/dev/null || {
 mkdir -p /etc
 cat >/etc/fstab.nix-remote.new <<'END-OF-FILE'
 # Lines for /etc/fstab: the Nix server's store, read-only.
-# ro                    nothing on this machine can change the store
-# nfsvers=4.2           one port (2049), without rpcbind, mountd and statd
-# hard                  reads wait for an unavailable server, and do not fail half-way
-# lookupcache=positive  no negative lookup cache: a path that was just copied is visible at once,
-#                       even if it was opened in vain a moment ago
-# nosuid,nodev          a Nix store has no setuid files or devices; ignore them
+# ro            nothing on this machine can change the store
+# nfsvers=4.2   one port (2049), without rpcbind, mountd and statd; and a folder's changes are
+#               counted: with NFS 3, two changes in one tick of the server's clock can hide a path
+# hard          reads wait for an unavailable server, and do not fail half-way
+# acdirmin=1,acdirmax=1  a name that was looked up in vain counts as absent for at most 1 s:
+#               nix-remote ends a copy no earlier than that after its last path became valid
+#               (NIX_REMOTE_SETTLE)
+# nosuid,nodev  a Nix store has no setuid files or devices; ignore them
 # _netdev               mount after the network is up
 # nofail                boot even if the server is unavailable
-nix.example.org:/nix/store /nix/store nfs ro,nfsvers=4.2,hard,lookupcache=positive,nosuid,nodev,_netdev,nofail 0 0
+nix.example.org:/nix/store /nix/store nfs ro,nfsvers=4.2,hard,acdirmin=1,acdirmax=1,nosuid,nodev,_netdev,nofail 0 0
 END-OF-FILE
 chmod 644 /etc/fstab.nix-remote.new
 mv /etc/fstab.nix-remote.new /etc/fstab.nix-remote

@@ -20,13 +20,15 @@ After=network-online.target
 What=nix.example.org:/nix/store
 Where=/nix/store
 Type=nfs
-# ro                    nothing on this machine can change the store
-# nfsvers=4.2           one port (2049), without rpcbind, mountd and statd
-# hard                  reads wait for an unavailable server, and do not fail half-way
-# lookupcache=positive  no negative lookup cache: a path that was just copied is visible at once,
-#                       even if it was opened in vain a moment ago
-# nosuid,nodev          a Nix store has no setuid files or devices; ignore them
-Options=ro,nfsvers=4.2,hard,lookupcache=positive,nosuid,nodev
+# ro            nothing on this machine can change the store
+# nfsvers=4.2   one port (2049), without rpcbind, mountd and statd; and a folder's changes are
+#               counted: with NFS 3, two changes in one tick of the server's clock can hide a path
+# hard          reads wait for an unavailable server, and do not fail half-way
+# acdirmin=1,acdirmax=1  a name that was looked up in vain counts as absent for at most 1 s:
+#               nix-remote ends a copy no earlier than that after its last path became valid
+#               (NIX_REMOTE_SETTLE)
+# nosuid,nodev  a Nix store has no setuid files or devices; ignore them
+Options=ro,nfsvers=4.2,hard,acdirmin=1,acdirmax=1,nosuid,nodev
 # If the server does not answer, the mount fails after a minute, and systemd does not retry.
 TimeoutSec=60
 

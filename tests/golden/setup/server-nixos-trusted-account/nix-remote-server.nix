@@ -54,7 +54,7 @@ END
 
 ask_home=$(
   cat <<'END'
-sh -c 'me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); echo "home $home"'
+sh -c 'me=$(id -un); home=$(getent passwd "$me" 2>/dev/null | cut -d: -f6); home=''${home:-$HOME}; cd "$home" 2>/dev/null && home=$(pwd -P); echo "home $home"; date "+clock %s"'
 END
 )
 find_roots=$(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import time
 from typing import Optional, Sequence
 
 import pytest
@@ -43,7 +44,7 @@ class Answering(RemoteExec):
     ],
 )
 def test_the_folder_is_what_the_command_prints(printed: str, folder: Optional[str]) -> None:
-    assert home.parse(printed) == folder
+    assert home.parse(printed, now=0.0).home == folder
 
 
 def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
@@ -52,6 +53,24 @@ def test_nothing_waits_for_the_answer_until_it_is_needed() -> None:
     question.ask()
     remote_exec.may_end.set()
     assert [question(), question()] == ["/home/me", "/home/me"]
+
+
+def test_the_clock_is_read_at_the_latest_when_the_command_has_ended() -> None:
+    remote_exec = Answering(Finished(0, "home /home/me\nclock 1700000000\n", ""))
+    question = home.HomeQuestion(remote_exec)
+    assert question.clock() is None
+    question.ask()
+    before = time.monotonic()
+    remote_exec.may_end.set()
+    reading = question.clock()
+    assert reading is not None
+    assert reading.server == 1700000000
+    assert before <= reading.at_latest <= time.monotonic()
+
+
+@pytest.mark.parametrize("printed", ["", "clock \n", "clock now\n", "clock -5\n", "clock 1 2\n"])
+def test_a_server_may_not_say_its_time(printed: str) -> None:
+    assert home.parse(f"home /home/me\n{printed}", now=0.0).clock is None
 
 
 def test_it_is_asked_once() -> None:
@@ -90,6 +109,6 @@ def test_the_home_folder_is_that_of_passwd_whatever_the_environment_says() -> No
             text=True,
             check=True,
         )
-        return home.parse(run.stdout)
+        return home.parse(run.stdout, now=0.0).home
 
     assert printed() == printed(HOME="/tmp") == printed(HOME="/tmp", CDPATH="/usr")

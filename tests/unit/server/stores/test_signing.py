@@ -27,4 +27,4 @@ def test_all_else_is_the_stores_own() -> None:
     assert HELLO in server.temporary_roots
     signing.substitute([HELLO], at_most=5)
     assert signing.registered([HELLO])[HELLO].nar_hash == info("hello").nar_hash
-    assert signing.secure([HELLO], [ROOT]) == {HELLO}
+    assert signing.secure([HELLO], [ROOT]).valid == {HELLO}

@@ -15,6 +15,7 @@ from nix_remote.errors import (
 )
 from nix_remote.protocol.versions import ProtocolVersion
 from nix_remote.protocol.worker_conversation import WorkerConversation
+from nix_remote.server.clock import ClockReading
 from nix_remote.server.gc_roots.names import FOLDER, candidate_locations
 from nix_remote.server.nix_errors import Account
 from nix_remote.server.remote_exec import Finished, RemoteExec
@@ -59,6 +60,7 @@ def store(
     remote_exec: Optional[RemoteExec] = None,
     user: str = "me",
     home: Optional[str] = None,
+    clock: Optional[ClockReading] = None,
 ) -> WorkerStore:
     return WorkerStore(
         session(server, listener),
@@ -67,6 +69,7 @@ def store(
         remote_exec=remote_exec or Commands({}),
         open_session=lambda: session(server, listener),
         home=lambda: home,
+        clock=lambda: clock,
     )
 
 
@@ -199,7 +202,7 @@ def test_content_that_cannot_be_read_leaves_a_session_that_still_works() -> None
 def test_roots_come_before_the_barrier_and_the_last_look_after_it() -> None:
     server = FakeServer(valid={GLIBC, HELLO})
     seen: list[events.Event] = []
-    assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]).valid == {GLIBC, HELLO}
     #          root, barrier, look; the root's location is known by then: is it counted
     assert server.operations == [47, 20, 31, 14]
     assert server.roots == {ROOT.location: HELLO}
@@ -224,12 +227,12 @@ def test_a_gap_that_opens_until_the_last_look_is_seen(operation: int) -> None:
 
     server.before = vanish
     opened = store(server)
-    assert opened.secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    assert opened.secure([GLIBC, HELLO], [ROOT]).valid == {GLIBC}
     # Whatever happened to the root meanwhile, the next round makes it again.
     server.before = lambda operation, argument: None
     server.roots.clear()
     server.valid.add(HELLO)
-    assert opened.secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert opened.secure([GLIBC, HELLO], [ROOT]).valid == {GLIBC, HELLO}
     assert server.roots == {ROOT.location: HELLO}
 
 
@@ -271,7 +274,7 @@ def test_a_root_refused_for_a_path_that_is_gone_is_a_gap() -> None:
 
     server.before = vanish
     seen: list[events.Event] = []
-    assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    assert store(server, seen.append).secure([GLIBC, HELLO], [ROOT]).valid == {GLIBC}
     assert not [event for event in seen if isinstance(event, events.RootMade)]
 
 
@@ -323,7 +326,7 @@ def test_where_the_collector_cannot_read_the_home_folder_a_root_goes_where_it_ca
     server = FakeServer(valid={HELLO}, unseen=HOME)
     seen: list[events.Event] = []
     opened = store(server, seen.append, home=HOME)
-    assert opened.secure([HELLO], [TOP_ROOT]) == {HELLO}
+    assert opened.secure([HELLO], [TOP_ROOT]).valid == {HELLO}
     assert made(seen) == [OWN_FOLDER]
     # Later ones go there at once. In the home folder it was made twice.
     opened.secure([HELLO], [TOP_ROOT])
@@ -339,7 +342,7 @@ def test_a_home_folder_that_cannot_be_written_is_no_obstacle_where_there_is_anot
 
     server.before = refuse
     seen: list[events.Event] = []
-    assert store(server, seen.append, home="/absent").secure([HELLO], [TOP_ROOT]) == {HELLO}
+    assert store(server, seen.append, home="/absent").secure([HELLO], [TOP_ROOT]).valid == {HELLO}
     assert made(seen) == [PER_USER]
 
 
@@ -352,7 +355,7 @@ def test_where_no_place_counts_the_first_one_is_told() -> None:
     assert "install -d -m 755 -o me /nix/var/nix/gcroots/nix-remote/me" in caught.value.fix
     # The session is as good as before, and every place is tried anew.
     server.unseen = "nowhere"
-    assert opened.secure([HELLO], [TOP_ROOT]) == {HELLO}
+    assert opened.secure([HELLO], [TOP_ROOT]).valid == {HELLO}
 
 
 @pytest.mark.parametrize("folder", ["/", "/tmp", "/tmp/me", "/var/tmp/x", "/run/user/7"])
@@ -382,12 +385,12 @@ def test_a_path_that_vanishes_is_a_gap_and_no_fault_of_the_place() -> None:
     server.before = vanish
     seen: list[events.Event] = []
     opened = store(server, seen.append, home=HOME)
-    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]) == {GLIBC}
+    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]).valid == {GLIBC}
     assert list(server.roots) == [f"{HOME}/{TOP_ROOT.location}"]
     # Nothing was learnt of the place: it is asked about when the path is there again.
     server.before = lambda *_: None
     server.valid.add(HELLO)
-    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]) == {GLIBC, HELLO}
+    assert opened.secure([GLIBC, HELLO], [TOP_ROOT]).valid == {GLIBC, HELLO}
     assert server.operations.count(14) == 2
 
 
@@ -400,7 +403,10 @@ def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
     server.roots[f"/home/me/{ROOT.location}"] = HELLO  # the command does it
     remote_exec = Commands({"--realise": Finished(0, f"/home/me/{ROOT.location}\n", "")})
     seen: list[events.Event] = []
-    assert store(server, seen.append, remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC, HELLO}
+    assert store(server, seen.append, remote_exec).secure([GLIBC, HELLO], [ROOT]).valid == {
+        GLIBC,
+        HELLO,
+    }
     #                        barrier, look, counted
     assert server.operations == [20, 31, 14]
     assert remote_exec.run_so_far == [
@@ -412,7 +418,9 @@ def test_where_nix_cannot_make_roots_on_request_a_command_makes_them() -> None:
 def test_a_path_that_is_gone_when_its_root_is_made_by_command_is_a_gap() -> None:
     # Although it is valid again at the last look: nothing keeps it.
     remote_exec = Commands({"--realise": Finished(1, "", f"error: path '{HELLO}' is not valid")})
-    assert store(old_server(), remote_exec=remote_exec).secure([GLIBC, HELLO], [ROOT]) == {GLIBC}
+    assert store(old_server(), remote_exec=remote_exec).secure([GLIBC, HELLO], [ROOT]).valid == {
+        GLIBC
+    }
 
 
 @pytest.mark.parametrize(
@@ -513,3 +521,25 @@ def test_root_is_trusted_without_asking() -> None:
     opened = store(server, user="root")
     opened.check_acceptable([info("glibc")])
     assert server.operations == []
+
+
+CLOCK = ClockReading(server=5000, at_latest=90.0)
+
+
+def test_by_when_a_top_path_was_valid_is_told_by_the_servers_times() -> None:
+    server = FakeServer(valid={GLIBC, HELLO}, infos={HELLO: info("hello")}, registered=4000)
+    opened = store(server, clock=CLOCK)
+    assert opened.secure([GLIBC, HELLO], [ROOT]).since == {HELLO: 90.0 - 999.0}
+    # The next question has its own answer.
+    assert opened.ask(Question((BASH, HELLO))) == {HELLO}
+
+
+def test_what_was_registered_since_the_clock_was_read_has_no_age() -> None:
+    server = FakeServer(valid={HELLO}, infos={HELLO: info("hello")}, registered=5001)
+    assert store(server, clock=CLOCK).secure([HELLO], [ROOT]).since == {}
+
+
+def test_a_server_whose_clock_is_not_known_is_not_asked_for_ages() -> None:
+    server = FakeServer(valid={HELLO}, infos={HELLO: info("hello")})
+    assert store(server).secure([HELLO], [ROOT]).since == {}
+    assert 26 not in server.operations
