@@ -51,7 +51,9 @@ def test_no_mount(unmounted: Site, program: str) -> None:
     [
         ("ro,nfsvers=4.2", "new paths", "broken"),
         ("ro,nfsvers=3", "new paths", "broken"),
-        ("ro,nfsvers=4.2,acdirmin=1,acdirmax=3", "new paths", "ok"),
+        ("ro,nfsvers=4.2,acdirmin=1,acdirmax=3", "new paths", "broken"),
+        ("ro,nfsvers=3,acdirmin=1,acdirmax=1", "new paths", "broken"),
+        ("ro,nfsvers=4.2,lookupcache=positive", "new paths", "ok"),
         ("ro,nfsvers=4.2,lookupcache=none", "new paths", "ok"),
         ("rw,nfsvers=4.2,lookupcache=positive", "read-only", "broken"),
         ("ro,nfsvers=4.2,lookupcache=positive,soft", "patience", "warning"),
