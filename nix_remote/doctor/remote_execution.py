@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Sequence
+from typing import TYPE_CHECKING, Final, Optional, Sequence
 
 from nix_remote.doctor import on_executor
 from nix_remote.doctor.finding import Finding, Status, broken, from_error, ok, unknown
@@ -15,6 +15,7 @@ from nix_remote.errors import GrpcMissing, RemoteExecutionError
 from nix_remote.remote_execution import probe
 from nix_remote.remote_execution.endpoint import Endpoint
 from nix_remote.store.paths import STORE_DIRECTORY
+from nix_remote.text import PeerText
 
 if TYPE_CHECKING:
     from nix_remote.remote_execution.service import Ended, ExecutionService
@@ -26,7 +27,21 @@ _MAKE_VISIBLE: Final = (
     "the mount may have a negative lookup cache: see `new paths`\n"
     "if the path was never copied: nix-remote copy PATH"
 )
+_SETTLE: Final = (
+    "mount the store on the executor with acdirmin=1,acdirmax=1: nix-remote setup executor\n"
+    "or let copies wait as long as the acdirmax of the mount: NIX_REMOTE_SETTLE=SECONDS"
+)
 _READABLE: Final = "on the server: nix-store --verify --check-contents --repair"
+
+
+@dataclass(frozen=True)
+class VainLook:
+    """An action that looked for a path before it was sent."""
+
+    executor: str = ""
+    """The executor that ran it; empty if the service does not report it."""
+    failures: Sequence[Finding] = ()
+    """Why no action ran."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +53,51 @@ class Executors:
     settle: float
     """The settle time of copies, in seconds."""
 
-    def examine(self, paths: Sequence[str], shells: Sequence[str] = ()) -> list[Finding]:
-        """Whether one of the executors sees these paths. `shells` are tried after `/bin/sh`."""
-        found = []
-        subject = "service"
+    def look_in_vain(self, path: str, shells: Sequence[str]) -> VainLook:
+        """Has an action look for a path that has not been sent yet.
+
+        If `examine` is called the settle time after the path became valid, it shows whether that
+        time is long enough. `shells` as for `examine`. If no action runs, this object cannot be
+        used any more.
+        """
+        found: list[Finding] = []
         try:
-            capabilities = self.service.check()
-            found.append(ok(LAYER, subject, f"{self.endpoint.url} runs actions; {capabilities}"))
-            subject = "executor"
-            return found + self._probe(paths, (probe.SHELL, *shells))
+            found += self._check()
+            looked = self._probe([path], (probe.SHELL, *shells))
         except RemoteExecutionError as error:
-            return [*found, from_error(LAYER, subject, error)]
+            self.service.close()
+            return VainLook(failures=[*found, from_error(LAYER, _subject(found), error)])
+        if looked.result is None:
+            self.service.close()
+            return VainLook(failures=[*found, *looked.findings])
+        return VainLook(looked.executor)
+
+    def examine(
+        self, paths: Sequence[str], shells: Sequence[str] = (), before: VainLook = VainLook()
+    ) -> list[Finding]:
+        """Whether one of the executors sees these paths. `shells` are tried after `/bin/sh`.
+
+        `before`: an action that looked for these paths in vain before they were sent.
+        """
+        found: list[Finding] = []
+        try:
+            found += self._check()
+            looked = self._probe(paths, (probe.SHELL, *shells))
+        except RemoteExecutionError as error:
+            return [*found, from_error(LAYER, _subject(found), error)]
         finally:
             self.service.close()
+        if looked.result is None:
+            return [*found, *looked.findings]
+        same = looked.executor if looked.executor == before.executor else ""
+        judged = judge(looked.result, paths, self.settle, looked_before=same)
+        return [*found, *looked.findings, *judged]
 
-    def _probe(self, paths: Sequence[str], shells: Sequence[str]) -> list[Finding]:
+    def _check(self) -> list[Finding]:
+        capabilities = self.service.check()
+        return [ok(LAYER, "service", f"{self.endpoint.url} runs actions; {capabilities}")]
+
+    def _probe(self, paths: Sequence[str], shells: Sequence[str]) -> _Looked:
         # The executor's own shell first: the store may be missing.
         failures = []
         for shell in shells:
@@ -60,11 +105,26 @@ class Executors:
             ended = self.service.run(action)
             result = probe.read(ended.stdout.plain, len(paths))
             if result is not None:
-                executor = ended.worker or "an executor"
-                found = judge(result, paths, self.settle)
-                return [ok(LAYER, "executor", f"{executor} ran {shell}"), *found]
+                executor = ended.worker or PeerText("an executor")
+                finding = ok(LAYER, "executor", f"{executor} ran {shell}")
+                return _Looked([finding], result, ended.worker.shown())
             failures.append(f"{shell}: {_reason(ended)}")
-        return [_no_shell(failures)]
+        return _Looked([_no_shell(failures)])
+
+
+def _subject(found: Sequence[Finding]) -> str:
+    """What an error is about: the service, until that has been checked."""
+    return "executor" if found else "service"
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What an action found."""
+
+    findings: Sequence[Finding]
+    result: Optional[probe.ProbeResult] = None
+    """None if no shell ran."""
+    executor: str = ""
 
 
 def executors(endpoint: Endpoint, settle: float) -> Executors:
@@ -79,9 +139,17 @@ def executors(endpoint: Endpoint, settle: float) -> Executors:
     return Executors(endpoint, ExecutionService(endpoint), settle)
 
 
-def judge(result: probe.ProbeResult, paths: Sequence[str], settle: float) -> list[Finding]:
-    """The findings about the mount and the paths on an executor."""
-    return [*_mount(result, settle), *(_path(path, result) for path in paths)]
+def judge(
+    result: probe.ProbeResult, paths: Sequence[str], settle: float, looked_before: str = ""
+) -> list[Finding]:
+    """The findings about the mount and the paths on an executor.
+
+    `looked_before`: the executor, if it looked for the paths in vain before they were sent.
+    """
+    when = ""
+    if looked_before:
+        when = f" {settle:g} s after it became valid, although {looked_before} had looked before"
+    return [*_mount(result, settle), *(_path(path, result, when) for path in paths)]
 
 
 def _mount(result: probe.ProbeResult, settle: float) -> list[Finding]:
@@ -95,12 +163,14 @@ def _mount(result: probe.ProbeResult, settle: float) -> list[Finding]:
     ]
 
 
-def _path(path: str, result: probe.ProbeResult) -> Finding:
+def _path(path: str, result: probe.ProbeResult, when: str) -> Finding:
+    if path in result.absent and when:
+        return broken("path", path, f"not visible to actions{when}", _SETTLE)
     if path in result.absent:
         return broken("path", path, "not visible to actions", _MAKE_VISIBLE)
     if path in result.unreadable:
         return broken("path", path, "not readable for actions", _READABLE)
-    return ok("path", path, "visible and readable for actions")
+    return ok("path", path, f"visible and readable for actions{when}")
 
 
 def _reason(ended: Ended) -> str:

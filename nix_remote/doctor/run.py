@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Sequence
 
 from nix_remote import events, output_base, private_key
 from nix_remote.doctor import (
@@ -18,7 +19,7 @@ from nix_remote.doctor import (
     workspace_files,
 )
 from nix_remote.doctor.finding import Finding, Status, from_error
-from nix_remote.doctor.remote_execution import Executors
+from nix_remote.doctor.remote_execution import Executors, VainLook
 from nix_remote.errors import NixRemoteError
 from nix_remote.local.signing import SigningKey
 from nix_remote.local.store import LocalStore
@@ -63,18 +64,34 @@ def _server(target: Target) -> list[Finding]:
         with connect.open_remote_exec(settings, events.ignore, connector=connector) as remote_exec:
             found += ssh_checks.stages(host, None)
             trial = store.new_trial(target.user)
+            look = _look_in_vain(target, trial)
             sent = store.examine(settings, connector, target.key, trial)
             found += sent
-            if target.executors is not None:
-                # Before its durable root is removed.
-                accepted = all(each.status is Status.OK for each in sent)
-                paths = [trial.info.path] if accepted else []
-                on_executors = target.executors.examine(paths, _copied_shells(target))
+            # Before its durable root is removed.
+            on_executors = _on_executors(target, trial, look, sent)
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
             found += _server_programs(remote_exec, target, refused=refused)
     except NixRemoteError as error:
         found += ssh_checks.stages(host, error)
     return found + on_executors
+
+
+def _look_in_vain(target: Target, trial: store.Trial) -> VainLook:
+    if target.executors is None:
+        return VainLook()
+    return target.executors.look_in_vain(trial.info.path, _copied_shells(target))
+
+
+def _on_executors(
+    target: Target, trial: store.Trial, look: VainLook, sent: Sequence[Finding]
+) -> list[Finding]:
+    """What an action finds, no earlier than the end of a copy would be."""
+    if target.executors is None or look.failures:
+        return list(look.failures)
+    if any(each.status is not Status.OK for each in sent):
+        return target.executors.examine([], _copied_shells(target))
+    time.sleep(target.settings.settle)
+    return target.executors.examine([trial.info.path], _copied_shells(target), look)
 
 
 def _copied_shells(target: Target) -> list[str]:

@@ -20,7 +20,12 @@ _POOL = "nfs"
 
 @pytest.fixture(scope="module")
 def worker(site: Site) -> Iterator[None]:
-    """Takes actions on the machine, which see all of it."""
+    """Takes actions on the machine, which see all of it.
+
+    For each of them, which is a login of its own, the kernel asks the server whether the user has
+    access to the store, and learns whether the folder has changed: whatever the mount, such
+    actions see new paths. Actions under bubblewrap do not.
+    """
     remote_execution.start_worker_with_debian(site.executor, site.lab.service, _POOL)
     yield
     remote_execution.stop_worker_of_pool(site.executor, _POOL)
@@ -47,6 +52,19 @@ def test_what_is_copied_after_it_was_looked_for_in_vain_is_seen(unmounted: Site)
     assert [each for each in found.values() if each["status"] != "ok"] == []
     assert set(nix.closure(site.workstation, hello)) < set(found)
     assert {"store", "read-only", "new paths", "patience"} < set(found)
+
+
+def of_the_sent_path(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (path,) = [each for subject, each in found.items() if subject.endswith("-nix-remote-doctor")]
+    return path
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_doctor_looks_again_when_the_settle_time_has_passed(unmounted: Site) -> None:
+    unmounted.mount(chosen.mount_options())
+    path = of_the_sent_path(look(unmounted, "doctor", unmounted.server.name))
+    assert path["status"] == "ok"
+    assert "1 s after it became valid, although" in path["text"]
 
 
 @pytest.mark.usefixtures("worker")

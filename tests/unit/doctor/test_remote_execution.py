@@ -62,6 +62,26 @@ def test_a_mount_that_hides_new_paths_is_told() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("absent", "status", "text"),
+    [
+        (NOTHING, Status.OK, "visible and readable for actions 1 s after it became valid"),
+        (frozenset(PATHS), Status.BROKEN, "not visible to actions 1 s after it became valid"),
+    ],
+)
+def test_whether_an_executor_that_looked_in_vain_sees_a_path_in_time(
+    absent: frozenset[str], status: Status, text: str
+) -> None:
+    seen = ProbeResult(GOOD, absent, NOTHING)
+    found = doctor_remote_execution.judge(seen, PATHS, SETTLE, looked_before="worker-7")
+    assert [each.status for each in found[-2:]] == [status, status]
+    assert text in found[-1].text
+    assert "worker-7 had looked" in found[-1].text
+    if status is Status.BROKEN:
+        assert "acdirmax=1" in found[-1].fix
+        assert "NIX_REMOTE_SETTLE" in found[-1].fix
+
+
 def test_without_grpcio_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "nix_remote.remote_execution.service", raising=False)
     monkeypatch.setitem(sys.modules, "grpc", None)
