@@ -18,6 +18,9 @@ lab runs before anything is installed.
     wan.py               delay and bandwidth between hosts, by frame_delay.py
     relay.py             a relay that breaks connections at a chosen byte
     host.py              one host: file system, namespaces, commands in it
+    kernel_host.py       a host with its own kernel; system_host.py: with systemd, too
+    kernels.py           those kernels
+    disk.py              the disks of those hosts
     nix.py               Nix and its daemon on a host
     content.py           store content in bulk
     sshd.py              an SSH server on a host, and accounts for it

@@ -1,15 +1,35 @@
-"""Disk images of root trees, for hosts that boot from a disk of their own.
+"""Disks of hosts that have a kernel of their own.
 
-An image is built once and never changed: a host writes to a copy (`system_host.py`).
+A *disk image* of a root tree is for hosts that boot from it. It is built once and never changed: a
+host writes to a copy (`system_host.py`). A `Disk` is a further one, which begins empty.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
+from typing import Optional
 
 from lab import cache, images
 from lab.commands import run
+
+
+class FileSystem(Enum):
+    """The file systems that a disk can have at first."""
+
+    EXT4 = "ext4"
+    BTRFS = "btrfs"
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A disk for a host: a sparse file, with a file system that is new, or with nothing on it."""
+
+    file_system: Optional[FileSystem]
+    mebibytes: int
+
 
 _FILE = "disk.ext4"
 _SIZE = "4G"

@@ -198,21 +198,14 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 
-# An executor with a kernel of its own, which can mount NFS: User Mode Linux, a kernel that is
-# an ordinary program (/usr/bin/linux.uml). It is in Debian 12.
+# An executor with a kernel of its own (`kernels.py`), which can mount NFS.
 KERNEL_EXECUTOR = Layer(
     "kernel-executor",
     CURRENT,
     r"""
-sed 's/ testing / bookworm /' /etc/apt/sources.list > /etc/apt/sources.list.d/kernel.list
 apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
 DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends \
-    kmod nfs-common rpcbind >/dev/null
-apt-get -q -o APT::Sandbox::User=root download user-mode-linux >/dev/null
-dpkg-deb -x user-mode-linux_*.deb /opt/kernel
-mkdir -p /usr/lib/modules
-cp -a /opt/kernel/usr/lib/uml/modules/* /usr/lib/modules/
-rm -rf /opt/kernel/usr/lib/uml /etc/apt/sources.list.d/kernel.list
+    btrfs-progs cachefilesd e2fsprogs kmod nfs-common rpcbind >/dev/null
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
@@ -220,34 +213,18 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 # Debian 12: Nix 2.8, and the packages that the lab's own package set is made of.
 OLD = Debian("debian12", ("bookworm",), ("iproute2", "nix-bin", "openssh-server", "procps"))
 
-# A kernel that is an ordinary program, User Mode Linux, of Debian 12's series: what boots
-# `SYSTEM_SERVER`. The package's version is held to that series.
-_GET_KERNEL = r"""
-sources=/etc/apt/sources.list.d/kernel.list
-sed -E 's/ (testing|unstable) / bookworm /' /etc/apt/sources.list > $sources
-apt-get -q -o Acquire::Check-Valid-Until=false update >/dev/null
-apt-get -q -o APT::Sandbox::User=root download 'user-mode-linux=6.1*' >/dev/null
-dpkg-deb -x user-mode-linux_*.deb kernel
-"""
-KERNEL = Layer(
-    "kernel",
-    OLD,
-    _GET_KERNEL
-    + r"""
-install -D kernel/usr/bin/linux.uml /opt/kernel/usr/bin/linux.uml
-rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
-""",
-)
-
 # A usual Nix server: systemd, the daemon behind a socket, the kernel's NFS server.
-# It boots from a disk (`disk.py`); the lab's settings are in the folder `/run/lab`.
+# It boots from a disk (`disk.py`). Below `/lab` it sees the files of its room: the settings that
+# the lab makes, and the modules of its kernel.
 SYSTEM_SERVER = Layer(
     "system-server",
     Debian(
         "system",
         ("testing", "unstable"),
         (
+            "btrfs-progs",
             "dbus",
+            "e2fsprogs",
             "iproute2",
             "kmod",
             "nfs-kernel-server",
@@ -255,14 +232,20 @@ SYSTEM_SERVER = Layer(
             "nix-setup-systemd",
             "openssh-server",
             "procps",
+            "python3",
             "systemd-sysv",
         ),
     ),
-    _GET_KERNEL
-    + r"""
-mkdir -p /usr/lib/modules
-cp -a kernel/usr/lib/uml/modules/* /usr/lib/modules/
-for version in /usr/lib/modules/*; do depmod "${version##*/}"; done
+    r"""
+mkdir /lab
+ln -s /lab/usr/lib/modules /usr/lib/modules
+cat > /usr/sbin/lab-init <<'EOF'
+#!/bin/sh
+# The first process. systemd needs the kernel's modules from the start.
+/usr/bin/mount -t hostfs none /lab
+exec /lib/systemd/systemd "$@"
+EOF
+chmod 755 /usr/sbin/lab-init
 cat > /etc/systemd/system/lab.service <<'EOF'
 [Unit]
 Description=What the lab tells this machine
@@ -271,9 +254,7 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/bin/mkdir -p /run/lab
-ExecStart=/usr/bin/mount -t hostfs -o /machine none /run/lab
-ExecStart=/usr/bin/bash /run/lab/boot.sh
+ExecStart=/usr/bin/bash /lab/machine/boot.sh
 [Install]
 WantedBy=sysinit.target
 EOF
@@ -287,7 +268,7 @@ systemctl -q mask \
     systemd-journal-catalog-update.service systemd-update-done.service \
     modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service
 : > /etc/fstab
-rm -rf $sources /var/lib/apt/lists/* /var/cache/apt/*
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 """,
 )
 

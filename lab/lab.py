@@ -22,10 +22,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Callable, Final, Mapping, Optional
 
-from lab import cache, disk, images, nix, prerequisites, remote_execution, sshd
+from lab import cache, disk, images, kernels, nix, prerequisites, remote_execution, sshd
 from lab.commands import LabError, remove_tree
+from lab.disk import Disk
 from lab.host import Host, HostPlan, end_host
-from lab.kernel_host import KernelHost
+from lab.kernel_host import Hardware, KernelHost
+from lab.kernels import Kernel
 from lab.network import Switch
 from lab.server_nix import ServerNix
 from lab.system_host import SystemHost
@@ -68,6 +70,12 @@ _SERVERS = {
 _SYSTEM = HostPlan("nix-system", 23, images.SYSTEM_SERVER)
 _EXECUTOR = HostPlan("executor", 30, images.CURRENT)
 _SERVICE = HostPlan("service", 40, images.BUILDGRID)
+
+# A whole system needs more memory than other hosts with a kernel of their own.
+_SYSTEM_MEMORY = 1024
+_EXECUTOR_MEMORY = 768
+
+_NO_DISKS: Final[Mapping[str, Disk]] = MappingProxyType({})
 
 _FIRST_EXTRA_NUMBER = 100
 _FIRST_KERNEL_NUMBER = 150
@@ -118,7 +126,11 @@ class Lab:
         self._kernel_hosts: list[KernelHost] = []
         self._other_hosts: list[Host] = []
         self._system = SystemHost(
-            _SYSTEM, self.folder / _SYSTEM.name, self._switch, self.workstation
+            _SYSTEM,
+            self.folder / _SYSTEM.name,
+            self._switch,
+            self.workstation,
+            Hardware(memory=_SYSTEM_MEMORY),
         )
         self.executor = self._host(_EXECUTOR)
         self.service = self._host(_SERVICE)
@@ -156,6 +168,8 @@ class Lab:
         prerequisites.ensure()
         for image in [*(host.plan.image for host in self.hosts.values()), *_FURTHER_IMAGES]:
             self._build(image)
+        for kernel in Kernel:
+            self._build_kernel(kernel)
         self._build_disk()
 
     def up(self) -> None:
@@ -237,15 +251,41 @@ class Lab:
         return host
 
     def start_kernel_executor(
-        self, name: str, binds: Mapping[Path, str] = MappingProxyType({})
+        self,
+        name: str,
+        binds: Mapping[Path, str] = MappingProxyType({}),
+        *,
+        kernel: Kernel = Kernel.V6_1,
+        disks: Mapping[str, Disk] = _NO_DISKS,
+        memory: int = _EXECUTOR_MEMORY,
     ) -> KernelHost:
-        """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet."""
-        number = _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
-        self._refuse_second(name)
-        plan = HostPlan(name, number, images.KERNEL_EXECUTOR, binds)
-        host = KernelHost(plan, self.folder / name, self._switch, self.workstation)
-        self._kernel_hosts.append(host)
-        self._start(host)
+        """Starts an executor with a kernel of its own, and nothing in its `/nix/store` yet.
+
+        `disks` are further ones, by name; `memory` is in MiB.
+        """
+        plan = HostPlan(name, self._next_kernel_number(), images.KERNEL_EXECUTOR, binds)
+        hardware = Hardware(kernel, disks, memory)
+        host = KernelHost(plan, self.folder / name, self._switch, self.workstation, hardware)
+        self._start_kernel_host(host)
+        return host
+
+    def start_system_server(
+        self,
+        name: str,
+        *,
+        kernel: Kernel = Kernel.V6_1,
+        disks: Mapping[str, Disk] = _NO_DISKS,
+        memory: int = _SYSTEM_MEMORY,
+    ) -> SystemHost:
+        """Starts one more Nix server that is a whole system, as `system_server` is.
+
+        `disks` are further ones, by name; `memory` is in MiB.
+        """
+        plan = HostPlan(name, self._next_kernel_number(), images.SYSTEM_SERVER)
+        hardware = Hardware(kernel, disks, memory)
+        host = SystemHost(plan, self.folder / name, self._switch, self.workstation, hardware)
+        self._build_disk()
+        self._start_kernel_host(host)
         return host
 
     def system_server(self) -> SystemHost:
@@ -255,6 +295,7 @@ class Lab:
         """
         if self._system.first_process is None:
             self._build_disk()
+            self._build_kernel(self._system.hardware.kernel)
             self._start(self._system)
         return self._system
 
@@ -290,6 +331,15 @@ class Lab:
         extra = (self._extra_servers, self._extra_workstations, self._other_hosts)
         return _FIRST_EXTRA_NUMBER + sum(len(hosts) for hosts in extra)
 
+    def _next_kernel_number(self) -> int:
+        return _FIRST_KERNEL_NUMBER + len(self._kernel_hosts)
+
+    def _start_kernel_host(self, host: KernelHost) -> None:
+        self._refuse_second(host.name)
+        self._kernel_hosts.append(host)
+        self._build_kernel(host.hardware.kernel)
+        self._start(host)
+
     def _running_servers(self) -> list[Host]:
         servers = [*self._servers.values(), *self._extra_servers]
         return [host for host in servers if host.first_process is not None]
@@ -299,8 +349,13 @@ class Lab:
             self._progress(f"building the root tree '{image.name}' (once; it is kept)")
         images.lower_directories(image)
 
+    def _build_kernel(self, kernel: Kernel) -> None:
+        self._build(kernels.image(kernel))
+        if not kernels.is_of_its_series(kernel):
+            newest = kernels.release(kernel)
+            self._progress(f"Debian has no kernel {kernel.value} any more: it is {newest} instead")
+
     def _build_disk(self) -> None:
-        self._build(images.KERNEL)
         self._build(_SYSTEM.image)
         disk.build(_SYSTEM.image)
 

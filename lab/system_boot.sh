@@ -1,8 +1,8 @@
 #!/bin/bash
 # What the lab tells a whole system at boot: its name, address, SSH keys. Started by lab.service
-# of images.SYSTEM_SERVER, before anything that needs them; /run/lab is a folder of the lab's.
+# of images.SYSTEM_SERVER, before anything that needs them; /lab/machine is a folder of its room.
 set -eu
-lab=/run/lab
+lab=/lab/machine
 hostname "$(cat $lab/name)"
 cp $lab/hosts /etc/hosts
 ip link set lo up

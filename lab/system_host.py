@@ -21,9 +21,10 @@ _BUILT_DISK = "/built/disk.ext4"
 
 
 class SystemHost(KernelHost):
-    """As `KernelHost`, with the image of its plan on its disk."""
+    """As `KernelHost`, with the image of its plan on a disk of its own."""
 
     boot_seconds = 240.0
+    own_disks = 1
 
     def start(self, addresses: Mapping[str, str], shared_store: Optional[Path] = None) -> None:
         """Boots it; returns when systemd has started all that it starts at boot."""
@@ -41,7 +42,7 @@ class SystemHost(KernelHost):
     def _room_plan(self) -> HostPlan:
         plan = super()._room_plan()
         binds = {**plan.binds, disk.place(self.plan.image): _BUILT_DISK}
-        return replace(plan, image=images.KERNEL, binds=binds)
+        return replace(plan, image=images.CURRENT, binds=binds)
 
     def _furnish(self, room: Host) -> None:
         # A copy, with its holes: the disk stays as it was built.
@@ -55,6 +56,6 @@ class SystemHost(KernelHost):
 
     def _root_arguments(self) -> list[str]:
         return [
-            *("mem=1024M", f"ubda={_DISK}", "root=/dev/ubda", "rootfstype=ext4", "rw"),
-            *("init=/lib/systemd/systemd", f"systemd.hostname={self.name}"),
+            *(f"ubda={_DISK}", "root=/dev/ubda", "rootfstype=ext4", "rw"),
+            *("init=/usr/sbin/lab-init", f"systemd.hostname={self.name}"),
         ]
