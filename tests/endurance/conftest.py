@@ -14,6 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=50, help="servers killed per protocol (50)")
     parser.addoption("--seed", type=int, default=1, help="the seed of random choices (1)")
     parser.addoption("--faults", type=int, default=50, help="herds per fault of the agent (50)")
+    parser.addoption("--trials", type=int, default=100, help="of visibility, per kind (100)")
     parser.addoption("--races", type=int, default=0, help="races per server and account (all)")
 
 

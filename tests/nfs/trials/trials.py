@@ -63,7 +63,7 @@ class Seen:
 def making(server: Host) -> Iterator[None]:
     """In the `with` block, the server makes what probers ask for."""
     server.write("/run/maker.py", (_FOLDER / "maker.py").read_text())
-    server.start_service("maker", ["python3", "/run/maker.py", PORT])
+    server.start_service("maker", ["python3", "/run/maker.py", str(PORT)])
     probe = f"exec 3<>/dev/tcp/127.0.0.1/{PORT}"
     try:
         wait_until(lambda: server.run(["bash", "-c", probe]).status == 0, "the maker")
@@ -88,7 +88,13 @@ def run(server: Host, executor: Host, plans: Sequence[Plan], *, timeout: float) 
         for place, plan in zip(places, plans):
             described = {**KINDS[plan.kind], **asdict(plan), "store": place}
             described["kind"] = plan.kind.partition(",")[0]
-            command = ["python3", "/run/prober.py", server.address, PORT, json.dumps(described)]
+            command = [
+                "python3",
+                "/run/prober.py",
+                server.address,
+                str(PORT),
+                json.dumps(described),
+            ]
             probers.append(executor.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         return [_seen(plan, prober, timeout) for plan, prober in zip(plans, probers)]
     finally:
