@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from bench import (
+    actions,
     alone,
     bazel_warm,
     burst,
@@ -42,7 +43,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/bench", description="Measures a copy against Nix's own means, by turns."
     )
-    parser.add_argument("name", choices=[*_BENCHMARKS, *_WITH_OWN_FIGURES, bazel_warm.NAME])
+    parser.add_argument(
+        "name", choices=[*_BENCHMARKS, *_WITH_OWN_FIGURES, bazel_warm.NAME, actions.NAME]
+    )
     parser.add_argument(
         "--rtt",
         type=float,
@@ -84,8 +87,11 @@ def main() -> int:
     lab = Lab(f"bench{os.getpid()}", progress)
     try:
         lab.open()
-        rig = Rig(lab)
-        found, table = _measure(options, lab, rig, progress)
+        if options.name == actions.NAME:
+            figures = actions.run(lab, Plan(options.rtt, options.runs or _RUNS, 1, progress))
+            found, table = figures.as_json(), figures.as_table()
+        else:
+            found, table = _measure(options, lab, Rig(lab), progress)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from lab.host import Host
 from tests.nfs.site import STORE, Site
 
 FOLDERS: Final = 20
@@ -12,7 +13,7 @@ HEADERS: Final = 300
 MISSES: Final = HEADERS * (FOLDERS - 1) // 2
 """Failed lookups of one compilation: a header is in one of the folders, on average half-way."""
 
-_FOLDER: Final = f"{STORE}/{'0' * 32}-headers"
+FOLDER: Final = f"{STORE}/{'0' * 32}-headers"
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,29 @@ class Cost:
     calls_again: int
 
 
-def install(site: Site) -> None:
+def install(server: Host) -> None:
     """Puts the headers into the server's store."""
-    site.server.sh(
+    server.sh(
         f"""
-        for folder in $(seq {FOLDERS}); do mkdir -p {_FOLDER}/$folder; done
+        for folder in $(seq {FOLDERS}); do mkdir -p {FOLDER}/$folder; done
         for header in $(seq {HEADERS}); do
-          echo "int f$header(int);" > {_FOLDER}/$((header % {FOLDERS} + 1))/h$header.h
+          echo "int f$header(int);" > {FOLDER}/$((header % {FOLDERS} + 1))/h$header.h
         done
         """
     )
 
 
+def prepare(executor: Host) -> str:
+    """The command that preprocesses a file that includes all headers, which it makes."""
+    includes = "".join(f'#include "h{number}.h"\\n' for number in range(1, HEADERS + 1))
+    flags = " ".join(f"-I{FOLDER}/{number}" for number in range(1, FOLDERS + 1))
+    executor.sh(f"printf '{includes}' > /tmp/all.c; gcc -E /dev/null -o /dev/null")
+    return f"gcc -E {flags} /tmp/all.c -o /dev/null"
+
+
 def cost(site: Site) -> Cost:
     """Preprocesses a file that includes all headers, through the mount that is there."""
-    includes = "".join(f'#include "h{number}.h"\\n' for number in range(1, HEADERS + 1))
-    flags = " ".join(f"-I{_FOLDER}/{number}" for number in range(1, FOLDERS + 1))
-    site.executor.sh(f"printf '{includes}' > /tmp/all.c; gcc -E /dev/null -o /dev/null")
-    command = f"gcc -E {flags} /tmp/all.c -o /dev/null"
+    command = prepare(site.executor)
     first, _ = _timed(site, command)
     repeated = [_timed(site, command) for _ in range(3)]
     return Cost(first, min(seconds for seconds, _ in repeated), repeated[-1][1])
@@ -58,7 +64,7 @@ def _timed(site: Site, command: str) -> tuple[float, int]:
     return float(ended) - float(begun), int(count)
 
 
-def ping(site: Site) -> float:
+def ping(executor: Host, server: Host) -> float:
     """Milliseconds to the server and back: connecting, the fastest of a few."""
     code = (
         "import socket, sys, time\n"
@@ -68,4 +74,4 @@ def ping(site: Site) -> float:
         "    return time.perf_counter() - begun\n"
         "print(min(once() for _ in range(20)) * 1000)\n"
     )
-    return float(site.executor.run(["python3", "-c", code, site.server.address]).check().stdout)
+    return float(executor.run(["python3", "-c", code, server.address]).check().stdout)

@@ -49,10 +49,11 @@ def main() -> int:
     rtt = parser.parse_args().rtt
     with contextlib.ExitStack() as stack:
         site = stack.enter_context(running(Lab(f"measure{os.getpid()}")))
-        headers.install(site)
+        headers.install(site.server)
         if rtt:
             stack.enter_context(wide_area_link(site.server, rtt_ms=rtt))
-        print(f"{headers.MISSES} look-ups in vain; {headers.ping(site):.2f} ms to connect")
+        ping = headers.ping(site.executor, site.server)
+        print(f"{headers.MISSES} look-ups in vain; {ping:.2f} ms to connect")
         print("| Options | Invisible | Compile, first | Again | Calls |")
         print("|---|---|---|---|---|")
         for options in OPTIONS:

@@ -62,7 +62,7 @@ def test_with_the_usual_options_it_stays_invisible(unmounted: Site, options: str
 
 
 def test_absent_headers_cost_next_to_nothing(unmounted: Site) -> None:
-    headers.install(unmounted)
+    headers.install(unmounted.server)
     unmounted.mount(chosen.mount_options())
     ours = headers.cost(unmounted).calls_again
     unmounted.mount("ro,nfsvers=4.2,lookupcache=positive")
