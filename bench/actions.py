@@ -2,7 +2,8 @@
 
 A Nix server with the kernel's NFS server, set up by the generated script, and an executor with a
 kernel of its own, which has the same store on a disk as well. Each command runs with empty caches
-(*first*), and again when all that the client knows of folders has expired (*warm*).
+(*first*), again (*second*: a server delegates a file to the client when it is opened again), and
+once more (*warm*); each time all that the client knows of folders has expired.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from lab.lab import Lab
 from lab.wan import wide_area_link
 from nix_remote.setup import nfs as chosen
 from tests.nfs import headers
+from tests.nfs.servers import set_up
 
 NAME = "actions"
 _ALIAS: Final = "bench-nix"
@@ -37,6 +39,7 @@ _OPTIONS: Final[Mapping[str, str]] = {
     _CACHED: chosen.mount_options("fsc"),
 }
 """Contender -> mount options."""
+_STATES: Final = ("first", "second", "warm")
 _EXPIRED: Final = 2.0
 """Seconds after which what a client knows of folders has expired, with our options."""
 
@@ -116,7 +119,7 @@ def _measure(machines: _Machines, figures: Figures, plan: Plan) -> None:
         for contender in (_LOCAL, *_OPTIONS):
             for name, command in machines.commands.items():
                 machines.mount(contender)
-                for state in ("first", "warm"):
+                for state in _STATES:
                     cost = machines.cost(command)
                     figures.add(state, f"{name}, {contender}", cost["seconds"])
                     figures.add(f"{state}_calls", f"{name}, {contender}", cost["calls"])
@@ -128,10 +131,7 @@ def _start(lab: Lab, plan: Plan) -> _Machines:
     workstation = lab.workstation_with(nix.Version.CURRENT)
     plan.progress("setting up the server")
     server = lab.start_system_server(_ALIAS)
-    sshd.public_key(workstation)
-    setup = ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub"]
-    script = workstation.run([*setup, "--executors", "10.77.0.0/24"]).check().stdout
-    server.run(["sh"], stdin=script, timeout=300).check()
+    set_up(lab, server)
     sshd.introduce(workstation, sshd.SshServer(server, 22), {_ALIAS: _ACCOUNT})
     plan.progress("copying a compiler")
     compiler = nix.build(workstation, ["gcc"])["gcc"]

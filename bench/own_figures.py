@@ -64,7 +64,7 @@ class Figures:
         for quantity, found in self.measured.items():
             for name, runs in found.items():
                 lines.append(
-                    f"  {quantity:12}{name:14}{statistics.median(runs):12.3f}"
+                    f"  {quantity:12}{name:24}{statistics.median(runs):12.3f}"
                     f"  ({min(runs):.3f} to {max(runs):.3f})"
                 )
         lines += [f"  {name} {value:.4f}" for name, value in self.ratios.items()]

@@ -7,17 +7,16 @@ Every server with every client. The control, with a settle time that is too shor
 from __future__ import annotations
 
 import json
-from typing import Callable, Mapping
 
 import pytest
 
-from lab import images, nfs, nix, sshd
 from lab.host import Host
 from lab.kernel_host import KernelHost
 from lab.kernels import Kernel
 from lab.lab import Lab
 from nix_remote.settings import DEFAULT_SETTLE
 from nix_remote.setup import nfs as chosen
+from tests.nfs.servers import SERVERS
 from tests.nfs.trials import trials
 from tests.nfs.trials.trials import KINDS, Plan
 
@@ -27,32 +26,10 @@ _AT_ONCE = 3
 """Mounts of each kind at a time."""
 
 
-def _of_the_kernel(lab: Lab, kernel: Kernel) -> Host:
-    server = lab.start_system_server(f"visible-{kernel.value}", kernel=kernel)
-    sshd.public_key(lab.workstation)
-    setup = ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub"]
-    script = lab.workstation.run([*setup, "--executors", "10.77.0.0/24"]).check().stdout
-    server.run(["sh"], stdin=script, timeout=300).check()
-    return server
-
-
-def _ganesha(lab: Lab) -> Host:
-    server = lab.start_server("visible-ganesha", nix.Version.CURRENT, image=images.NFS_SERVER)
-    nfs.export(server)
-    return server
-
-
-_SERVERS: Mapping[str, Callable[[Lab], Host]] = {
-    "kernel 6.1": lambda lab: _of_the_kernel(lab, Kernel.V6_1),
-    "kernel 7.2": lambda lab: _of_the_kernel(lab, Kernel.V7_2),
-    "ganesha": _ganesha,
-}
-
-
-@pytest.fixture(scope="module", params=_SERVERS)
+@pytest.fixture(scope="module", params=SERVERS)
 def server(lab: Lab, request: pytest.FixtureRequest) -> Host:
     """A server that exports its store."""
-    return _SERVERS[request.param](lab)
+    return SERVERS[request.param](lab)
 
 
 @pytest.fixture(scope="module", params=Kernel, ids=lambda kernel: f"client {kernel.value}")
