@@ -77,8 +77,11 @@ def _export(export: Export) -> Finding:
         return warning(LAYER, "export", f"{what} is more than the store", again)
     if export.client == "*":
         return warning(LAYER, "export", f"{what}: every host may mount it", again)
-    if "subtree_check" in export.options:
-        text = f"{what} has subtree_check: access to new paths sometimes fails"
+    if "subtree_check" not in export.options:
+        text = (
+            f"{what} has no_subtree_check: unless the store has a file system of its own,"
+            " executors can read what else is on it"
+        )
         return warning(LAYER, "export", text, again)
     return ok(LAYER, "export", f"{what}, read-only")
 

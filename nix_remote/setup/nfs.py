@@ -15,13 +15,14 @@ SENTINEL: Final = "/nix/store/.links"
 PORT: Final = 2049
 """The only port that NFS 4 needs."""
 
-EXPORT_OPTIONS: Final = ("ro", "sync", "no_subtree_check", "root_squash")
+EXPORT_OPTIONS: Final = ("ro", "sync", "subtree_check", "root_squash")
 
 EXPORT_REASONS: Final = """\
-# ro                executors only read; only Nix on this machine writes
-# sync              the default, stated explicitly: replies are sent after data is on the disk
-# no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
-# root_squash       root on an executor is nobody on this machine; every user can read a store"""
+# ro             executors only read; only Nix on this machine writes
+# sync           the default, stated explicitly: replies are sent after data is on the disk
+# subtree_check  refuses file handles from outside the store: without it, a client that makes up
+#                handles reads everything on the same file system, as any user but root
+# root_squash    root on an executor is nobody on this machine; every user can read a store"""
 
 MOUNT_OPTIONS: Final = (
     "ro",

@@ -113,7 +113,7 @@ def test_paths_that_actions_need(unmounted: Site, program: str, paths: dict[str,
 # What doctor reads on the server: exports, and whether an NFS server serves them.
 
 EXPORTS = "/etc/exports.d/nix-remote.exports"
-GOOD = f"{STORE} 10.77.0.0/24(ro,sync,no_subtree_check,root_squash)\n"
+GOOD = f"{STORE} 10.77.0.0/24(ro,sync,subtree_check,root_squash)\n"
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_good_export(exported: Site) -> None:
     [
         (GOOD.replace("(ro", "(rw"), "broken"),
         (GOOD.replace("10.77.0.0/24", "*"), "warning"),
-        (GOOD.replace("no_subtree", "subtree"), "warning"),
+        (GOOD.replace("subtree", "no_subtree"), "warning"),
         (GOOD.replace(STORE, "/nix"), "warning"),
         # An NFS server runs all the same: another one than the kernel's.
         ("# nothing\n", "unknown"),

@@ -14,7 +14,7 @@ from nix_remote.server.gc_roots.names import Root, Roots
 from tests.support.paths import path
 
 LISTENS = "listen 0801\n"
-GOOD = "export /nix/store 10.0.0.0/8(ro,sync)\n"
+GOOD = "export /nix/store 10.0.0.0/8(ro,sync,subtree_check)\n"
 REST = "threads 32\ntimer enabled\n"
 
 
@@ -40,7 +40,7 @@ def statuses(found: list[Finding]) -> dict[str, str]:
         (GOOD.replace("10.0.0.0/8", "") + LISTENS + REST, "export", "warning"),
         (GOOD.replace("/nix/store", "/") + LISTENS + REST, "export", "warning"),
         (GOOD.replace("/nix/store", "/home") + REST, "export", "broken"),
-        (GOOD.replace("sync", "subtree_check") + LISTENS + REST, "export", "warning"),
+        (GOOD.replace("subtree", "no_subtree") + LISTENS + REST, "export", "warning"),
         ("this account may not run that", "export", "unknown"),
         ("", "export", "unknown"),
     ],

@@ -446,12 +446,13 @@ before=$changes
 step=/etc/exports.d/nix-remote.exports
 put /etc/exports.d/nix-remote.exports 644 <<'END-OF-FILE'
 # Exports the store to the executors, and nothing else. See exports(5) for the options.
-# ro                executors only read; only Nix on this machine writes
-# sync              the default, stated explicitly: replies are sent after data is on the disk
-# no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
-# root_squash       root on an executor is nobody on this machine; every user can read a store
+# ro             executors only read; only Nix on this machine writes
+# sync           the default, stated explicitly: replies are sent after data is on the disk
+# subtree_check  refuses file handles from outside the store: without it, a client that makes up
+#                handles reads everything on the same file system, as any user but root
+# root_squash    root on an executor is nobody on this machine; every user can read a store
 # fsid              identifies the export, because its file system has no UUID
-/nix/store 10.1.0.0/16(ro,sync,no_subtree_check,root_squash,fsid=1) fd00::/8(ro,sync,no_subtree_check,root_squash,fsid=1)
+/nix/store 10.1.0.0/16(ro,sync,subtree_check,root_squash,fsid=1) fd00::/8(ro,sync,subtree_check,root_squash,fsid=1)
 END-OF-FILE
 
 step=/etc/nfs.conf.d/nix-remote.conf

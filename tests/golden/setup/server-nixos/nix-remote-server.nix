@@ -279,12 +279,13 @@ in
   nix.settings.trusted-public-keys = [ "ci-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" ];
 
   # Exports the store to the executors, and nothing else.
-  # ro                executors only read; only Nix on this machine writes
-  # sync              the default, stated explicitly: replies are sent after data is on the disk
-  # no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
-  # root_squash       root on an executor is nobody on this machine; every user can read a store
+  # ro             executors only read; only Nix on this machine writes
+  # sync           the default, stated explicitly: replies are sent after data is on the disk
+  # subtree_check  refuses file handles from outside the store: without it, a client that makes up
+  #                handles reads everything on the same file system, as any user but root
+  # root_squash    root on an executor is nobody on this machine; every user can read a store
   services.nfs.server.enable = true;
-  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,no_subtree_check,root_squash,fsid=1) fd00::/8(ro,sync,no_subtree_check,root_squash,fsid=1)";
+  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,subtree_check,root_squash,fsid=1) fd00::/8(ro,sync,subtree_check,root_squash,fsid=1)";
   # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = 32;
   # The only port that NFS 4 needs. The export limits the clients.
