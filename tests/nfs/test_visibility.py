@@ -18,23 +18,19 @@ def set_up(site: Site, *words: str) -> None:
     site.executor.run(["sh"], stdin=script).check()
 
 
-def test_with_our_options_a_path_is_seen_at_once(unmounted: Site) -> None:
-    unmounted.server.sh(f"mkdir -p {STORE}/.links")
-    set_up(unmounted, "--way=fstab")
-    assert "lookupcache=pos" in unmounted.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
+def test_with_our_options_a_path_is_seen_within_a_second(either: Site) -> None:
+    either.server.sh(f"mkdir -p {STORE}/.links")
+    either.executor.sh(": > /etc/fstab")
+    set_up(either, "--way=fstab")
     # A busy machine may check late; a negative entry in the lookup cache lasts much longer.
-    assert seconds_until_visible(unmounted, at_most=20) < 5
+    assert seconds_until_visible(either, at_most=20) < 5
 
 
-def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmounted: Site) -> None:
-    site = unmounted
+def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(either: Site) -> None:
+    site = either
     hello = nix.build(site.workstation, ["hello"])["hello"]
     program = ["cat", f"{hello}/bin/hello"]
-
-    def copy() -> None:
-        site.workstation.run(["nix-remote", "copy", f"--host={site.server.name}", hello]).check()
-
-    copy()
+    site.copy(hello)
     site.mount(chosen.mount_options())
     site.executor.run(program).check()
     # Like another client: after this, only the server can have cached the path.
@@ -42,7 +38,7 @@ def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmount
     nix.empty_store(site.server)
     site.mount(chosen.mount_options())
     assert site.executor.run(program).status != 0
-    copy()
+    site.copy(hello)
     site.executor.run(program).check()
 
 
@@ -60,13 +56,13 @@ def test_a_bound_on_what_is_known_of_folders_bounds_it(unmounted: Site) -> None:
 
 
 @pytest.mark.thorough
-def test_the_price_is_one_call_for_each_absent_header(unmounted: Site) -> None:
+def test_the_price_is_at_most_one_call_for_each_absent_header(unmounted: Site) -> None:
     headers.install(unmounted)
     unmounted.mount("ro,nfsvers=4.2")
     usual = headers.cost(unmounted).calls_again
     unmounted.mount(chosen.mount_options())
     ours = headers.cost(unmounted).calls_again
-    assert headers.MISSES <= ours - usual <= headers.MISSES * 1.2
+    assert ours - usual <= headers.MISSES * 1.2
 
 
 def test_the_script_for_executors_can_be_run_again_and_changes_options(unmounted: Site) -> None:
