@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Mapping
 
 from bench.own_figures import Figures, Plan
-from lab import nix, sshd
+from lab import nix
 from lab.disk import Disk, FileSystem
 from lab.host import Host
 from lab.images import REPOSITORY
@@ -23,11 +23,9 @@ from lab.lab import Lab
 from lab.wan import wide_area_link
 from nix_remote.setup import nfs as chosen
 from tests.nfs import headers
-from tests.nfs.servers import set_up
+from tests.nfs import site as sites
 
 NAME = "actions"
-_ALIAS: Final = "bench-nix"
-_ACCOUNT: Final = "nix-remote"
 _LOCAL: Final = "local"
 _OURS: Final = "ours"
 _CACHED: Final = "ours, FS-Cache"
@@ -130,15 +128,14 @@ def _measure(machines: _Machines, figures: Figures, plan: Plan) -> None:
 def _start(lab: Lab, plan: Plan) -> _Machines:
     workstation = lab.workstation_with(nix.Version.CURRENT)
     plan.progress("setting up the server")
-    server = lab.start_system_server(_ALIAS)
-    set_up(lab, server)
-    sshd.introduce(workstation, sshd.SshServer(server, 22), {_ALIAS: _ACCOUNT})
-    plan.progress("copying a compiler")
-    compiler = nix.build(workstation, ["gcc"])["gcc"]
-    workstation.run(["nix-remote", "copy", f"--host={_ALIAS}", compiler], timeout=600).check()
-    headers.install(server)
+    server = lab.start_system_server("bench-nix")
     disks = {"store": Disk(FileSystem.EXT4, 1500), "cache": Disk(FileSystem.EXT4, 1500)}
     executor = lab.start_kernel_executor("bench-executor", disks=disks, memory=1536)
+    site = sites.of_system(lab, server, executor)
+    plan.progress("copying a compiler")
+    compiler = nix.build(workstation, ["gcc"])["gcc"]
+    site.copy(compiler)
+    headers.install(server)
     commands = {"headers": headers.prepare(executor), "C": _prepare_example(executor, compiler)}
     machines = _Machines(server, executor, commands)
     _start_cache(executor)

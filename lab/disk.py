@@ -32,15 +32,16 @@ class Disk:
 
 
 _FILE = "disk.ext4"
-_SIZE = "4G"
-"""Size of the file system; the file is sparse."""
+_SIZE = "24G"
+"""Size of the file system, with as much room as a Nix server should have; the file is sparse."""
 
 # The tree as a host would see it, through an overlay in a mount namespace of its own.
 _MAKE = r"""
 set -eu
 mkdir -p "$SCRATCH/upper" "$SCRATCH/work" "$SCRATCH/root"
 mount -t overlay overlay -o "lowerdir=$SCRATCH/upper:$LOWER" "$SCRATCH/root"
-mke2fs -q -t ext4 -E lazy_itable_init=1,root_owner=0:0 -m 0 -d "$SCRATCH/root" "$DISK" "$SIZE"
+mke2fs -q -t ext4 -E lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0 \
+  -i 32768 -J size=32 -m 0 -d "$SCRATCH/root" "$DISK" "$SIZE"
 umount "$SCRATCH/root"
 rm -r "$SCRATCH"
 """

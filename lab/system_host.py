@@ -57,5 +57,7 @@ class SystemHost(KernelHost):
     def _root_arguments(self) -> list[str]:
         return [
             *(f"ubda={_DISK}", "root=/dev/ubda", "rootfstype=ext4", "rw"),
+            # Nothing that writes beside the tests.
+            "rootflags=noinit_itable",
             *("init=/usr/sbin/lab-init", f"systemd.hostname={self.name}"),
         ]

@@ -57,9 +57,14 @@ def workspace(
 
 
 def remotely(
-    workspace: Workspace, command: str, *words: str, host: str = ALIAS, timeout: float = 120
+    workspace: Workspace,
+    command: str,
+    *words: str,
+    host: str = ALIAS,
+    env: Mapping[str, str] = MappingProxyType({}),
+    timeout: float = 120,
 ) -> Outcome:
     """Runs a command of Bazel whose actions run on the executors, each of them again."""
     options = ["--config=remote", "--noremote_accept_cached"]
-    env = {"BAZEL_NIX_REMOTE": host}
-    return workspace.bazel(command, *options, *words, env=env, timeout=timeout)
+    environment = {"BAZEL_NIX_REMOTE": host, **env}
+    return workspace.bazel(command, *options, *words, env=environment, timeout=timeout)

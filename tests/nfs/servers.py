@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import Callable, Final, Mapping
 
-from lab import images, nfs, nix, sshd
+from lab import images, nfs, nix
 from lab.host import Host
 from lab.kernels import Kernel
 from lab.lab import Lab
+from tests.nfs import site
 
 
 def _of_the_kernel(lab: Lab, kernel: Kernel) -> Host:
     server = lab.start_system_server(f"exports-{kernel.value}", kernel=kernel)
-    set_up(lab, server)
+    site.set_up(lab, server)
     return server
-
-
-def set_up(lab: Lab, server: Host) -> None:
-    """Runs the script of `nix-remote setup server` for the workstation's key."""
-    sshd.public_key(lab.workstation)
-    setup = ["nix-remote", "setup", "server", "--public-key", "/root/.ssh/id_ed25519.pub"]
-    script = lab.workstation.run([*setup, "--executors", "10.77.0.0/24"]).check().stdout
-    server.run(["sh"], stdin=script, timeout=300).check()
 
 
 def _ganesha(lab: Lab) -> Host:

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
-def example(unmounted: Site, rules_nixpkgs: Path) -> Iterator[Workspace]:
+def example(either: Site, rules_nixpkgs: Path) -> Iterator[Workspace]:
     """An example's workspace. Its actions run on the machine, which has no mount yet."""
-    site = unmounted
+    site = either
     bazel.prepare(site.workstation, site.lab.service, rules_nixpkgs)
     with examples.workspace(site.workstation, "hello_bzlmod") as workspace:
         site.lab.executor.stop_service("worker")
@@ -32,8 +32,9 @@ def example(unmounted: Site, rules_nixpkgs: Path) -> Iterator[Workspace]:
     remote_execution.start_worker(site.lab.executor, site.lab.service)
 
 
-def build(example: Workspace, *, host: str) -> Outcome:
-    return examples.remotely(example, "build", "//:greeting", host=host, timeout=180)
+def build(example: Workspace, site: Site, *, host: str) -> Outcome:
+    env = site.copier_environment
+    return examples.remotely(example, "build", "//:greeting", host=host, env=env, timeout=180)
 
 
 def begin(site: Site, options: str) -> None:
@@ -42,30 +43,31 @@ def begin(site: Site, options: str) -> None:
     remote_execution.start_worker(site.executor, site.lab.service)
 
 
-def test_a_build_right_after_one_that_failed_succeeds(unmounted: Site, example: Workspace) -> None:
-    begin(unmounted, chosen.mount_options())
-    failed = build(example, host="")
+def test_a_build_right_after_one_that_failed_succeeds(either: Site, example: Workspace) -> None:
+    begin(either, chosen.mount_options())
+    failed = build(example, either, host="")
     assert failed.status != 0
     assert "No such file or directory" in failed.stderr, failed.stderr
-    passed = build(example, host=unmounted.server.name).check()
+    passed = build(example, either, host=either.server.name).check()
     assert "1 remote" in passed.stderr
     assert "Hello, world!" in example.host.read(f"{example.folder}/bazel-bin/greeting.txt")
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("either", ["site"], indirect=True, ids=["kernel"])
 def test_with_the_usual_options_it_fails_although_everything_was_copied(
-    unmounted: Site, example: Workspace
+    either: Site, example: Workspace
 ) -> None:
     """What our options are for."""
-    begin(unmounted, "ro,nfsvers=4.2")
-    assert build(example, host="").status != 0
-    again = build(example, host=unmounted.server.name)
+    begin(either, "ro,nfsvers=4.2")
+    assert build(example, either, host="").status != 0
+    again = build(example, either, host=either.server.name)
     shell = nix.build(example.host, ["bash"])["bash"]
-    assert nix.is_valid(unmounted.server, shell)
+    assert nix.is_valid(either.server, shell)
     assert again.status != 0
     assert "No such file or directory" in again.stderr
     wait_until(
-        lambda: build(example, host=unmounted.server.name).status == 0,
+        lambda: build(example, either, host=either.server.name).status == 0,
         "the client to forget",
         timeout=150,
         interval=1,
@@ -88,8 +90,7 @@ def test_verify_looks_through_the_executors_mount(unmounted: Site) -> None:
 
     nix.empty_store(site.server)
     assert found()[hello] == "broken"
-    copy = ["nix-remote", "copy", "--host", site.server.name, hello]
-    site.workstation.run(copy).check()
+    site.copy(hello)
     seen = found()
     closure = nix.closure(site.workstation, hello)
     assert {path: seen[path] for path in closure} == dict.fromkeys(closure, "ok")
@@ -100,15 +101,17 @@ def test_verify_looks_through_the_executors_mount(unmounted: Site) -> None:
 
 
 @pytest.mark.thorough
-def test_the_c_example_is_compiled_through_the_mount(unmounted: Site, example: Workspace) -> None:
+@pytest.mark.parametrize("either", ["site"], indirect=True, ids=["kernel"])
+def test_the_c_example_is_compiled_through_the_mount(either: Site, example: Workspace) -> None:
     """A compiler, its headers and libraries: hundreds of files, and many look-ups in vain."""
-    nix.build(unmounted.workstation, ["gcc"])
+    nix.build(either.workstation, ["gcc"])
     rc = bazel.toolchain_modules("cc") + "common --noenable_workspace\n"
     files = {"user.bazelrc": rc, **examples.TOOLCHAIN_PACKAGE_SET}
     with examples.workspace(example.host, "cc", files) as workspace:
-        begin(unmounted, chosen.mount_options())
-        host = unmounted.server.name
-        examples.remotely(workspace, "build", "//:greeted", host=host, timeout=300).check()
+        begin(either, chosen.mount_options())
+        host, env = either.server.name, either.copier_environment
+        built = examples.remotely(workspace, "build", "//:greeted", host=host, env=env, timeout=300)
+        built.check()
     greeted = workspace.host.read(f"{workspace.folder}/bazel-bin/greeted.txt")
     assert greeted == "Hello, executor with GCC 12\n"
-    assert unmounted.executor.log("worker").count("Runner exited with code") >= 4
+    assert either.executor.log("worker").count("Runner exited with code") >= 4

@@ -7,7 +7,6 @@ from typing import Any, Iterator
 
 import pytest
 
-from lab import nfs
 from nix_remote.setup import nfs as chosen
 from tests.nfs.site import STORE, Site
 
@@ -117,12 +116,13 @@ GOOD = f"{STORE} 10.77.0.0/24(ro,sync,subtree_check,root_squash)\n"
 
 
 @pytest.fixture
-def exported(site: Site) -> Iterator[Site]:
-    """The site with an `/etc/exports` that is right; anything else is undone."""
-    site.server.sh(": > /etc/exports")
-    site.server.write(EXPORTS, GOOD)
-    yield site
-    site.server.sh(f"rm -f {EXPORTS}")
+def exported(unmounted: Site) -> Iterator[Site]:
+    """The site as the script left it; what a test exports instead is undone."""
+    server = unmounted.server
+    before = server.read(EXPORTS)
+    yield unmounted
+    server.write(EXPORTS, before)
+    server.sh("systemctl start nfs-server; exportfs -ra")
 
 
 def server_findings(site: Site) -> dict[str, Finding]:
@@ -133,8 +133,18 @@ def server_findings(site: Site) -> dict[str, Finding]:
 
 def test_a_good_export(exported: Site) -> None:
     found = server_findings(exported)
-    assert statuses(found) == {"export": "ok", "server": "ok", "timer": "warning"}
-    assert "systemctl enable" in found["timer"]["fix"]
+    assert statuses(found) == {"export": "ok", "server": "ok", "timer": "ok"}
+
+
+def test_a_timer_that_is_not_enabled(exported: Site) -> None:
+    timer = "nix-remote-collect.timer"
+    exported.server.sh(f"systemctl disable {timer}")
+    try:
+        found = server_findings(exported)["timer"]
+    finally:
+        exported.server.sh(f"systemctl enable {timer}")
+    assert found["status"] == "warning"
+    assert f"systemctl enable --now {timer}" in found["fix"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +154,7 @@ def test_a_good_export(exported: Site) -> None:
         (GOOD.replace("10.77.0.0/24", "*"), "warning"),
         (GOOD.replace("subtree", "no_subtree"), "warning"),
         (GOOD.replace(STORE, "/nix"), "warning"),
-        # An NFS server runs all the same: another one than the kernel's.
+        # An NFS server runs all the same: it may be another one than the kernel's.
         ("# nothing\n", "unknown"),
     ],
 )
@@ -154,13 +164,9 @@ def test_exports(exported: Site, line: str, status: str) -> None:
 
 
 def test_no_nfs_server(exported: Site) -> None:
-    exported.executor.sh(f"if grep -q ' {STORE} ' /proc/self/mounts; then umount {STORE}; fi")
-    nfs.end_export(exported.server)
-    try:
-        assert statuses(server_findings(exported))["server"] == "broken"
-        exported.server.write(EXPORTS, "")
-        found = server_findings(exported)
-        assert statuses(found)["export"] == "broken"
-        assert "--executors" in found["export"]["fix"]
-    finally:
-        nfs.export(exported.server)
+    exported.server.sh("systemctl stop nfs-server")
+    assert statuses(server_findings(exported))["server"] == "broken"
+    exported.server.write(EXPORTS, "")
+    found = server_findings(exported)
+    assert statuses(found)["export"] == "broken"
+    assert "--executors" in found["export"]["fix"]

@@ -12,8 +12,9 @@ from tests.nfs.site import Site
 
 
 @pytest.fixture(scope="module")
-def server(site: Site) -> Host:
-    """The server after the script of `setup server`, for a file system without a UUID."""
+def server(ganesha: Site) -> Host:
+    """A server after the script of `setup server`, for a file system without a UUID."""
+    site = ganesha
     sshd.public_key(site.workstation)
     script = site.workstation.sh(
         "nix-remote setup server --public-key ~/.ssh/id_ed25519.pub --account files"

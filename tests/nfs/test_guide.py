@@ -11,8 +11,9 @@ from typing import Iterator
 
 import pytest
 
-from lab import bazel, images, nix, remote_execution, sshd
+from lab import bazel, images, nix, remote_execution
 from lab.host import Host
+from lab.kernels import Kernel
 from lab.lab import Lab
 from tests.nfs.guide import blocks
 from tests.nfs.site import Site
@@ -25,16 +26,15 @@ _FROM_THE_GUIDE = r"--remote_(executor|default_exec_properties|timeout)="
 
 
 @pytest.fixture
-def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
-    """The site before the guide: machines with names, root's key, and nothing else."""
-    workstation, server, executor = site.workstation, site.server, site.executor
-    site.unmount()
-    executor.sh(": > /etc/fstab")
-    sshd.SshServer(server, 22).start()
-    # Where an ordinary machine has its host key.
-    server.sh("cp /etc/ssh/lab_host_key.pub /etc/ssh/ssh_host_ed25519_key.pub")
-    for host in (server, executor):
-        sshd.authorize(host, "root", sshd.public_key(workstation))
+def newcomers(lab: Lab, rules_nixpkgs: object) -> Iterator[Site]:
+    """Machines before the guide: with names, root's key, Debian's packages, and nothing else.
+
+    The server's kernel is newer than the executor's.
+    """
+    server = lab.start_system_server("guide-server", kernel=Kernel.V7_2)
+    executor = lab.start_kernel_executor("guide-executor", kernel=Kernel.V6_1)
+    site = Site(lab, lab.workstation, server, executor)
+    workstation = site.workstation
     before = workstation.read("/etc/hosts")
     names = f"{server.address} nix.example.org\n{executor.address} executor.example.org\n"
     workstation.write("/etc/hosts", before + names)
@@ -64,6 +64,8 @@ def newcomers(site: Site, rules_nixpkgs: object) -> Iterator[Site]:
     workstation.write("/etc/hosts", before)
     workstation.write("/root/.bazelrc", rc)
     site.unmount()
+    executor.stop()
+    server.stop()
 
 
 def run(host: Host, script: str) -> str:
@@ -85,10 +87,6 @@ def test_every_command_of_the_guide_works(newcomers: Site, lab: Lab) -> None:
             # The machine takes actions now, as its own Remote Execution service makes it.
             remote_execution.start_worker(site.executor, lab.service)
         said.append(run(machines[step.where], step.script))
-        if "setup server" in step.script:
-            # What the script leaves to systemd, which the lab's machines do not have.
-            site.server.stop_service("nix-daemon")
-            nix.start_daemon(site.server)
 
     assert fingerprint in said[0]
     doctor, on_executor, built = said[-3:]

@@ -47,7 +47,7 @@ def test_what_is_copied_after_it_was_looked_for_in_vain_is_seen(unmounted: Site)
     nix.empty_store(site.server)
     hello = nix.build(site.workstation, ["hello"])["hello"]
     assert look(site, "verify", hello)[hello]["status"] == "broken"
-    site.workstation.run(["nix-remote", "copy", "--host", site.server.name, hello]).check()
+    site.copy(hello)
     found = look(site, "verify", hello)
     assert [each for each in found.values() if each["status"] != "ok"] == []
     assert set(nix.closure(site.workstation, hello)) < set(found)

@@ -18,12 +18,13 @@ def set_up(site: Site, *words: str) -> None:
     site.executor.run(["sh"], stdin=script).check()
 
 
-def test_with_our_options_a_path_is_seen_within_the_settle_time(unmounted: Site) -> None:
-    unmounted.server.sh(f"mkdir -p {STORE}/.links")
-    set_up(unmounted, "--way=fstab")
-    assert "acdirmin=1,acdirmax=1," in unmounted.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
+def test_with_our_options_a_path_is_seen_within_the_settle_time(either: Site) -> None:
+    either.server.sh(f"mkdir -p {STORE}/.links")
+    either.executor.sh(": > /etc/fstab")
+    set_up(either, "--way=fstab")
+    assert "acdirmin=1,acdirmax=1," in either.executor.sh(f"grep ' {STORE} ' /proc/self/mounts")
     # A busy machine may check late; a negative entry in the lookup cache lasts much longer.
-    assert seconds_until_visible(unmounted, at_most=20) < 5
+    assert seconds_until_visible(either, at_most=20) < 5
 
 
 def test_with_a_bound_on_what_is_known_of_folders_it_stays_invisible_no_longer(
@@ -34,15 +35,11 @@ def test_with_a_bound_on_what_is_known_of_folders_it_stays_invisible_no_longer(
     assert seconds_until_visible(unmounted, at_most=20) > 1
 
 
-def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmounted: Site) -> None:
-    site = unmounted
+def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(either: Site) -> None:
+    site = either
     hello = nix.build(site.workstation, ["hello"])["hello"]
     program = ["cat", f"{hello}/bin/hello"]
-
-    def copy() -> None:
-        site.workstation.run(["nix-remote", "copy", f"--host={site.server.name}", hello]).check()
-
-    copy()
+    site.copy(hello)
     site.mount(chosen.mount_options())
     site.executor.run(program).check()
     # Like another client: after this, only the server can have cached the path.
@@ -50,7 +47,7 @@ def test_a_path_that_was_collected_is_seen_when_it_has_been_copied_again(unmount
     nix.empty_store(site.server)
     site.mount(chosen.mount_options())
     assert site.executor.run(program).status != 0
-    copy()
+    site.copy(hello)
     site.executor.run(program).check()
 
 
