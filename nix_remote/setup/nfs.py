@@ -15,13 +15,15 @@ SENTINEL: Final = "/nix/store/.links"
 PORT: Final = 2049
 """The only port that NFS 4 needs."""
 
-EXPORT_OPTIONS: Final = ("ro", "sync", "no_subtree_check", "root_squash")
+EXPORT_OPTIONS: Final = ("ro", "sync", "subtree_check", "all_squash")
 
 EXPORT_REASONS: Final = """\
 # ro                executors only read; only Nix on this machine writes
 # sync              the default, stated explicitly: replies are sent after data is on the disk
-# no_subtree_check  Nix adds paths by renaming, which subtree checks do not support well
-# root_squash       root on an executor is nobody on this machine; every user can read a store"""
+# subtree_check     a client that guesses file handles gets no file outside of the store: with
+#                   no_subtree_check, it gets every file of the store's file system
+# all_squash        every user of an executor is nobody on this machine, and every user can read a
+#                   store: a client names the user of a request, and nothing proves that"""
 
 MOUNT_OPTIONS: Final = (
     "ro",
