@@ -44,8 +44,7 @@ def exports(executors: Sequence[str], fsid: str) -> str:
     checked = inputs.file_system_id(fsid) if fsid else ""
     options = nfs.export_options(checked)
     clients = " ".join(f"{network}({options})" for network in networks(executors))
-    more = f"\n{_FSID_REASON}" if checked else ""
-    return f"{_EXPORTS_HEAD}\n{nfs.EXPORT_REASONS}{more}\n{nfs.STORE} {clients}\n"
+    return f"{_EXPORTS_HEAD}\n{nfs.export_reasons(checked)}\n{nfs.STORE} {clients}\n"
 
 
 def checks(fsid: str) -> str:
@@ -76,9 +75,6 @@ def steps(executors: Sequence[str], threads: int) -> str:
 
 _EXPORTS_HEAD: Final = """\
 # Exports the store to the executors, and nothing else. See exports(5) for the options."""
-
-_FSID_REASON: Final = """\
-# fsid              identifies the export, because its file system has no UUID"""
 
 _NFSD: Final = """\
 # Threads that serve executors. Actions that start at the same time send many small requests: with
@@ -120,10 +116,11 @@ elif [ -e {store} ]; then
       problem "$above is on an overlay: NFS 4 cannot reach {store} through it" \
         "mount the overlay with index=on,nfs_export=on"
   done
-  case $(kind_of {store}) in
+  kind=$(kind_of {store})
+  case $kind in
     overlay | tmpfs | zfs)
-      [ -n "$fsid" ] ||
-        problem "the file system of {store} has no UUID" "add --fsid 1 to nix-remote setup server"
+      [ -n "$fsid" ] || problem "{store} is on $kind, which can only be exported with an fsid" \
+        "add --fsid 1 to nix-remote setup server"
       ;;
   esac
 fi

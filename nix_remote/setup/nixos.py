@@ -34,7 +34,7 @@ def bundle(plan: ServerPlan) -> Bundle:
         programs.append(("collect", retention.program(name, plan.policy)))
         options = nfs.export_options(inputs.file_system_id(plan.fsid) if plan.fsid else "")
         clients = " ".join(f"{each}({options})" for each in networks(plan.executors))
-        reasons = nfs.EXPORT_REASONS.replace("\n", "\n  ")
+        reasons = nfs.export_reasons(plan.fsid).replace("\n", "\n  ")
         threads = inputs.at_least(1, plan.threads, "--threads")
         parts.append(
             _EXPORT.format(

@@ -125,7 +125,7 @@ def test_an_empty_folder_is_never_exported(exporting: Server) -> None:
 @pytest.mark.parametrize(
     ("kind", "problem", "fix"),
     [
-        ("tmpfs", "the file system of /nix/store has no UUID", "--fsid 1"),
+        ("tmpfs", "/nix/store is on tmpfs, which can only be exported with an fsid", "--fsid 1"),
         ("overlay", "/nix/store is on an overlay, which cannot be exported", "nfs_export=on"),
     ],
 )
@@ -169,7 +169,7 @@ def test_an_executor_of_a_server_that_was_rebuilt_has_to_mount_again(exporting: 
     kept = machine.read(EXPORTS)
     with over_the_store(exporting, "tmpfs"):
         machine.sh(f"mkdir {STORE}/.links")
-        machine.write(EXPORTS, kept.replace("(ro", "(fsid=5,ro"))
+        machine.write(EXPORTS, kept.replace("subtree_check", "no_subtree_check,fsid=5"))
         machine.sh("exportfs -ra; exportfs -f")
         found = json.loads(executor.run(["python3", "-", "--json"], stdin=program).stdout)
         server = next(each for each in found if each["subject"] == "server")

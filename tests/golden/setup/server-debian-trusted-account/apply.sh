@@ -270,10 +270,10 @@ elif [ -e /nix/store ]; then
     exportable "$above" ||
       problem "$above is on an overlay: NFS 4 cannot reach /nix/store through it"         "mount the overlay with index=on,nfs_export=on"
   done
-  case $(kind_of /nix/store) in
+  kind=$(kind_of /nix/store)
+  case $kind in
     overlay | tmpfs | zfs)
-      [ -n "$fsid" ] ||
-        problem "the file system of /nix/store has no UUID" "add --fsid 1 to nix-remote setup server"
+      [ -n "$fsid" ] || problem "/nix/store is on $kind, which can only be exported with an fsid"         "add --fsid 1 to nix-remote setup server"
       ;;
   esac
 fi
@@ -474,11 +474,11 @@ put /etc/exports.d/nix-remote.exports 644 <<'END-OF-FILE'
 # Exports the store to the executors, and nothing else. See exports(5) for the options.
 # ro                executors only read; only Nix on this machine writes
 # sync              the default, stated explicitly: replies are sent after data is on the disk
-# subtree_check     a client that guesses file handles gets no file outside of the store: with
-#                   no_subtree_check, it gets every file of the store's file system
 # all_squash        every user of an executor is nobody on this machine, and every user can read a
 #                   store: a client names the user of a request, and nothing proves that
-/nix/store 10.1.0.0/16(ro,sync,subtree_check,all_squash)
+# subtree_check     a client that guesses file handles gets no file outside of the store: with
+#                   no_subtree_check, it gets every file of the store's file system
+/nix/store 10.1.0.0/16(ro,sync,all_squash,subtree_check)
 END-OF-FILE
 
 step=/etc/nfs.conf.d/nix-remote.conf

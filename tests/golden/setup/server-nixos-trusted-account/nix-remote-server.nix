@@ -282,12 +282,12 @@ in
   # Exports the store to the executors, and nothing else.
   # ro                executors only read; only Nix on this machine writes
   # sync              the default, stated explicitly: replies are sent after data is on the disk
-  # subtree_check     a client that guesses file handles gets no file outside of the store: with
-  #                   no_subtree_check, it gets every file of the store's file system
   # all_squash        every user of an executor is nobody on this machine, and every user can read a
   #                   store: a client names the user of a request, and nothing proves that
+  # subtree_check     a client that guesses file handles gets no file outside of the store: with
+  #                   no_subtree_check, it gets every file of the store's file system
   services.nfs.server.enable = true;
-  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,subtree_check,all_squash)";
+  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,all_squash,subtree_check)";
   # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = 32;
   # Seconds for which the server waits for an executor that may be dead; the default is 90.

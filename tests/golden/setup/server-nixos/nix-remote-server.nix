@@ -281,12 +281,13 @@ in
   # Exports the store to the executors, and nothing else.
   # ro                executors only read; only Nix on this machine writes
   # sync              the default, stated explicitly: replies are sent after data is on the disk
-  # subtree_check     a client that guesses file handles gets no file outside of the store: with
-  #                   no_subtree_check, it gets every file of the store's file system
   # all_squash        every user of an executor is nobody on this machine, and every user can read a
   #                   store: a client names the user of a request, and nothing proves that
+  # fsid              identifies the export, because its file system has no UUID
+  # no_subtree_check  such file systems (tmpfs, ZFS, overlays) do not support subtree_check: every
+  #                   file is stale. Give the store a file system of its own
   services.nfs.server.enable = true;
-  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,subtree_check,all_squash,fsid=1) fd00::/8(ro,sync,subtree_check,all_squash,fsid=1)";
+  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,all_squash,no_subtree_check,fsid=1) fd00::/8(ro,sync,all_squash,no_subtree_check,fsid=1)";
   # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = 32;
   # Seconds for which the server waits for an executor that may be dead; the default is 90.
