@@ -81,7 +81,8 @@ def _export(export: Export, alone: bool) -> Finding:
         return warning(LAYER, "export", f"{what}: every host may mount it", again)
     if "subtree_check" not in export.options and not alone:
         text = f"{what} has no_subtree_check: clients that guess file handles can read other files"
-        return warning(LAYER, "export", text, again)
+        fix = f"mount a file system of its own on {STORE}, or {again}"
+        return warning(LAYER, "export", text, fix)
     return ok(LAYER, "export", f"{what}, read-only")
 
 

@@ -182,3 +182,25 @@ def test_an_executor_of_a_server_that_was_rebuilt_has_to_mount_again(exporting: 
     assert "Stale file handle" in server["text"]
     assert again.status in (0, 1)
     assert {each["subject"]: each["status"] for each in json.loads(again.stdout)}["server"] == "ok"
+
+
+@pytest.mark.thorough
+def test_at_boot_the_nfs_server_waits_for_a_store_that_is_mounted_late(exporting: Server) -> None:
+    machine = exporting.machine
+    machine.sh("mkdir -p /srv/store/.links /srv/store/late; chmod -R 755 /srv/store")
+    mount = "#!/bin/sh\nsleep 8\nmount --bind /srv/store /nix/store\n"
+    machine.write("/usr/sbin/mount.late", mount, mode="755")
+    machine.write("/etc/fstab", f"x {STORE} late nofail 0 0\n")
+    machine.sh("sync")
+    machine.power_off()
+    try:
+        machine.boot()
+        seen = machine.sh(f"systemctl is-active nfs-server.service; ls {STORE}").split()
+        show = "systemctl show --value --property ActiveEnterTimestampMonotonic"
+        times = machine.sh(f"{show} nix-store.mount; {show} nfs-server.service").split()
+    finally:
+        machine.sh("rm /usr/sbin/mount.late; : > /etc/fstab; sync")
+        machine.power_off()
+        machine.boot()
+    assert seen == ["active", "late"]
+    assert int(times[0]) < int(times[1])
