@@ -8,6 +8,7 @@ nothing. Every wait has a bound, because access to the files of an unavailable s
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -24,6 +25,7 @@ SETTLE = 1.0
 
 MARKS = {"ok": "\u2713", "warning": "!", "broken": "\u2717", "unknown": "-"}
 SET_UP = "nix-remote setup executor --server SERVER | ssh root@THIS-MACHINE sh"
+MOUNT_AGAIN = "umount --lazy /nix/store; mount /nix/store"
 
 T = TypeVar("T")
 
@@ -149,6 +151,9 @@ def check_store() -> List[Finding]:
         fix = "on the server: chmod 1775 " + STORE
         return [Finding("store", "server", "broken", STORE + " cannot be read", fix)]
     except OSError as error:
+        if error.errno == errno.ESTALE:
+            text = f"{STORE} is of a server that has another file system now: {error.strerror}"
+            return [Finding("store", "server", "broken", text, MOUNT_AGAIN)]
         text = f"{STORE} is not a Nix store: {SENTINEL}: {error.strerror}"
         return [Finding("store", "server", "broken", text, SET_UP)]
     text = "the server answers" + ("" if names else "; the store is empty")

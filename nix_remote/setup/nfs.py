@@ -15,14 +15,22 @@ SENTINEL: Final = "/nix/store/.links"
 PORT: Final = 2049
 """The only port that NFS 4 needs."""
 
-EXPORT_OPTIONS: Final = ("ro", "sync", "subtree_check", "root_squash")
+EXPORT_OPTIONS: Final = ("ro", "sync", "all_squash", "subtree_check")
 
-EXPORT_REASONS: Final = """\
-# ro             executors only read; only Nix on this machine writes
-# sync           the default, stated explicitly: replies are sent after data is on the disk
-# subtree_check  refuses file handles from outside the store: without it, a client that makes up
-#                handles reads everything on the same file system, as any user but root
-# root_squash    root on an executor is nobody on this machine; every user can read a store"""
+_READ_ONLY_REASONS: Final = """\
+# ro                executors only read; only Nix on this machine writes
+# sync              the default, stated explicitly: replies are sent after data is on the disk
+# all_squash        every user of an executor is nobody on this machine, and every user can read a
+#                   store: a client names the user of a request, and nothing proves that"""
+
+_SUBTREE_REASON: Final = """\
+# subtree_check     a client that guesses file handles gets no file outside of the store: with
+#                   no_subtree_check, it gets every file of the store's file system"""
+
+_FSID_REASONS: Final = """\
+# fsid              identifies the export, because its file system has no UUID
+# no_subtree_check  such file systems (tmpfs, ZFS, overlays) do not support subtree_check: every
+#                   file is stale. Give the store a file system of its own"""
 
 MOUNT_OPTIONS: Final = (
     "ro",
@@ -46,8 +54,15 @@ MOUNT_REASONS: Final = """\
 
 
 def export_options(fsid: str) -> str:
-    """The options of an export, comma-separated; `fsid` may be empty."""
-    return ",".join((*EXPORT_OPTIONS, f"fsid={fsid}") if fsid else EXPORT_OPTIONS)
+    """The options of an export, comma-separated; `fsid` is empty if the file system has a UUID."""
+    if not fsid:
+        return ",".join(EXPORT_OPTIONS)
+    return ",".join((*EXPORT_OPTIONS, f"fsid={fsid}")).replace("subtree", "no_subtree")
+
+
+def export_reasons(fsid: str) -> str:
+    """The reasons for these options, as comments."""
+    return f"{_READ_ONLY_REASONS}\n{_FSID_REASONS if fsid else _SUBTREE_REASON}"
 
 
 def mount_options(*more: str) -> str:

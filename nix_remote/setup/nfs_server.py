@@ -13,6 +13,10 @@ from nix_remote.setup.bundle import File
 
 EXPORTS_PATH: Final = "/etc/exports.d/nix-remote.exports"
 NFSD_PATH: Final = "/etc/nfs.conf.d/nix-remote.conf"
+ORDER_PATH: Final = "/etc/systemd/system/nfs-server.service.d/nix-remote.conf"
+
+LEASE: Final = 15
+"""Seconds: lease and grace time, for which the server waits for executors that may be dead."""
 
 
 def networks(executors: Sequence[str]) -> tuple[str, ...]:
@@ -24,8 +28,15 @@ def files(executors: Sequence[str], fsid: str, threads: int) -> tuple[File, ...]
     """The export and the settings of the NFS server. Raises `SetupInputUnusable`."""
     return (
         File(EXPORTS_PATH, exports(executors, fsid)),
-        File(NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, threads, "--threads"))),
+        File(
+            NFSD_PATH, _NFSD.format(threads=inputs.at_least(1, threads, "--threads"), lease=LEASE)
+        ),
     )
+
+
+def units() -> tuple[File, ...]:
+    """The order of the units at boot: the file system of the store, then the NFS server."""
+    return (File(ORDER_PATH, _ORDER.format(store=nfs.STORE, sentinel=nfs.SENTINEL)),)
 
 
 def exports(executors: Sequence[str], fsid: str) -> str:
@@ -33,13 +44,12 @@ def exports(executors: Sequence[str], fsid: str) -> str:
     checked = inputs.file_system_id(fsid) if fsid else ""
     options = nfs.export_options(checked)
     clients = " ".join(f"{network}({options})" for network in networks(executors))
-    more = f"\n{_FSID_REASON}" if checked else ""
-    return f"{_EXPORTS_HEAD}\n{nfs.EXPORT_REASONS}{more}\n{nfs.STORE} {clients}\n"
+    return f"{_EXPORTS_HEAD}\n{nfs.export_reasons(checked)}\n{nfs.STORE} {clients}\n"
 
 
-def checks() -> str:
+def checks(fsid: str) -> str:
     """Shell commands for root that find reasons not to begin."""
-    return _EXPORT_CHECKS.format(sentinel=nfs.SENTINEL)
+    return _EXPORT_CHECKS.format(sentinel=nfs.SENTINEL, store=nfs.STORE, fsid=fsid)
 
 
 def preparations() -> str:
@@ -59,25 +69,60 @@ def steps(executors: Sequence[str], threads: int) -> str:
         threads=threads,
         port=nfs.PORT,
         unit=retention.UNIT,
+        lease=LEASE,
     )
 
 
 _EXPORTS_HEAD: Final = """\
 # Exports the store to the executors, and nothing else. See exports(5) for the options."""
 
-_FSID_REASON: Final = """\
-# fsid              identifies the export, because its file system has no UUID"""
-
 _NFSD: Final = """\
 # Threads that serve executors. Actions that start at the same time send many small requests: with
 # the default of 8 or 16 threads, some wait although the disk is idle.
 [nfsd]
 threads={threads}
+# Seconds; the default is 90. After a restart of the server, executors wait until all of them have
+# come back, or for this time. A deletion waits for an executor that is dead and holds delegations
+# until its lease ends. The server reads both values when it starts.
+lease-time={lease}
+grace-time={lease}
+"""
+
+_ORDER: Final = """\
+# The NFS server starts after the file system of the store is mounted, and not at all if that is no
+# store: executors wait for a server that is down, but actions fail if the store is empty.
+[Unit]
+RequiresMountsFor={store}
+AssertPathIsDirectory={sentinel}
 """
 
 _EXPORT_CHECKS: Final = """\
 if [ -e {sentinel} ] && [ ! -d {sentinel} ]; then
   problem "{sentinel} is no folder: /nix/store is no Nix store" "see what is there"
+fi
+# What the kernel can export. It identifies a file system by its UUID, or by fsid.
+fsid='{fsid}'
+kind_of() {{ findmnt -n -o FSTYPE -T "$1" | tail -n 1; }}
+exportable() {{
+  [ "$(kind_of "$1")" != overlay ] || findmnt -n -o OPTIONS -T "$1" | grep -q 'nfs_export=on'
+}}
+if [ -e {store} ] && ! exportable {store}; then
+  problem "{store} is on an overlay, which cannot be exported" \
+    "mount it with index=on,nfs_export=on and use --fsid 1, or mount another file system there"
+elif [ -e {store} ]; then
+  # NFS 4 leads clients from / to the store: it exports the folders above, without their content.
+  for above in / /nix; do
+    exportable "$above" ||
+      problem "$above is on an overlay: NFS 4 cannot reach {store} through it" \
+        "mount the overlay with index=on,nfs_export=on"
+  done
+  kind=$(kind_of {store})
+  case $kind in
+    overlay | tmpfs | zfs)
+      [ -n "$fsid" ] || problem "{store} is on $kind, which can only be exported with an fsid" \
+        "add --fsid 1 to nix-remote setup server"
+      ;;
+  esac
 fi
 """
 
@@ -144,8 +189,14 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
   start {unit}.timer
-  # A running server is not restarted: every executor would wait for the grace period of NFS.
-  if systemctl -q is-active nfs-server.service; then
+  # A running server is not restarted: every executor would wait for the grace period of NFS. But if
+  # it exports nothing yet, no executor waits. It was then started by its package, say.
+  if [ ! -s /var/lib/nfs/etab ] && systemctl -q is-active nfs-server.service; then
+    step='restarting the NFS server, which exports nothing yet'
+    settle 'systemctl restart nfs-server.service'
+    systemctl restart nfs-server.service
+    changed 'the NFS server has read its settings, and exports the store'
+  elif systemctl -q is-active nfs-server.service; then
     step='the threads of the NFS server'
     running=$(cat /proc/fs/nfsd/threads)
     if [ "$running" != {threads} ]; then
@@ -158,6 +209,11 @@ if [ -d /run/systemd/system ]; then
     if [ "$served" -gt 0 ]; then
       settle 'exportfs -ra'
       exportfs -ra
+    fi
+    lease=$(cat /proc/fs/nfsd/nfsv4leasetime)
+    if [ "$lease" != {lease} ]; then
+      say "the NFS server runs with a lease of $lease s: it uses {lease} s when it starts again."
+      say '  If executors may wait now: systemctl restart nfs-server.service'
     fi
   else
     start nfs-server.service

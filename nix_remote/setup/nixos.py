@@ -9,7 +9,7 @@ from typing import Final
 
 from nix_remote.setup import account, inputs, nfs, quoting, retention
 from nix_remote.setup.bundle import Bundle, File
-from nix_remote.setup.nfs_server import networks
+from nix_remote.setup.nfs_server import LEASE, networks
 from nix_remote.setup.server import ServerPlan
 
 FILE_NAME: Final = "nix-remote-server.nix"
@@ -34,13 +34,16 @@ def bundle(plan: ServerPlan) -> Bundle:
         programs.append(("collect", retention.program(name, plan.policy)))
         options = nfs.export_options(inputs.file_system_id(plan.fsid) if plan.fsid else "")
         clients = " ".join(f"{each}({options})" for each in networks(plan.executors))
-        reasons = nfs.EXPORT_REASONS.replace("\n", "\n  ")
+        reasons = nfs.export_reasons(plan.fsid).replace("\n", "\n  ")
         threads = inputs.at_least(1, plan.threads, "--threads")
         parts.append(
             _EXPORT.format(
                 reasons=reasons,
                 exports=quoting.nix(f"{nfs.STORE} {clients}"),
                 threads=threads,
+                lease=LEASE,
+                store=nfs.STORE,
+                sentinel=nfs.SENTINEL,
                 port=nfs.PORT,
             )
         )
@@ -119,6 +122,16 @@ _EXPORT: Final = """\
   services.nfs.server.exports = {exports};
   # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = {threads};
+  # Seconds for which the server waits for an executor that may be dead; the default is 90.
+  services.nfs.settings.nfsd = {{
+    lease-time = {lease};
+    grace-time = {lease};
+  }};
+  # Executors wait for a server that is down, but actions fail if the store is an empty folder.
+  systemd.services.nfs-server.unitConfig = {{
+    RequiresMountsFor = "{store}";
+    AssertPathIsDirectory = "{sentinel}";
+  }};
   # The only port that NFS 4 needs. The export limits the clients.
   networking.firewall.allowedTCPPorts = [ {port} ];
 """

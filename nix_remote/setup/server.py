@@ -49,9 +49,9 @@ def bundle(plan: ServerPlan) -> Bundle:
     steps.append(_ALLOWED_STEP)
     if plan.executors:
         served = nfs_server.files(plan.executors, plan.fsid, plan.threads)
-        retained = retention.files(plan.account, plan.policy)
+        retained = (*retention.files(plan.account, plan.policy), *nfs_server.units())
         files += [*served, *retained]
-        checks.append(nfs_server.checks())
+        checks.append(nfs_server.checks(plan.fsid))
         steps.append(nfs_server.put(served))
         steps.append(_RETENTION.format(put=change.put(retained)))
         steps.append(nfs_server.steps(plan.executors, plan.threads))
@@ -164,7 +164,7 @@ fi
 """
 
 _RETENTION: Final = """\
-# Removes unused roots once a day.
+# Removes unused roots once a day; starts the NFS server after the store's file system.
 before=$changes
 {put}
 units=$((changes - before))

@@ -209,7 +209,7 @@ def test_the_module_for_nixos_says_the_same(lab: Lab) -> None:
     evaluated = workstation.run(_EVALUATE).check()
     made = json.loads(json.loads(evaluated.stdout))
     nfs = made["services"]["nfs"]["server"]
-    assert nfs["exports"] == "/nix/store 10.1.0.0/16(ro,sync,subtree_check,root_squash)"
+    assert nfs["exports"] == "/nix/store 10.1.0.0/16(ro,sync,all_squash,subtree_check)"
     assert made["networking"]["firewall"]["allowedTCPPorts"] == [2049]
     (key,) = made["users"]["users"]["nix-remote"]["openssh"]["authorizedKeys"]["keys"]
     assert key.startswith('restrict,command="/usr/local/bin/nix-remote-dispatcher" ssh-ed25519 ')

@@ -35,7 +35,7 @@ def test_the_export_is_as_exportfs_understands_it(server: Host) -> None:
     ]
     for line in lines:
         options = line.partition("(")[2].rstrip(")").split(",")
-        assert {"ro", "sync", "subtree_check", "root_squash", "fsid=1"} <= set(options)
+        assert {"ro", "sync", "no_subtree_check", "all_squash", "fsid=1"} <= set(options)
 
 
 def test_exportfs_would_find_a_mistake(server: Host) -> None:

@@ -45,10 +45,10 @@ def failing(server: Server, needle: str) -> str:
     return "PATH=/run/failing:$PATH\n"
 
 
-def fails_and_leaves_no_trace(server: Server, needle: str) -> str:
+def fails_and_leaves_no_trace(server: Server, needle: str, *words: str) -> str:
     """What is said when a call fails, after which everything is as it was."""
     before = server.look()
-    failed = server.set_up(before=failing(server, needle))
+    failed = server.set_up(*words, before=failing(server, needle))
     assert failed.status == 1, failed.text
     assert "no space left on device" in failed.stderr
     assert "the machine is as it was before" in failed.stderr
@@ -80,8 +80,10 @@ def test_a_failure_at_the_end_puts_everything_back(server: Server) -> None:
         ("systemctl -q enable nix-remote-collect", "enabling nix-remote-collect.timer"),
         ("systemctl daemon-reload", "nix-remote-collect.timer"),
         ("systemctl start nix-remote-collect", "starting nix-remote-collect.timer"),
-        ("rpc.nfsd", "the threads of the NFS server"),
-        ("exportfs -ra", "exporting the store"),
+        (
+            "systemctl restart nfs-server",
+            "restarting the NFS server, which exports nothing yet",
+        ),
     ],
 )
 def test_a_failure_anywhere_puts_everything_back(server: Server, needle: str, step: str) -> None:
@@ -154,6 +156,22 @@ def test_run_again_it_changes_nothing_and_restarts_nothing(server: Server) -> No
     assert "nothing was changed" in again.stderr
     assert "changed:" not in again.stderr
     assert server.look() == before
+    assert server.running() == running
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("needle", "step"),
+    [
+        ("rpc.nfsd 24", "the threads of the NFS server"),
+        ("exportfs -ra", "exporting the store"),
+    ],
+)
+def test_a_failure_puts_the_running_nfs_server_back(server: Server, needle: str, step: str) -> None:
+    words = ("--threads", "24", "--executors", "10.78.0.0/24")
+    running = server.running()
+    said = fails_and_leaves_no_trace(server, needle, *words)
+    assert f"this step failed: {step}" in said
     assert server.running() == running
 
 

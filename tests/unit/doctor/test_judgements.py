@@ -14,7 +14,9 @@ from nix_remote.server.gc_roots.names import Root, Roots
 from tests.support.paths import path
 
 LISTENS = "listen 0801\n"
-GOOD = "export /nix/store 10.0.0.0/8(ro,sync,subtree_check)\n"
+GOOD = "export /nix/store 10.0.0.0/8(ro,subtree_check)\n"
+OWN_DISK = "mounted /\n"
+BIND = "mounted /nix/store\n"
 REST = "threads 32\ntimer enabled\n"
 
 
@@ -41,6 +43,12 @@ def statuses(found: list[Finding]) -> dict[str, str]:
         (GOOD.replace("/nix/store", "/") + LISTENS + REST, "export", "warning"),
         (GOOD.replace("/nix/store", "/home") + REST, "export", "broken"),
         (GOOD.replace("subtree", "no_subtree") + LISTENS + REST, "export", "warning"),
+        (GOOD.replace("subtree_check", "sync") + LISTENS + REST, "export", "warning"),
+        (GOOD.replace("subtree_check", "sync") + LISTENS + OWN_DISK + REST, "export", "ok"),
+        (GOOD.replace("subtree_check", "sync") + LISTENS + BIND + REST, "export", "warning"),
+        (GOOD + LISTENS + REST + "lease 90\n", "server", "warning"),
+        (GOOD + LISTENS + REST + "lease 15\n", "server", "ok"),
+        (GOOD + LISTENS + REST + "lease \n", "server", "ok"),
         ("this account may not run that", "export", "unknown"),
         ("", "export", "unknown"),
     ],

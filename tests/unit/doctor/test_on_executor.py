@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import subprocess
 import sys
@@ -148,3 +149,12 @@ def test_many_paths_are_asked_for_in_parts() -> None:
     parts = list(executor._parts([str(number) for number in range(1201)]))
     assert [len(part) for part in parts] == [500, 500, 201]
     assert list(executor._parts([])) == [[]]
+
+
+def test_a_mount_of_a_server_that_was_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(_: str) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(os, "stat", stale)
+    (found,) = on_executor.check_store()
+    assert (found.status, found.fix) == ("broken", on_executor.MOUNT_AGAIN)

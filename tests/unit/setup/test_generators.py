@@ -112,8 +112,14 @@ def test_the_mount_sees_new_paths_within_the_settle_time_whatever_the_way() -> N
 def test_every_option_of_a_mount_and_of_an_export_has_its_reason() -> None:
     for option in nfs.MOUNT_OPTIONS:
         assert re.search(rf"^# (\S+,)?{re.escape(option)}[ ,]", nfs.MOUNT_REASONS, re.M)
-    for option in nfs.EXPORT_OPTIONS:
-        assert re.search(rf"^# {option} ", nfs.EXPORT_REASONS, re.M)
+    for fsid in ("", "1"):
+        for option in nfs.export_options(fsid).split(","):
+            assert re.search(rf"^# {option.partition('=')[0]} ", nfs.export_reasons(fsid), re.M)
+
+
+def test_a_file_system_without_a_uuid_is_exported_without_subtree_check() -> None:
+    assert nfs.export_options("") == "ro,sync,all_squash,subtree_check"
+    assert nfs.export_options("1") == "ro,sync,all_squash,no_subtree_check,fsid=1"
 
 
 EVIL = ("", "a b", "a\nb", "$(id)", "`id`", "'", '"', "\\", "a;b", "-x", "{x}", "x: y\n", "é")

@@ -363,7 +363,7 @@ END
 )
 exports=$(
   cat <<'END'
-sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
+sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; while read -r _ _ _ root at _; do [ "$at" = /nix/store ] && echo "mounted $root"; done </proc/self/mountinfo; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "lease $(cat /proc/fs/nfsd/nfsv4leasetime 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
 END
 )
 

@@ -256,6 +256,27 @@ check_socket /nix/var/nix/daemon-socket/socket 2
 if [ -e /nix/store/.links ] && [ ! -d /nix/store/.links ]; then
   problem "/nix/store/.links is no folder: /nix/store is no Nix store" "see what is there"
 fi
+# What the kernel can export. It identifies a file system by its UUID, or by fsid.
+fsid=''
+kind_of() { findmnt -n -o FSTYPE -T "$1" | tail -n 1; }
+exportable() {
+  [ "$(kind_of "$1")" != overlay ] || findmnt -n -o OPTIONS -T "$1" | grep -q 'nfs_export=on'
+}
+if [ -e /nix/store ] && ! exportable /nix/store; then
+  problem "/nix/store is on an overlay, which cannot be exported"     "mount it with index=on,nfs_export=on and use --fsid 1, or mount another file system there"
+elif [ -e /nix/store ]; then
+  # NFS 4 leads clients from / to the store: it exports the folders above, without their content.
+  for above in / /nix; do
+    exportable "$above" ||
+      problem "$above is on an overlay: NFS 4 cannot reach /nix/store through it"         "mount the overlay with index=on,nfs_export=on"
+  done
+  kind=$(kind_of /nix/store)
+  case $kind in
+    overlay | tmpfs | zfs)
+      [ -n "$fsid" ] || problem "/nix/store is on $kind, which can only be exported with an fsid"         "add --fsid 1 to nix-remote setup server"
+      ;;
+  esac
+fi
 
 check_writable /usr/local/bin/nix-remote-dispatcher
 check_writable /etc/nix/nix-remote.conf
@@ -264,6 +285,7 @@ check_writable /etc/nfs.conf.d/nix-remote.conf
 check_writable /usr/local/bin/nix-remote-collect
 check_writable /etc/systemd/system/nix-remote-collect.service
 check_writable /etc/systemd/system/nix-remote-collect.timer
+check_writable /etc/systemd/system/nfs-server.service.d/nix-remote.conf
 
 begin
 
@@ -387,7 +409,7 @@ END
 )
 exports=$(
   cat <<'END'
-sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
+sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ${at##*:}"; done <"$file"; done; while read -r _ _ _ root at _; do [ "$at" = /nix/store ] && echo "mounted $root"; done </proc/self/mountinfo; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "lease $(cat /proc/fs/nfsd/nfsv4leasetime 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
 END
 )
 
@@ -450,12 +472,13 @@ before=$changes
 step=/etc/exports.d/nix-remote.exports
 put /etc/exports.d/nix-remote.exports 644 <<'END-OF-FILE'
 # Exports the store to the executors, and nothing else. See exports(5) for the options.
-# ro             executors only read; only Nix on this machine writes
-# sync           the default, stated explicitly: replies are sent after data is on the disk
-# subtree_check  refuses file handles from outside the store: without it, a client that makes up
-#                handles reads everything on the same file system, as any user but root
-# root_squash    root on an executor is nobody on this machine; every user can read a store
-/nix/store 10.1.0.0/16(ro,sync,subtree_check,root_squash)
+# ro                executors only read; only Nix on this machine writes
+# sync              the default, stated explicitly: replies are sent after data is on the disk
+# all_squash        every user of an executor is nobody on this machine, and every user can read a
+#                   store: a client names the user of a request, and nothing proves that
+# subtree_check     a client that guesses file handles gets no file outside of the store: with
+#                   no_subtree_check, it gets every file of the store's file system
+/nix/store 10.1.0.0/16(ro,sync,all_squash,subtree_check)
 END-OF-FILE
 
 step=/etc/nfs.conf.d/nix-remote.conf
@@ -464,11 +487,16 @@ put /etc/nfs.conf.d/nix-remote.conf 644 <<'END-OF-FILE'
 # the default of 8 or 16 threads, some wait although the disk is idle.
 [nfsd]
 threads=32
+# Seconds; the default is 90. After a restart of the server, executors wait until all of them have
+# come back, or for this time. A deletion waits for an executor that is dead and holds delegations
+# until its lease ends. The server reads both values when it starts.
+lease-time=15
+grace-time=15
 END-OF-FILE
 
 served=$((changes - before))
 
-# Removes unused roots once a day.
+# Removes unused roots once a day; starts the NFS server after the store's file system.
 before=$changes
 step=/usr/local/bin/nix-remote-collect
 put /usr/local/bin/nix-remote-collect 755 <<'END-OF-FILE'
@@ -645,6 +673,15 @@ Persistent=true
 WantedBy=timers.target
 END-OF-FILE
 
+step=/etc/systemd/system/nfs-server.service.d/nix-remote.conf
+put /etc/systemd/system/nfs-server.service.d/nix-remote.conf 644 <<'END-OF-FILE'
+# The NFS server starts after the file system of the store is mounted, and not at all if that is no
+# store: executors wait for a server that is down, but actions fail if the store is empty.
+[Unit]
+RequiresMountsFor=/nix/store
+AssertPathIsDirectory=/nix/store/.links
+END-OF-FILE
+
 units=$((changes - before))
 
 enable() {
@@ -686,8 +723,14 @@ if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
   fi
   start nix-remote-collect.timer
-  # A running server is not restarted: every executor would wait for the grace period of NFS.
-  if systemctl -q is-active nfs-server.service; then
+  # A running server is not restarted: every executor would wait for the grace period of NFS. But if
+  # it exports nothing yet, no executor waits. It was then started by its package, say.
+  if [ ! -s /var/lib/nfs/etab ] && systemctl -q is-active nfs-server.service; then
+    step='restarting the NFS server, which exports nothing yet'
+    settle 'systemctl restart nfs-server.service'
+    systemctl restart nfs-server.service
+    changed 'the NFS server has read its settings, and exports the store'
+  elif systemctl -q is-active nfs-server.service; then
     step='the threads of the NFS server'
     running=$(cat /proc/fs/nfsd/threads)
     if [ "$running" != 32 ]; then
@@ -700,6 +743,11 @@ if [ -d /run/systemd/system ]; then
     if [ "$served" -gt 0 ]; then
       settle 'exportfs -ra'
       exportfs -ra
+    fi
+    lease=$(cat /proc/fs/nfsd/nfsv4leasetime)
+    if [ "$lease" != 15 ]; then
+      say "the NFS server runs with a lease of $lease s: it uses 15 s when it starts again."
+      say '  If executors may wait now: systemctl restart nfs-server.service'
     fi
   else
     start nfs-server.service

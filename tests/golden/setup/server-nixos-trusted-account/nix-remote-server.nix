@@ -75,7 +75,7 @@ END
 )
 exports=$(
   cat <<'END'
-sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ''${at##*:}"; done <"$file"; done; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
+sh -c 'for file in /etc/exports /etc/exports.d/*.exports; do [ -r "$file" ] && sed "s|^|export |" "$file"; done; for file in /proc/net/tcp /proc/net/tcp6; do while read -r _ at _ state _; do [ "$state" = 0A ] && echo "listen ''${at##*:}"; done <"$file"; done; while read -r _ _ _ root at _; do [ "$at" = /nix/store ] && echo "mounted $root"; done </proc/self/mountinfo; echo "threads $(cat /proc/fs/nfsd/threads 2>/dev/null)"; echo "lease $(cat /proc/fs/nfsd/nfsv4leasetime 2>/dev/null)"; echo "timer $(systemctl is-enabled nix-remote-collect.timer 2>/dev/null)"'
 END
 )
 
@@ -280,15 +280,26 @@ in
   nix.settings.trusted-users = [ "copies" ];
 
   # Exports the store to the executors, and nothing else.
-  # ro             executors only read; only Nix on this machine writes
-  # sync           the default, stated explicitly: replies are sent after data is on the disk
-  # subtree_check  refuses file handles from outside the store: without it, a client that makes up
-  #                handles reads everything on the same file system, as any user but root
-  # root_squash    root on an executor is nobody on this machine; every user can read a store
+  # ro                executors only read; only Nix on this machine writes
+  # sync              the default, stated explicitly: replies are sent after data is on the disk
+  # all_squash        every user of an executor is nobody on this machine, and every user can read a
+  #                   store: a client names the user of a request, and nothing proves that
+  # subtree_check     a client that guesses file handles gets no file outside of the store: with
+  #                   no_subtree_check, it gets every file of the store's file system
   services.nfs.server.enable = true;
-  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,subtree_check,root_squash)";
+  services.nfs.server.exports = "/nix/store 10.1.0.0/16(ro,sync,all_squash,subtree_check)";
   # Actions that start at the same time send many small requests.
   services.nfs.server.nproc = 32;
+  # Seconds for which the server waits for an executor that may be dead; the default is 90.
+  services.nfs.settings.nfsd = {
+    lease-time = 15;
+    grace-time = 15;
+  };
+  # Executors wait for a server that is down, but actions fail if the store is an empty folder.
+  systemd.services.nfs-server.unitConfig = {
+    RequiresMountsFor = "/nix/store";
+    AssertPathIsDirectory = "/nix/store/.links";
+  };
   # The only port that NFS 4 needs. The export limits the clients.
   networking.firewall.allowedTCPPorts = [ 2049 ];
 
