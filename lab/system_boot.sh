@@ -14,4 +14,5 @@ install -m 644 $lab/lab_host_key.pub /etc/ssh/ssh_host_ed25519_key.pub
 # Where the lab's other hosts have theirs.
 cp $lab/lab_host_key.pub /etc/ssh/
 install -d -m 700 /root/.ssh
-[ -e /root/.ssh/authorized_keys ] || install -m 600 $lab/authorized_keys /root/.ssh/authorized_keys
+# Empty: the power failed before the disk had its content.
+[ -s /root/.ssh/authorized_keys ] || install -m 600 $lab/authorized_keys /root/.ssh/authorized_keys
