@@ -35,14 +35,18 @@ def start_service(host: Host) -> None:
     )
 
 
-def start_worker(executor: Host, service: Host) -> None:
-    """Lets an executor take actions.
+BUBBLEWRAP = "/usr/bin/buildbox-run-bubblewrap"
+"""The runner of workers: a program that buildbox starts for each action."""
+
+
+def start_worker(executor: Host, service: Host, runner: str = BUBBLEWRAP) -> None:
+    """Lets an executor take actions; `runner` is a program that starts `BUBBLEWRAP`, or that.
 
     Actions run under bubblewrap with an empty root: they see their inputs,
     `/nix/store` (read-only), `/proc`, `/dev` and nothing else.
     """
     linux = ("--platform", "OSFamily=linux")
-    _start_bubblewrap_worker(executor, service, "worker", ["/nix/store"], *linux)
+    _start_bubblewrap_worker(executor, service, "worker", ["/nix/store"], *linux, runner=runner)
 
 
 def start_worker_of_pool(executor: Host, service: Host, pool: str, folders: Sequence[str]) -> None:
@@ -60,14 +64,19 @@ def stop_worker_of_pool(executor: Host, pool: str) -> None:
 
 
 def _start_bubblewrap_worker(
-    executor: Host, service: Host, name: str, folders: Sequence[str], *options: str
+    executor: Host,
+    service: Host,
+    name: str,
+    folders: Sequence[str],
+    *options: str,
+    runner: str = BUBBLEWRAP,
 ) -> None:
     executor.sh(f"mkdir -p /var/cache/{name}")
     _start_worker(
         executor,
         service,
         name,
-        "--buildbox-run=/usr/bin/buildbox-run-bubblewrap",
+        f"--buildbox-run={runner}",
         f"--runner-arg=--workspace-path=/var/cache/{name}",
         *(f"--runner-arg=--ro-bind-mount={folder}:{folder}" for folder in folders),
         *options,

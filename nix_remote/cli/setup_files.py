@@ -15,6 +15,7 @@ from nix_remote.errors import SetupInputUnusable
 from nix_remote.setup import (
     agent_units,
     bazel_flags,
+    exact,
     executor,
     kubernetes,
     nixos,
@@ -125,10 +126,17 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
         default=executor.Way.SYSTEMD.value,
         help="how it is mounted (default: %(default)s)",
     )
+    parser.add_argument(
+        "--exact",
+        default="",
+        metavar="RUNNER",
+        help=f"also {exact.PATH}, which opens the store and then starts this runner of buildbox",
+    )
 
 
 def _executor(options: argparse.Namespace) -> Bundle:
-    return executor.bundle(executor.ExecutorPlan(options.server, executor.Way(options.way)))
+    way = executor.Way(options.way)
+    return executor.bundle(executor.ExecutorPlan(options.server, way, options.exact))
 
 
 def _add_kubernetes(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,10 @@ import enum
 from dataclasses import dataclass
 from typing import Callable, Final, Mapping
 
-from nix_remote.setup import inputs, nfs
+from nix_remote.setup import exact, inputs, nfs
 from nix_remote.setup.bundle import Bundle, File, put, script
+
+_Files = tuple[File, ...]
 
 
 class Way(enum.Enum):
@@ -32,11 +34,14 @@ class ExecutorPlan:
     server: str
     """The Nix server: a name or an address that executors can reach."""
     way: Way = Way.SYSTEMD
+    runner: str = ""
+    """The program of buildbox that runs actions; with it, `exact.PATH` is made, which starts it."""
 
 
 def bundle(plan: ExecutorPlan) -> Bundle:
     """The files for one way to mount. Raises `SetupInputUnusable`."""
-    return _WAYS[plan.way](f"{inputs.host(plan.server, '--server')}:{nfs.STORE}")
+    more = (exact.program(plan.runner),) if plan.runner else ()
+    return _WAYS[plan.way](f"{inputs.host(plan.server, '--server')}:{nfs.STORE}", more)
 
 
 def mount_unit(source: str) -> str:
@@ -46,36 +51,41 @@ def mount_unit(source: str) -> str:
     )
 
 
-def _systemd(source: str) -> Bundle:
+def _systemd(source: str, more: _Files) -> Bundle:
     files = (File(UNIT_PATH, mount_unit(source)),)
-    return _scripted(files, _SYSTEMD_STEPS)
+    return _scripted(files + more, _SYSTEMD_STEPS)
 
 
-def _fstab(source: str) -> Bundle:
+def _fstab(source: str, more: _Files) -> Bundle:
     # _netdev: mount after the network is up. nofail: boot even if the mount fails.
     line = f"{source} {nfs.STORE} nfs {nfs.mount_options('_netdev', 'nofail')} 0 0"
     text = f"{_FSTAB_HEAD}\n{nfs.MOUNT_REASONS}\n{_FSTAB_REASONS}\n{line}\n"
     files = (File("/etc/fstab.nix-remote", text),)
-    return _scripted(files, _FSTAB_STEPS.format(folder=nfs.STORE))
+    return _scripted(files + more, _FSTAB_STEPS.format(folder=nfs.STORE))
 
 
-def _autofs(source: str) -> Bundle:
+def _autofs(source: str, more: _Files) -> Bundle:
     options = nfs.mount_options()
     text = f"{_MAP_HEAD}\n{nfs.MOUNT_REASONS}\n{nfs.STORE} -fstype=nfs,{options} {source}\n"
     files = (
         File("/etc/auto.master.d/nix-remote.autofs", _MASTER),
         File("/etc/auto.nix-remote", text),
     )
-    return _scripted(files, _AUTOFS_STEPS)
+    return _scripted(files + more, _AUTOFS_STEPS)
 
 
-def _cloud_init(source: str) -> Bundle:
-    unit = "".join(f"      {line}".rstrip() + "\n" for line in mount_unit(source).splitlines())
-    text = _CLOUD_INIT.format(unit=unit, path=UNIT_PATH)
+def _cloud_init(source: str, more: _Files) -> Bundle:
+    files = (File(UNIT_PATH, mount_unit(source)), *more)
+    text = _CLOUD_INIT.format(files="\n".join(map(_cloud_init_entry, files)))
     return Bundle((File("user-data", text),), "give it to the machine as its user data")
 
 
-_WAYS: Final[Mapping[Way, Callable[[str], Bundle]]] = {
+def _cloud_init_entry(file: File) -> str:
+    text = "".join(f"      {line}".rstrip() + "\n" for line in file.text.splitlines())
+    return _CLOUD_INIT_ENTRY.format(path=file.path, mode=f"{file.mode:04o}", text=text)
+
+
+_WAYS: Final[Mapping[Way, Callable[[str, _Files], Bundle]]] = {
     Way.SYSTEMD: _systemd,
     Way.FSTAB: _fstab,
     Way.AUTOFS: _autofs,
@@ -198,10 +208,7 @@ packages:
 
 # A mount unit: cloud-init's own mounts are made before packages are installed.
 write_files:
-  - path: {path}
-    permissions: "0644"
-    content: |
-{unit}
+{files}
 # The folder, and the mount. The worker should be started after it, by a unit with
 # RequiresMountsFor=/nix/store.
 runcmd:
@@ -209,3 +216,9 @@ runcmd:
   - [systemctl, daemon-reload]
   - [systemctl, enable, --now, nix-store.mount]
 """
+
+_CLOUD_INIT_ENTRY: Final = """\
+  - path: {path}
+    permissions: "{mode}"
+    content: |
+{text}"""

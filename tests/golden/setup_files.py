@@ -44,6 +44,12 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
         f"executor-{way.value}": executor.bundle(executor.ExecutorPlan(SERVER, way))
         for way in executor.Way
     },
+    **{
+        f"executor-{way.value}-exact": executor.bundle(
+            executor.ExecutorPlan(SERVER, way, "/usr/bin/buildbox-run-bubblewrap")
+        )
+        for way in (executor.Way.SYSTEMD, executor.Way.CLOUD_INIT)
+    },
     "executor-ipv6": executor.bundle(executor.ExecutorPlan("fd00::20", executor.Way.FSTAB)),
     **{
         f"kubernetes-{volume.value}": kubernetes.bundle(

@@ -12,6 +12,8 @@ from lab import bazel, nix, remote_execution, sshd
 from lab.bazel import Workspace
 from lab.commands import Outcome
 from lab.host import wait_until
+from lab.lab import SETTLE
+from nix_remote.setup import exact
 from nix_remote.setup import nfs as chosen
 from tests.bazel import examples
 from tests.nfs.site import Site
@@ -37,10 +39,10 @@ def build(example: Workspace, site: Site, *, host: str) -> Outcome:
     return examples.remotely(example, "build", "//:greeting", host=host, env=env, timeout=180)
 
 
-def begin(site: Site, options: str) -> None:
+def begin(site: Site, options: str, runner: str = remote_execution.BUBBLEWRAP) -> None:
     """Mounts, and takes actions. The worker is started after the mount, as docs say."""
     site.mount(options)
-    remote_execution.start_worker(site.executor, site.lab.service)
+    remote_execution.start_worker(site.executor, site.lab.service, runner)
 
 
 def test_a_build_right_after_one_that_failed_succeeds(either: Site, example: Workspace) -> None:
@@ -51,6 +53,20 @@ def test_a_build_right_after_one_that_failed_succeeds(either: Site, example: Wor
     passed = build(example, either, host=either.server.name).check()
     assert "1 remote" in passed.stderr
     assert "Hello, world!" in example.host.read(f"{example.folder}/bazel-bin/greeting.txt")
+
+
+def test_with_the_program_in_front_of_the_runner_no_copy_has_to_wait(
+    unmounted: Site, example: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With options under which it fails otherwise: the next test."""
+    site = unmounted
+    monkeypatch.setitem(site.workstation.environment, SETTLE, "0")
+    program = exact.program(remote_execution.BUBBLEWRAP)
+    site.executor.write(exact.PATH, program.text, mode=f"{program.mode:o}")
+    begin(site, "ro,nfsvers=4.2", runner=exact.PATH)
+    assert build(example, host="").status != 0
+    passed = build(example, host=site.server.name).check()
+    assert "1 remote" in passed.stderr
 
 
 @pytest.mark.thorough

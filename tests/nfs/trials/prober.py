@@ -1,8 +1,9 @@
 """On the executor: looks for names in vain while they are made, then whether it sees them.
 
-    prober.py SERVER PORT PLAN
+    prober.py SERVER PORT PLAN...
 
-PLAN is a JSON object (`Plan` in trials.py). Prints a JSON object with what was seen.
+A PLAN is a JSON object (`Plan` in trials.py). All are carried out at the same time, each by a
+process of its own; prints a line for each, a JSON object with what was seen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -39,9 +41,10 @@ class Maker:
 class Looks(threading.Thread):
     """Looks for paths at random moments, and at their folder, until it is stopped."""
 
-    def __init__(self, store: str, paths: Sequence[str], choose: random.Random) -> None:
+    def __init__(self, plan: Plan, paths: Sequence[str], choose: random.Random) -> None:
         super().__init__(daemon=True)
-        self._store, self._paths, self._choose = store, paths, choose
+        self._store, self._paths, self._choose = plan["store"], paths, choose
+        self._pause = plan["between"]
         self._stopped = threading.Event()
         self.count = 0
 
@@ -59,7 +62,7 @@ class Looks(threading.Thread):
                         file.read()
             except OSError:
                 pass
-            time.sleep(self._choose.expovariate(1 / 0.015))
+            time.sleep(self._choose.expovariate(1 / self._pause))
 
     def stop(self) -> None:
         """Returns when it looks no more."""
@@ -78,6 +81,19 @@ def is_whole(path: str, plan: Plan) -> bool:
     except OSError:
         return False
     return seen == b"".join(bytes([65 + n % 26]) * CHUNK for n in range(plan["files"]))
+
+
+def open_store(plan: Plan) -> None:
+    """Opens the store's folder: a client then asks the server whether it has changed."""
+    os.close(os.open(plan["store"], os.O_RDONLY | os.O_DIRECTORY))
+
+
+def stat_store(plan: Plan) -> None:
+    """Asks for the folder's attributes, which a client may answer from what it knows."""
+    os.stat(plan["store"])
+
+
+FIRST = {"": lambda plan: None, "open": open_store, "stat": stat_store}
 
 
 def targets(store: str, names: Sequence[str], plan: Plan) -> list[str]:
@@ -101,41 +117,50 @@ def seconds_until_whole(paths: Sequence[str], plan: Plan) -> Optional[float]:
     return time.monotonic() - begun
 
 
-def main() -> None:
-    """Runs all trials of the plan."""
-    maker, plan = Maker(sys.argv[1], int(sys.argv[2])), json.loads(sys.argv[3])
+def observe(maker: Maker, plan: Plan) -> dict[str, Any]:
+    """Runs all trials of a plan."""
     store = plan["store"]
     choose = random.Random(plan["seed"])
     run = f"{random.SystemRandom().randrange(1 << 32):08x}"
-    seen: dict[str, Any] = {
-        "trials": 0,
-        "targets": 0,
-        "looks": 0,
-        "invisible": 0,
-        "delays": [],
-        "never": 0,
-    }
+    counts = dict.fromkeys(("trials", "targets", "looks", "invisible", "never"), 0)
+    delays: list[float] = []
     for trial in range(plan["trials"]):
         names = [f"{run}{trial:06d}{n:02d}{'0' * 16}-trial" for n in range(plan["names"])]
         paths = targets(store, names, plan)
-        looks = Looks(store, paths, choose)
+        looks = Looks(plan, paths, choose)
         looks.start()
         time.sleep(choose.uniform(0, 2.5))
         shared = {key: plan[key] for key in ("kind", "files", "pause", "gap")}
         maker.ask(do="make", names=names, **shared)
         looks.stop()
+        time.sleep(plan["settle"] or 0)
+        FIRST[plan["first"]](plan)
         if plan["settle"] is not None:
-            time.sleep(plan["settle"])
-            seen["invisible"] += sum(not is_whole(path, plan) for path in paths)
+            counts["invisible"] += sum(not is_whole(path, plan) for path in paths)
         else:
             delay = seconds_until_whole(paths, plan)
-            seen["never"] += delay is None
-            seen["delays"] += [] if delay is None else [round(delay, 3)]
+            counts["never"] += delay is None
+            delays += [] if delay is None else [round(delay, 3)]
         maker.ask(do="remove", names=names)
-        seen["trials"] += 1
-        seen["targets"] += len(paths)
-        seen["looks"] += looks.count
-    print(json.dumps(seen))
+        counts["trials"] += 1
+        counts["targets"] += len(paths)
+        counts["looks"] += looks.count
+    return {**counts, "delays": delays}
+
+
+def main() -> None:
+    """Carries out one plan, or starts a process for each of several."""
+    server, port, *plans = sys.argv[1:]
+    if len(plans) == 1:
+        print(json.dumps(observe(Maker(server, int(port)), json.loads(plans[0]))))
+        return
+    observers = [
+        subprocess.Popen([sys.executable, __file__, server, port, plan], stdout=subprocess.PIPE)
+        for plan in plans
+    ]
+    for observer in observers:
+        print(observer.communicate()[0].decode(), end="")
+    sys.exit(max(observer.returncode for observer in observers))
 
 
 if __name__ == "__main__":

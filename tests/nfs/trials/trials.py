@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +15,18 @@ _FOLDER: Final = Path(__file__).parent
 
 KINDS: Final[Mapping[str, Mapping[str, float]]] = {
     # Nix unpacks a path under its last name, file by file.
-    "in-place": {"names": 4, "files": 2, "pause": 0.01, "gap": 0.0},
-    "renamed": {"names": 4, "files": 2, "pause": 0.0, "gap": 0.0},
+    "in-place": {"names": 4, "files": 2, "pause": 0.01, "gap": 0.0, "between": 0.015},
+    "renamed": {"names": 4, "files": 2, "pause": 0.0, "gap": 0.0, "between": 0.015},
     # Two changes and more within one tick of the server's clock.
-    "bare": {"names": 6, "files": 0, "pause": 0.0, "gap": 0.0},
-    "bare, slowly": {"names": 6, "files": 0, "pause": 0.0, "gap": 0.02},
+    "bare": {"names": 6, "files": 0, "pause": 0.0, "gap": 0.0, "between": 0.015},
+    "bare, slowly": {"names": 6, "files": 0, "pause": 0.0, "gap": 0.02, "between": 0.015},
+    # One name, looks in vain for the second, and the second, within one tick.
+    "tick": {"names": 2, "files": 0, "pause": 0.0, "gap": 0.003, "between": 0.002},
     # A file of 1.5 MB that is read while it is written.
-    "growing": {"names": 1, "files": 24, "pause": 0.02, "gap": 0.0},
+    "growing": {"names": 1, "files": 24, "pause": 0.02, "gap": 0.0, "between": 0.015},
 }
-"""How a path is made -> how many names at a time, files in each, and pauses in seconds."""
+"""How a path is made -> how many names at a time, files in each, pauses of the
+server in seconds, and seconds between looks in vain on average."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Plan:
     seed: int
     limit: float = 100.0
     """Seconds after which a name counts as never seen."""
+    first: str = ""
+    """What is done before the looks that count: "open" or "stat" of the store's folder."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,6 @@ def run(server: Host, executor: Host, plans: Sequence[Plan], *, timeout: float) 
     """Runs the plans at the same time; within `timeout` seconds. The server is `making`."""
     executor.write("/run/prober.py", (_FOLDER / "prober.py").read_text())
     places = [f"/run/trial-{number}" for number in range(len(plans))]
-    probers: list[subprocess.Popen[bytes]] = []
     try:
         for place, plan in zip(places, plans):
             # Of its own: mounts of the same server share what they know.
@@ -85,26 +88,17 @@ def run(server: Host, executor: Host, plans: Sequence[Plan], *, timeout: float) 
                 f"mkdir -p {place}; mount -t nfs -o {options} {server.address}:/nix/store {place};"
                 f" ls {place} >/dev/null"
             )
-        for place, plan in zip(places, plans):
-            described = {**KINDS[plan.kind], **asdict(plan), "store": place}
-            described["kind"] = plan.kind.partition(",")[0]
-            command = [
-                "python3",
-                "/run/prober.py",
-                server.address,
-                str(PORT),
-                json.dumps(described),
-            ]
-            probers.append(executor.popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
-        return [_seen(plan, prober, timeout) for plan, prober in zip(plans, probers)]
+        described = [_described(plan, place) for plan, place in zip(plans, places)]
+        # One command for all: an SSH server has a limit of sessions.
+        prober = ["python3", "/run/prober.py", server.address, str(PORT), *described]
+        lines = executor.run(prober, timeout=timeout).check().stdout.splitlines()
+        return [Seen(plan, **json.loads(line)) for plan, line in zip(plans, lines)]
     finally:
-        for prober in probers:
-            prober.kill()
-            prober.communicate()
         executor.sh(" ".join(f"umount {place} || true;" for place in places))
 
 
-def _seen(plan: Plan, prober: subprocess.Popen[bytes], timeout: float) -> Seen:
-    output, errors = prober.communicate(timeout=timeout)
-    assert prober.returncode == 0, errors.decode()
-    return Seen(plan, **json.loads(output))
+def _described(plan: Plan, place: str) -> str:
+    """The plan as the prober takes it, which does not know the kinds."""
+    described = {**KINDS[plan.kind], **asdict(plan), "store": place}
+    described["kind"] = plan.kind.partition(",")[0].replace("tick", "bare")
+    return json.dumps(described)
