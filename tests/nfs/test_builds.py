@@ -64,8 +64,8 @@ def test_with_the_program_in_front_of_the_runner_no_copy_has_to_wait(
     program = exact.program(remote_execution.BUBBLEWRAP)
     site.executor.write(exact.PATH, program.text, mode=f"{program.mode:o}")
     begin(site, "ro,nfsvers=4.2", runner=exact.PATH)
-    assert build(example, host="").status != 0
-    passed = build(example, host=site.server.name).check()
+    assert build(example, site, host="").status != 0
+    passed = build(example, site, host=site.server.name).check()
     assert "1 remote" in passed.stderr
 
 
