@@ -132,11 +132,18 @@ def _add_executor(parser: argparse.ArgumentParser) -> None:
         metavar="RUNNER",
         help=f"also {exact.PATH}, which opens the store and then starts this runner of buildbox",
     )
+    parser.add_argument(
+        "--cache",
+        type=common.size,
+        metavar="SIZE",
+        help="keep on the executor's disk what was read, in a file of this size (example: 20G)",
+    )
 
 
 def _executor(options: argparse.Namespace) -> Bundle:
     way = executor.Way(options.way)
-    return executor.bundle(executor.ExecutorPlan(options.server, way, options.exact))
+    plan = executor.ExecutorPlan(options.server, way, options.exact, options.cache)
+    return executor.bundle(plan)
 
 
 def _add_kubernetes(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ nothing. Every wait has a bound, because access to the files of an unavailable s
 
 import argparse
 import errno
+import glob
 import json
 import os
 import sys
@@ -81,6 +82,29 @@ def judge_mount(mount: Optional[Mount], settle: float) -> List[Finding]:
         text = "not an NFS mount: its options are not known"
         return [*found, Finding("mount", "new paths", "unknown", text)]
     return [*found, _new_paths(mount.options, settle), _hard_or_soft(mount.options)]
+
+
+def judge_cache(mount: Optional[Mount], processes: List[str]) -> List[Finding]:
+    """The finding about FS-Cache; none for a mount that does not ask for it."""
+    if mount is None or "fsc" not in mount.options:
+        return []
+    if "cachefilesd" in processes:
+        return [Finding("mount", "cache", "ok", "cachefilesd keeps what was read")]
+    text = "the mount asks for a cache (fsc), but cachefilesd does not run: nothing is kept"
+    fix = f"nix-remote setup executor --cache SIZE: {SET_UP}"
+    return [Finding("mount", "cache", "warning", text, fix)]
+
+
+def running_programs() -> List[str]:
+    """The names of the programs that run."""
+    names = []
+    for place in glob.glob("/proc/[0-9]*/comm"):
+        try:
+            with open(place, errors="replace") as file:
+                names.append(file.read().strip())
+        except OSError:
+            pass  # it has ended meanwhile
+    return names
 
 
 def _new_paths(options: Dict[str, str], settle: float) -> Finding:
@@ -215,9 +239,11 @@ def _read_a_little(path: str) -> None:
 def examine(paths: List[str], settle: float) -> List[Finding]:
     """Runs every check that is possible."""
     with open("/proc/self/mountinfo", errors="replace") as file:
-        found = judge_mount(mount_of(STORE, file.read()), settle)
+        mount = mount_of(STORE, file.read())
+    found = judge_mount(mount, settle)
     if found[0].status == "broken":
         return found
+    found += judge_cache(mount, running_programs())
     found += check_store()
     if found[-1].status == "broken":
         return found

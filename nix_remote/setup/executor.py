@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Callable, Final, Mapping
+from typing import Callable, Final, Mapping, Optional
 
-from nix_remote.setup import exact, inputs, nfs
+from nix_remote.setup import cache, exact, inputs, nfs
 from nix_remote.setup.bundle import Bundle, File, put, script
-
-_Files = tuple[File, ...]
 
 
 class Way(enum.Enum):
@@ -36,56 +34,88 @@ class ExecutorPlan:
     way: Way = Way.SYSTEMD
     runner: str = ""
     """The program of buildbox that runs actions; with it, `exact.PATH` is made, which starts it."""
+    cache_size: Optional[int] = None
+    """Bytes of this machine's disk for what was read through the mount; None for no such cache."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is mounted, in NFS syntax, through which cache, and for which runner."""
+
+    source: str
+    cache_size: Optional[int]
+    runner: str
+
+    def options(self, *more: str) -> str:
+        return nfs.mount_options(*more, *([cache.MOUNT_OPTION] if self.cache_size else []))
+
+    @property
+    def reasons(self) -> str:
+        lines = [nfs.MOUNT_REASONS, *([cache.MOUNT_REASON] if self.cache_size else [])]
+        return "\n".join(lines)
+
+    @property
+    def more_files(self) -> tuple[File, ...]:
+        files = cache.files(self.cache_size) if self.cache_size else ()
+        return (*files, exact.program(self.runner)) if self.runner else files
 
 
 def bundle(plan: ExecutorPlan) -> Bundle:
     """The files for one way to mount. Raises `SetupInputUnusable`."""
-    more = (exact.program(plan.runner),) if plan.runner else ()
-    return _WAYS[plan.way](f"{inputs.host(plan.server, '--server')}:{nfs.STORE}", more)
+    source = f"{inputs.host(plan.server, '--server')}:{nfs.STORE}"
+    if plan.cache_size is not None:
+        cache.check(plan.cache_size)
+    return _WAYS[plan.way](_Source(source, plan.cache_size, plan.runner))
 
 
-def mount_unit(source: str) -> str:
+def _mount_unit(source: _Source) -> str:
     """`nix-store.mount`: systemd wants the unit to be named after the folder."""
     return _UNIT.format(
-        reasons=nfs.MOUNT_REASONS, source=source, folder=nfs.STORE, options=nfs.mount_options()
+        reasons=source.reasons, source=source.source, folder=nfs.STORE, options=source.options()
     )
 
 
-def _systemd(source: str, more: _Files) -> Bundle:
-    files = (File(UNIT_PATH, mount_unit(source)),)
-    return _scripted(files + more, _SYSTEMD_STEPS)
+def _systemd(source: _Source) -> Bundle:
+    files = (File(UNIT_PATH, _mount_unit(source)),)
+    return _scripted(source, files, _SYSTEMD_STEPS)
 
 
-def _fstab(source: str, more: _Files) -> Bundle:
+def _fstab(source: _Source) -> Bundle:
     # _netdev: mount after the network is up. nofail: boot even if the mount fails.
-    line = f"{source} {nfs.STORE} nfs {nfs.mount_options('_netdev', 'nofail')} 0 0"
-    text = f"{_FSTAB_HEAD}\n{nfs.MOUNT_REASONS}\n{_FSTAB_REASONS}\n{line}\n"
+    line = f"{source.source} {nfs.STORE} nfs {source.options('_netdev', 'nofail')} 0 0"
+    text = f"{_FSTAB_HEAD}\n{source.reasons}\n{_FSTAB_REASONS}\n{line}\n"
     files = (File("/etc/fstab.nix-remote", text),)
-    return _scripted(files + more, _FSTAB_STEPS.format(folder=nfs.STORE))
+    return _scripted(source, files, _FSTAB_STEPS.format(folder=nfs.STORE))
 
 
-def _autofs(source: str, more: _Files) -> Bundle:
-    options = nfs.mount_options()
-    text = f"{_MAP_HEAD}\n{nfs.MOUNT_REASONS}\n{nfs.STORE} -fstype=nfs,{options} {source}\n"
+def _autofs(source: _Source) -> Bundle:
+    entry = f"{nfs.STORE} -fstype=nfs,{source.options()} {source.source}"
+    text = f"{_MAP_HEAD}\n{source.reasons}\n{entry}\n"
     files = (
         File("/etc/auto.master.d/nix-remote.autofs", _MASTER),
         File("/etc/auto.nix-remote", text),
     )
-    return _scripted(files + more, _AUTOFS_STEPS)
+    return _scripted(source, files, _AUTOFS_STEPS)
 
 
-def _cloud_init(source: str, more: _Files) -> Bundle:
-    files = (File(UNIT_PATH, mount_unit(source)), *more)
-    text = _CLOUD_INIT.format(files="\n".join(map(_cloud_init_entry, files)))
+def _cloud_init(source: _Source) -> Bundle:
+    files = (*source.more_files, File(UNIT_PATH, _mount_unit(source)))
+    cached = source.cache_size is not None
+    text = _CLOUD_INIT.format(
+        packages="".join(f"\n  - {each}" for each in cache.PACKAGES) if cached else "",
+        files="".join(map(_cloud_init_file, files)),
+        cache=f"\n  - [systemctl, enable, --now, {cache.UNIT}]" if cached else "",
+    )
     return Bundle((File("user-data", text),), "give it to the machine as its user data")
 
 
-def _cloud_init_entry(file: File) -> str:
-    text = "".join(f"      {line}".rstrip() + "\n" for line in file.text.splitlines())
-    return _CLOUD_INIT_ENTRY.format(path=file.path, mode=f"{file.mode:04o}", text=text)
+def _cloud_init_file(file: File) -> str:
+    indented = "".join(f"      {line}".rstrip() + "\n" for line in file.text.splitlines())
+    head = f'  - path: {file.path}\n    permissions: "{file.mode:04o}"\n    content: |\n'
+    return f"{head}{indented}"
 
 
-_WAYS: Final[Mapping[Way, Callable[[str, _Files], Bundle]]] = {
+_WAYS: Final[Mapping[Way, Callable[[_Source], Bundle]]] = {
     Way.SYSTEMD: _systemd,
     Way.FSTAB: _fstab,
     Way.AUTOFS: _autofs,
@@ -93,8 +123,10 @@ _WAYS: Final[Mapping[Way, Callable[[str, _Files], Bundle]]] = {
 }
 
 
-def _scripted(files: tuple[File, ...], steps: str) -> Bundle:
-    whole = script(_HEAD, _PACKAGE, put(files), _CHECK_FOLDER + steps + _CHECK)
+def _scripted(source: _Source, mount_files: tuple[File, ...], steps: str) -> Bundle:
+    files = (*source.more_files, *mount_files)
+    before = cache.STEPS if source.cache_size else ""
+    whole = script(_HEAD, _PACKAGE, put(files), _CHECK_FOLDER + before + steps + _CHECK)
     use = "review it, then run it as root on every executor: | ssh root@EXECUTOR sh"
     return Bundle(files, use, whole)
 
@@ -204,7 +236,7 @@ _CLOUD_INIT: Final = """\
 
 # The NFS client.
 packages:
-  - nfs-common
+  - nfs-common{packages}
 
 # A mount unit: cloud-init's own mounts are made before packages are installed.
 write_files:
@@ -213,12 +245,6 @@ write_files:
 # RequiresMountsFor=/nix/store.
 runcmd:
   - [mkdir, -p, /nix/store]
-  - [systemctl, daemon-reload]
+  - [systemctl, daemon-reload]{cache}
   - [systemctl, enable, --now, nix-store.mount]
 """
-
-_CLOUD_INIT_ENTRY: Final = """\
-  - path: {path}
-    permissions: "{mode}"
-    content: |
-{text}"""

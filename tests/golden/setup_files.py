@@ -50,6 +50,12 @@ BUNDLES: Final[Mapping[str, Bundle]] = {
         )
         for way in (executor.Way.SYSTEMD, executor.Way.CLOUD_INIT)
     },
+    **{
+        f"executor-{way.value}-cache": executor.bundle(
+            executor.ExecutorPlan(SERVER, way, cache_size=20 * 2**30)
+        )
+        for way in executor.Way
+    },
     "executor-ipv6": executor.bundle(executor.ExecutorPlan("fd00::20", executor.Way.FSTAB)),
     **{
         f"kubernetes-{volume.value}": kubernetes.bundle(

@@ -77,6 +77,21 @@ def test_the_program_knows_the_settle_time_of_copies() -> None:
     assert namespace["SETTLE"] == 2.5
 
 
+@pytest.mark.parametrize(
+    ("options", "processes", "expected"),
+    [
+        ("", ["cachefilesd"], []),
+        (",fsc", ["bash"], ["warning"]),
+        (",fsc", ["bash", "cachefilesd"], ["ok"]),
+    ],
+)
+def test_the_cache(options: str, processes: list[str], expected: list[str]) -> None:
+    mount = on_executor.mount_of("/nix/store", GOOD + options)
+    found = on_executor.judge_cache(mount, processes)
+    assert [each.status for each in found] == expected
+    assert all(each.fix for each in found if each.status == "warning")
+
+
 def test_a_mount_that_can_be_written() -> None:
     writable = GOOD.replace(" ro,nosuid", " rw,nosuid").replace(" ro,vers", " rw,vers")
     assert statuses(writable)["read-only"] == "broken"

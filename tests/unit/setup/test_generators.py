@@ -96,6 +96,27 @@ def test_the_line_in_fstab_replaces_an_earlier_one_and_joins_none(tmp_path: Path
     assert kept.stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("way", executor.Way)
+def test_the_cache_is_there_before_the_mount_uses_it(way: executor.Way) -> None:
+    plan = executor.ExecutorPlan(SERVER, way, cache_size=2**30)
+    text = executor.bundle(plan).printed()
+    assert re.search(r"^[^#]*nosuid,nodev(,_netdev,nofail)?,fsc\b", text, re.M)
+    assert "size=1073741824\n" in text
+    cache = text.index(
+        "enable, --now, nix-store-cache" if "#cloud" in text else "restart nix-store-c"
+    )
+    mounts = ("--now, nix-store.mount", "restart nix-store.mount", "mount /nix", "restart autofs")
+    assert cache < max(text.rfind(mount) for mount in mounts)
+
+
+def test_without_a_size_there_is_no_cache_and_a_small_one_is_refused() -> None:
+    assert "fsc" not in executor.bundle(executor.ExecutorPlan(SERVER)).printed()
+    with pytest.raises(SetupInputUnusable, match="--cache"):
+        executor.bundle(executor.ExecutorPlan(SERVER, cache_size=2**28 - 1))
+    with pytest.raises(SetupInputUnusable, match="--cache"):
+        executor.bundle(executor.ExecutorPlan(SERVER, cache_size=0))
+
+
 def test_a_file_that_would_end_its_own_here_document_is_refused() -> None:
     with pytest.raises(ValueError, match="/etc/x"):
         put([File("/etc/x", "a\nEND-OF-FILE\nreboot\n")])

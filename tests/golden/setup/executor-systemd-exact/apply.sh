@@ -8,6 +8,19 @@ command -v mount.nfs >/dev/null || {
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install nfs-common
 }
 
+mkdir -p /usr/local/bin
+cat >/usr/local/bin/buildbox-run-nix-store.new <<'END-OF-FILE'
+#!/bin/sh
+# For buildbox: buildbox-worker --buildbox-run=/usr/local/bin/buildbox-run-nix-store ...
+# Opens the store's folder before each action, so that the NFS client asks the server whether names
+# were added: the action sees every path that became valid before, without a settle time. Looking at
+# the folder without opening it is not enough. If the store cannot be opened, no action is run.
+: </nix/store || exit
+exec /usr/bin/buildbox-run-bubblewrap "$@"
+END-OF-FILE
+chmod 755 /usr/local/bin/buildbox-run-nix-store.new
+mv /usr/local/bin/buildbox-run-nix-store.new /usr/local/bin/buildbox-run-nix-store
+
 mkdir -p /etc/systemd/system
 cat >/etc/systemd/system/nix-store.mount.new <<'END-OF-FILE'
 # The Nix server's store, read-only. systemd requires that the unit is named after the folder.
@@ -37,19 +50,6 @@ WantedBy=remote-fs.target
 END-OF-FILE
 chmod 644 /etc/systemd/system/nix-store.mount.new
 mv /etc/systemd/system/nix-store.mount.new /etc/systemd/system/nix-store.mount
-
-mkdir -p /usr/local/bin
-cat >/usr/local/bin/buildbox-run-nix-store.new <<'END-OF-FILE'
-#!/bin/sh
-# For buildbox: buildbox-worker --buildbox-run=/usr/local/bin/buildbox-run-nix-store ...
-# Opens the store's folder before each action, so that the NFS client asks the server whether names
-# were added: the action sees every path that became valid before, without a settle time. Looking at
-# the folder without opening it is not enough. If the store cannot be opened, no action is run.
-: </nix/store || exit
-exec /usr/bin/buildbox-run-bubblewrap "$@"
-END-OF-FILE
-chmod 755 /usr/local/bin/buildbox-run-nix-store.new
-mv /usr/local/bin/buildbox-run-nix-store.new /usr/local/bin/buildbox-run-nix-store
 
 # The mount would hide a local store.
 mkdir -p /nix/store
