@@ -91,7 +91,7 @@ def judge_cache(mount: Optional[Mount], processes: List[str]) -> List[Finding]:
     if "cachefilesd" in processes:
         return [Finding("mount", "cache", "ok", "cachefilesd keeps what was read")]
     text = "the mount asks for a cache (fsc), but cachefilesd does not run: nothing is kept"
-    fix = f"nix-remote setup executor --cache SIZE: {SET_UP}"
+    fix = SET_UP.replace(" | ", " --cache SIZE | ")
     return [Finding("mount", "cache", "warning", text, fix)]
 
 

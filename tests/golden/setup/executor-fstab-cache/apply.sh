@@ -34,7 +34,7 @@ size=21474836480
 image=/var/lib/nix-store-cache.ext4
 folder=/var/cache/nix-store
 make() { mkfs.ext4 -q -F -m 0 -i 8192 -O ^has_journal "$1"; }
-modprobe -q cachefiles || true
+for module in cachefiles loop; do modprobe -q "$module" || true; done
 if grep -q " $folder " /proc/self/mounts; then exit 0; fi
 if [ "$(stat -c %s "$image" 2>/dev/null)" != "$size" ]; then
   rm -f "$image" "$image.new"
