@@ -103,7 +103,7 @@ WantedBy=multi-user.target
 PACKAGES: Final = ("cachefilesd", "e2fsprogs")
 
 STEPS: Final = f"""\
-# The cache. If it cannot be used, the mount works without it.
+# The cache. If it cannot be made, this script ends here.
 command -v cachefilesd >/dev/null || {{
   apt-get -q update
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install {" ".join(PACKAGES)}

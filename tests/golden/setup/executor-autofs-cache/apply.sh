@@ -102,7 +102,7 @@ if ! grep -q ' /nix/store ' /proc/self/mounts && [ -n "$(ls -A /nix/store)" ]; t
   echo "/nix/store of this machine is not empty: an executor has the server's store, or its own" >&2
   exit 1
 fi
-# The cache. If it cannot be used, the mount works without it.
+# The cache. If it cannot be made, this script ends here.
 command -v cachefilesd >/dev/null || {
   apt-get -q update
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install cachefilesd e2fsprogs
