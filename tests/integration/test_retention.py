@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 
-from lab import nix, sshd
+from lab import nfs, nix, sshd
 from lab.commands import Outcome
 from lab.host import Host
 from lab.lab import Lab
@@ -27,6 +27,7 @@ def install(lab: Lab, *words: str) -> None:
     # The lab's machines have no NFS server of the kernel's, and cannot download one.
     lab.server.sh("command -v exportfs || ln -s /bin/true /usr/local/bin/exportfs")
     lab.server.write("/etc/systemd/system/nfs-server.service", "[Service]\nExecStart=/bin/true\n")
+    nfs.hide_overlay(lab.server)
     script = lab.workstation.sh(f"nix-remote setup server {options} {' '.join(words)}")
     lab.server.run(["sh"], stdin=script).check()
     lab.server.stop_service("nix-daemon")

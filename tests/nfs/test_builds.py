@@ -55,11 +55,12 @@ def test_a_build_right_after_one_that_failed_succeeds(either: Site, example: Wor
     assert "Hello, world!" in example.host.read(f"{example.folder}/bazel-bin/greeting.txt")
 
 
+@pytest.mark.parametrize("either", ["site"], indirect=True, ids=["kernel"])
 def test_with_the_program_in_front_of_the_runner_no_copy_has_to_wait(
-    unmounted: Site, example: Workspace, monkeypatch: pytest.MonkeyPatch
+    either: Site, example: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With options under which it fails otherwise: the next test."""
-    site = unmounted
+    site = either
     monkeypatch.setitem(site.workstation.environment, SETTLE, "0")
     program = exact.program(remote_execution.BUBBLEWRAP)
     site.executor.write(exact.PATH, program.text, mode=f"{program.mode:o}")

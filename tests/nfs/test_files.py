@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from lab import nix, sshd
+from lab import nfs, nix, sshd
 from lab.host import Host
 from tests.golden.setup_files import BUNDLES
 from tests.nfs.site import Site
@@ -20,6 +20,7 @@ def server(ganesha: Site) -> Host:
         "nix-remote setup server --public-key ~/.ssh/id_ed25519.pub --account files"
         " --executors 10.77.0.0/24 --executors fd00::/8 --fsid 1"
     )
+    nfs.hide_overlay(site.server)
     site.server.run(["sh"], stdin=script).check()
     site.server.stop_service("nix-daemon")
     nix.start_daemon(site.server)

@@ -35,7 +35,8 @@ def look(site: Site, *words: str) -> dict[str, dict[str, Any]]:
     """By subject, what an action on the machine finds."""
     url = f"grpc://{site.lab.service.address}:{remote_execution.PORT}"
     options = ["--json", f"--remote-executor={url}", f"--exec-property=pool={_POOL}"]
-    done = site.workstation.run(["nix-remote", *words, *options], timeout=90)
+    command = ["nix-remote", *words, *options]
+    done = site.workstation.run(command, env=site.copier_environment, timeout=90)
     found = json.loads(done.stdout)["data"]["findings"]
     return {each["subject"]: each for each in found if each["layer"] in ("remote", "mount", "path")}
 
