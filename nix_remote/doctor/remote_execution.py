@@ -146,14 +146,16 @@ def judge(
 
     `looked_before`: the executor, if it looked for the paths in vain before they were sent.
     """
-    when = ""
-    if looked_before:
-        when = f" {settle:g} s after it became valid, although {looked_before} had looked before"
-    return [*_mount(result, settle), *(_path(path, result, when) for path in paths)]
-
-
-def _mount(result: probe.ProbeResult, settle: float) -> list[Finding]:
     mount = on_executor.mount_of(STORE_DIRECTORY, result.mountinfo)
+    when = ""
+    if looked_before and mount is not None:
+        when = f" {settle:g} s after it became valid, although {looked_before} had looked before"
+    return [*_mount(result, mount, settle), *(_path(path, result, when) for path in paths)]
+
+
+def _mount(
+    result: probe.ProbeResult, mount: Optional[on_executor.Mount], settle: float
+) -> list[Finding]:
     if mount is None and not result.absent:
         text = f"{STORE_DIRECTORY} is not a mount of its own for actions"
         return [unknown("mount", "store", text)]

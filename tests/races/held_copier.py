@@ -22,6 +22,7 @@ from nix_remote.cli.main import main
 from nix_remote.protocol import serve, worker
 from nix_remote.server.remote_exec import Finished, RemoteExec
 from nix_remote.server.session import Session
+from nix_remote.server.stores.base import Secured
 from nix_remote.server.stores.serve import ServeStore
 from nix_remote.server.stores.worker import WorkerStore
 from tests.races import mutants
@@ -101,15 +102,15 @@ class _Hold:
             self.before(Step.SEND)
             push(itself, paths)
 
-        def held_secure(itself: Any, paths: Any, roots: Any) -> frozenset[Any]:
+        def held_secure(itself: Any, paths: Any, roots: Any) -> Secured:
             self._securing = True
             try:
-                valid: frozenset[Any] = secure(itself, paths, roots)
+                secured: Secured = secure(itself, paths, roots)
             finally:
                 self._securing = False
-            if valid >= set(paths):
+            if secured.valid >= set(paths):
                 self.before(Step.END)
-            return valid
+            return secured
 
         store.push, store.secure = held_push, held_secure
 

@@ -10,6 +10,7 @@ from typing import Any, Callable, Mapping
 
 from nix_remote.protocol import worker
 from nix_remote.server import nix_commands
+from nix_remote.server.stores.base import Secured
 from nix_remote.server.stores.worker import WorkerStore
 
 
@@ -83,4 +84,9 @@ MUTANTS: Mapping[str, Callable[[Any, Any, Any], frozenset[Any]]] = {
 def install(name: str) -> None:
     """Replaces the copier of this process by a mutant; `none` keeps it."""
     if name != "none":
-        WorkerStore.secure = MUTANTS[name]  # type: ignore[assignment,method-assign]
+        careless = MUTANTS[name]
+
+        def secure(store: Any, paths: Any, roots: Any) -> Secured:
+            return Secured(careless(store, paths, roots))
+
+        WorkerStore.secure = secure  # type: ignore[assignment,method-assign]
