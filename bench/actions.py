@@ -13,14 +13,13 @@ import time
 from dataclasses import dataclass
 from typing import Final, Mapping
 
-from bench.own_figures import Figures, Plan
+from bench.own_figures import Figures, Plan, distance
 from lab import nix
 from lab.disk import Disk, FileSystem
 from lab.host import Host
 from lab.images import REPOSITORY
 from lab.kernel_host import KernelHost
 from lab.lab import Lab
-from lab.wan import wide_area_link
 from nix_remote.setup import nfs as chosen
 from tests.nfs import headers
 from tests.nfs import site as sites
@@ -92,10 +91,7 @@ def run(lab: Lab, plan: Plan) -> Figures:
     """Ratios of our options, for the C example: warm_over_local, first_over_local; warm_calls."""
     machines = _start(lab, plan)
     figures = Figures(NAME, plan)
-    if plan.rtt_ms:
-        with wide_area_link(machines.server, rtt_ms=plan.rtt_ms):
-            _measure(machines, figures, plan)
-    else:
+    with distance(machines.server, plan.rtt_ms):
         _measure(machines, figures, plan)
     for what, command in (("", "C"), ("headers_", "headers")):
         for state in ("first", "warm"):

@@ -32,7 +32,7 @@ def run(rig: Rig, plan: Plan) -> Figures:
         "with master": [*copy, f"--host={master}", "--transport=openssh"],
     }
     rig.workstation.run([*copy, f"--host={rig.alias}"]).check()
-    with distance(rig, plan.rtt_ms), _master_connection(rig, master):
+    with distance(rig.server, plan.rtt_ms), _master_connection(rig, master):
         for number in range(plan.runs):
             plan.progress(f"run {number + 1} of {plan.runs}")
             for name, command in contenders.items():

@@ -47,7 +47,7 @@ def run(rig: Rig, plan: Plan, running: Lab, rules_nixpkgs: Path) -> Figures:
     _fetch(ours, packages, rig.alias)
     _fetch(theirs, packages, host)
     _fetch(theirs, packages, None)
-    with distance(rig, plan.rtt_ms):
+    with distance(rig.server, plan.rtt_ms):
         for number in range(plan.runs):
             plan.progress(f"run {number + 1} of {plan.runs}")
             figures.add("seconds", _PLAIN, _fetch(theirs, packages, None))

@@ -27,7 +27,7 @@ def run(rig: Rig, plan: Plan) -> Figures:
     sizes = rig.workstation.run(["nix-store", "--query", "--size", *paths]).check().stdout
     missing = sum(map(int, sizes.split()))
     rig.save()
-    with distance(rig, plan.rtt_ms):
+    with distance(rig.server, plan.rtt_ms):
         for number in range(plan.runs):
             plan.progress(f"run {number + 1} of {plan.runs}")
             for way in WAYS:

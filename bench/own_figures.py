@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Callable, ContextManager, Iterator, Mapping, Sequence
 
-from bench.rig import Rig
+from lab.host import Host
 from lab.wan import wide_area_link
 from tests.integration.herd import Herd
 
@@ -71,9 +71,9 @@ class Figures:
         return "\n".join(lines)
 
 
-def distance(rig: Rig, rtt_ms: float) -> ContextManager[object]:
+def distance(server: Host, rtt_ms: float) -> ContextManager[object]:
     """Delays the link to the server, in a `with` block."""
-    return wide_area_link(rig.server, rtt_ms=rtt_ms) if rtt_ms else nullcontext()
+    return wide_area_link(server, rtt_ms=rtt_ms) if rtt_ms else nullcontext()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def run(rig: Rig, plan: Plan) -> Figures:
         "python and sh": "sh -c 'exec /opt/nix-remote/bin/python -I -S -c pass'",
         "client": command,
     }
-    with distance(rig, plan.rtt_ms), working(herd, "agent"):
+    with distance(rig.server, plan.rtt_ms), working(herd, "agent"):
         rig.workstation.sh(command)
         for number in range(plan.runs):
             plan.progress(f"run {number + 1} of {plan.runs}")

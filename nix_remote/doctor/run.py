@@ -64,11 +64,12 @@ def _server(target: Target) -> list[Finding]:
         with connect.open_remote_exec(settings, events.ignore, connector=connector) as remote_exec:
             found += ssh_checks.stages(host, None)
             trial = store.new_trial(target.user)
-            look = _look_in_vain(target, trial)
+            shells = _copied_shells(target) if target.executors is not None else []
+            look = _look_in_vain(target, trial, shells)
             sent = store.examine(settings, connector, target.key, trial)
             found += sent
             # Before its durable root is removed.
-            on_executors = _on_executors(target, trial, look, sent)
+            on_executors = _on_executors(target, trial, shells, look, sent)
             refused = any(each.subject == "trust" and each.status is Status.BROKEN for each in sent)
             found += _server_programs(remote_exec, target, refused=refused)
     except NixRemoteError as error:
@@ -76,22 +77,26 @@ def _server(target: Target) -> list[Finding]:
     return found + on_executors
 
 
-def _look_in_vain(target: Target, trial: store.Trial) -> VainLook:
+def _look_in_vain(target: Target, trial: store.Trial, shells: Sequence[str]) -> VainLook:
     if target.executors is None:
         return VainLook()
-    return target.executors.look_in_vain(trial.info.path, _copied_shells(target))
+    return target.executors.look_in_vain(trial.info.path, shells)
 
 
 def _on_executors(
-    target: Target, trial: store.Trial, look: VainLook, sent: Sequence[Finding]
+    target: Target,
+    trial: store.Trial,
+    shells: Sequence[str],
+    look: VainLook,
+    sent: Sequence[Finding],
 ) -> list[Finding]:
     """What an action finds, no earlier than the end of a copy would be."""
     if target.executors is None or look.failures:
         return list(look.failures)
     if any(each.status is not Status.OK for each in sent):
-        return target.executors.examine([], _copied_shells(target))
+        return target.executors.examine([], shells)
     time.sleep(target.settings.settle)
-    return target.executors.examine([trial.info.path], _copied_shells(target), look)
+    return target.executors.examine([trial.info.path], shells, look)
 
 
 def _copied_shells(target: Target) -> list[str]:

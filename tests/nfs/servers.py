@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Callable, Final, Mapping
 
-from lab import images, nfs, nix
 from lab.host import Host
 from lab.kernels import Kernel
 from lab.lab import Lab
@@ -17,15 +16,9 @@ def _of_the_kernel(lab: Lab, kernel: Kernel) -> Host:
     return server
 
 
-def _ganesha(lab: Lab) -> Host:
-    server = lab.start_server("exports-ganesha", nix.Version.CURRENT, image=images.NFS_SERVER)
-    nfs.export(server)
-    return server
-
-
 SERVERS: Final[Mapping[str, Callable[[Lab], Host]]] = {
     "kernel 6.1": lambda lab: _of_the_kernel(lab, Kernel.V6_1),
     "kernel 7.2": lambda lab: _of_the_kernel(lab, Kernel.V7_2),
-    "ganesha": _ganesha,
+    "ganesha": lambda lab: site.ganesha_server(lab, "exports-ganesha"),
 }
 """Name -> what starts it in a lab with a workstation; each once per lab."""

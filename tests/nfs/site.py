@@ -71,9 +71,14 @@ def start(lab: Lab, name: str, binds: Mapping[Path, str] = MappingProxyType({}))
 
 def with_ganesha(lab: Lab, name: str, executor: KernelHost) -> Site:
     """A site with an executor that is there, and a server that nfs-ganesha runs on."""
-    server = lab.start_server(f"{name}-server", nix.Version.CURRENT, image=images.NFS_SERVER)
+    return Site(lab, _with_usual_settle_time(lab), ganesha_server(lab, f"{name}-server"), executor)
+
+
+def ganesha_server(lab: Lab, name: str) -> Host:
+    """A Nix server whose store nfs-ganesha exports."""
+    server = lab.start_server(name, nix.Version.CURRENT, image=images.NFS_SERVER)
     nfs.export(server)
-    return Site(lab, _with_usual_settle_time(lab), server, executor)
+    return server
 
 
 def with_kernels_server(lab: Lab, name: str, executor: KernelHost) -> Site:
